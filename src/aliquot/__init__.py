@@ -1,0 +1,3 @@
+"""Aliquot, the data platform of biotech and clinical laboratories."""
+
+__version__ = "0.1.0"

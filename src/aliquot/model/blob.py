@@ -1,0 +1,23 @@
+"""Where bytes lie."""
+
+from dataclasses import dataclass
+
+from aliquot.model.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes by the digest of their content; `size` in bytes."""
+
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a blob lies: alone (`pack` is None) or inside a pack, `offset` bytes from its start."""
+
+    digest: Digest
+    size: int
+    pack: Digest | None = None
+    offset: int = 0

@@ -1,0 +1,50 @@
+"""A file type: how a kind of file is recognised and checked."""
+
+from typing import Any, Literal
+
+from pydantic import Field as Setting
+from pydantic import model_validator
+
+from aliquot.model.definition import Definition, Name
+from aliquot.model.table_schema import TableSchema
+
+
+class Recognise(Definition):
+    """What a file must be like to be of this type; all that is said must hold."""
+
+    name: str | None = None
+    """A glob over the file's name, such as `*.csv`."""
+    path: str | None = None
+    """A glob over the path below the source, such as `/plates/**`."""
+    columns: list[str] | None = None
+    """Columns that the table's header must have."""
+    magic: str | None = None
+    """The first bytes, in hexadecimal."""
+    root: str | None = None
+    """The local name of the XML document's root element."""
+
+
+class FileType(Definition):
+    """A kind of file."""
+
+    type: Name
+    title: str = ""
+    recognise: Recognise
+    format: Literal["table", "imzml", "fastq", "archive", "any"] = "any"
+    table: TableSchema | None = None
+    set: list[str] = Setting([])
+    """Files that belong together, such as `["{name}.imzML", "{name}.ibd"]`; the first is the one that is recognised."""
+    describe: dict[str, Any] | None = None
+    """JSON Schema of the acquisition metadata that a person, sidecar or sample sheet supplies."""
+    on_invalid: Literal["refuse", "split"] = "refuse"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "FileType":
+        if self.table is not None and self.format != "table":
+            raise ValueError(f"'table' needs 'format: table', but the format is {self.format!r}")
+        if self.on_invalid == "split" and self.table is None:
+            raise ValueError("'on_invalid: split' needs rows to split: give 'format: table' and 'table'")
+        if not any((self.recognise.name, self.recognise.path, self.recognise.columns, self.recognise.magic,
+                    self.recognise.root)):  # fmt: skip
+            raise ValueError("'recognise' says nothing: give at least one of name, path, columns, magic, root")
+        return self

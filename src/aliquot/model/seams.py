@@ -1,0 +1,89 @@
+"""Every Protocol of the house, on one page. One is drawn only where two real implementations exist."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType, Protocol
+
+from aliquot.model.finding import Report
+from aliquot.model.task import Outcome, TaskDocument
+
+Handle = NewType("Handle", str)
+"""An executor's own name for an attempt, enough to find it again after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What an executor saw of one handle.
+
+    `running` is true from the moment at which the command may have begun. With `outcome` the attempt has ended and
+    every byte that the outcome names is durable. Neither: it waits, or the executor does not know the handle (`lost`).
+    """
+
+    handle: Handle
+    running: bool = False
+    lost: bool = False
+    outcome: Outcome | None = None
+
+
+class Executor(Protocol):
+    """A place where tasks run. It renders, submits and looks; it never decides.
+
+    Contract: `submit` is idempotent by task and fence, and gives the handles in the order of the documents; `look`
+    answers for every handle that it is asked about; `cancel` ends the whole tree of processes within seconds, after
+    which `look` shows an outcome; silence means nothing. What keeps an attempt from starting (an image that cannot be
+    had) is an outcome with cause `refused`, not an exception.
+    """
+
+    name: str
+
+    def identity(self, image: str | None) -> str:
+        """Name what runs the command, for task keys: an image's digest, or this environment's identity."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """Say how many attempts it makes sense to have submitted at once."""
+        ...
+
+    def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
+        """Start attempts, or find them again when they were started already."""
+        ...
+
+    def look(self, handles: Iterable[Handle]) -> list[Sighting]:
+        """See what became of attempts."""
+        ...
+
+    def cancel(self, handles: Iterable[Handle]) -> None:
+        """End attempts, with everything that they started."""
+        ...
+
+    def forget(self, handles: Iterable[Handle]) -> None:
+        """Let go of what is kept for attempts whose outcome has been recorded."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return when something may have changed, or after so many seconds."""
+        ...
+
+    def close(self) -> None:
+        """End what still runs and let go of everything."""
+        ...
+
+
+class Format(Protocol):
+    """What one kind of file means."""
+
+    name: str
+
+    def check(self, files: Mapping[str, Path], options: Mapping[str, object]) -> Report:
+        """Check a file, or the files of a set, by name; a broken file gives findings, never an exception."""
+        ...
+
+
+class Vault(Protocol):
+    """A place where secrets are kept."""
+
+    def get(self, name: str) -> str:
+        """Give a secret's value, or raise `Missing`."""
+        ...

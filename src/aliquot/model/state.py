@@ -1,0 +1,79 @@
+"""The states of runs and tasks, and the only table of their changes.
+
+The names are the ones that GA4GH WES 1.1 and TES 1.1 share.
+"""
+
+from enum import StrEnum
+
+from aliquot.model.errors import Conflict
+
+
+class State(StrEnum):
+    """A state of a run or of a task."""
+
+    QUEUED = "QUEUED"
+    INITIALIZING = "INITIALIZING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELING = "CANCELING"
+    COMPLETE = "COMPLETE"
+    EXECUTOR_ERROR = "EXECUTOR_ERROR"
+    SYSTEM_ERROR = "SYSTEM_ERROR"
+    CANCELED = "CANCELED"
+    PREEMPTED = "PREEMPTED"
+
+
+S = State
+
+ENDED = frozenset({S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED})
+"""States from which nothing moves by itself."""
+
+ACTIVE = frozenset(State) - ENDED
+"""States that a supervisor still has to look after."""
+
+CHANGES: dict[str, dict[State, frozenset[State]]] = {
+    "run": {
+        S.QUEUED: frozenset({S.INITIALIZING, S.PAUSED, S.CANCELED}),
+        S.INITIALIZING: frozenset({S.RUNNING, S.CANCELING, S.EXECUTOR_ERROR, S.SYSTEM_ERROR}),
+        S.RUNNING: frozenset({S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELING, S.PAUSED}),
+        S.PAUSED: frozenset({S.QUEUED, S.RUNNING, S.CANCELING}),
+        S.CANCELING: frozenset({S.CANCELED}),
+        # A person asks for the parked or canceled part again: the run goes on where it stood.
+        S.COMPLETE: frozenset({S.RUNNING}),
+        S.EXECUTOR_ERROR: frozenset({S.RUNNING}),
+        S.SYSTEM_ERROR: frozenset({S.RUNNING}),
+        S.CANCELED: frozenset({S.RUNNING}),
+    },
+    "task": {
+        S.QUEUED: frozenset({S.INITIALIZING, S.COMPLETE, S.CANCELED}),
+        # Back to QUEUED: the lease lapsed, or the attempt failed and its budget allows another.
+        S.INITIALIZING: frozenset(
+            {S.RUNNING, S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
+        ),
+        S.RUNNING: frozenset(
+            {S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
+        ),
+        S.EXECUTOR_ERROR: frozenset({S.QUEUED}),
+        S.SYSTEM_ERROR: frozenset({S.QUEUED}),
+        S.CANCELED: frozenset({S.QUEUED}),
+        S.PREEMPTED: frozenset({S.QUEUED}),
+    },
+}
+"""For runs and tasks: which state may follow which. The catalogue's triggers are made from this table."""
+
+
+def allowed(kind: str, before: State, after: State) -> bool:
+    """Say whether a run or task may go from one state to another."""
+    return after in CHANGES[kind].get(before, frozenset())
+
+
+def require(kind: str, before: State, after: State) -> None:
+    """Refuse a change that the table does not list, with `Conflict`."""
+    if not allowed(kind, before, after):
+        raise Conflict(
+            "state-change-refused",
+            f"A {kind} that is {before} cannot become {after}; look at it again before you decide.",
+            kind=kind,
+            before=str(before),
+            after=str(after),
+        )

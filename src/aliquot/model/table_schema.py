@@ -1,0 +1,116 @@
+"""Frictionless Table Schema v2, as values.
+
+Source: https://datapackage.org/standard/table-schema/
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field as Setting
+from pydantic import model_validator
+
+from aliquot.model.definition import Definition
+
+FieldType = Literal[
+    "any", "array", "boolean", "date", "datetime", "duration", "geojson", "geopoint", "integer", "list", "number",
+    "object", "string", "time", "year", "yearmonth",
+]  # fmt: skip
+
+
+class Constraints(Definition):
+    """What the values of a field must meet."""
+
+    required: bool = False
+    unique: bool = False
+    minimum: Any = None
+    maximum: Any = None
+    exclusive_minimum: Any = Setting(None, alias="exclusiveMinimum")
+    exclusive_maximum: Any = Setting(None, alias="exclusiveMaximum")
+    min_length: int | None = Setting(None, alias="minLength", ge=0)
+    max_length: int | None = Setting(None, alias="maxLength", ge=0)
+    pattern: str | None = None
+    enum: list[Any] | None = None
+    json_schema: dict[str, Any] | None = Setting(None, alias="jsonSchema")
+
+
+class Field(Definition):
+    """A column: its name, type, format and constraints."""
+
+    name: str
+    type: FieldType = "any"
+    format: str | None = None
+    title: str | None = None
+    description: str | None = None
+    example: Any = None
+    rdf_type: str | None = Setting(None, alias="rdfType")
+    unit: str | None = None
+    missing_values: list[str] | None = Setting(None, alias="missingValues")
+    constraints: Constraints = Constraints()
+    categories: list[Any] | None = None
+    categories_ordered: bool = Setting(False, alias="categoriesOrdered")
+    true_values: list[str] = Setting(["true", "True", "TRUE", "1"], alias="trueValues")
+    false_values: list[str] = Setting(["false", "False", "FALSE", "0"], alias="falseValues")
+    decimal_char: str = Setting(".", alias="decimalChar")
+    group_char: str | None = Setting(None, alias="groupChar")
+    bare_number: bool = Setting(True, alias="bareNumber")
+    delimiter: str = ","
+    item_type: str | None = Setting(None, alias="itemType")
+
+
+class ForeignKeyReference(Definition):
+    """The columns that a foreign key points to; `resource` empty means the file itself."""
+
+    resource: str = ""
+    fields: list[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_field_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("fields"), str):
+            return {**value, "fields": [value["fields"]]}
+        return value
+
+
+class ForeignKey(Definition):
+    """Columns whose values must be among those of other columns."""
+
+    fields: list[str]
+    reference: ForeignKeyReference
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_field_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("fields"), str):
+            return {**value, "fields": [value["fields"]]}
+        return value
+
+
+class TableSchema(Definition):
+    """The columns of a table and the keys over them."""
+
+    fields: list[Field] = Setting(min_length=1)
+    fields_match: Literal["exact", "equal", "subset", "superset", "partial"] = Setting("exact", alias="fieldsMatch")
+    missing_values: list[str] = Setting([""], alias="missingValues")
+    primary_key: list[str] = Setting([], alias="primaryKey")
+    unique_keys: list[list[str]] = Setting([], alias="uniqueKeys")
+    foreign_keys: list[ForeignKey] = Setting([], alias="foreignKeys")
+    schema_url: str | None = Setting(None, alias="$schema")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("primaryKey"), str):
+            return {**value, "primaryKey": [value["primaryKey"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _keys_name_fields(self) -> "TableSchema":
+        names = [field.name for field in self.fields]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the field {twice[0]!r} is listed twice")
+        keys = [*self.primary_key, *(name for key in self.unique_keys for name in key)]
+        keys += [name for key in self.foreign_keys for name in key.fields]
+        for name in keys:
+            if name not in names:
+                raise ValueError(f"a key names the field {name!r}, which is not among the fields")
+        return self

@@ -1,0 +1,149 @@
+"""A task as a document, and what came of it: `task.json` and `outcome.json`.
+
+A task needs the object store and nothing else of ours. The same document runs as a local process, in a container,
+in a Kubernetes pod or in AWS Batch.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aliquot.model.blob import Location
+from aliquot.model.digest import Digest
+from aliquot.model.state import State
+
+DOCUMENT_FORMAT = 1
+
+
+class Cause(StrEnum):
+    """Why an attempt did not succeed, by who has to act."""
+
+    USER = "user"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    REFUSED = "refused"
+    OURS = "ours"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task may use: processors, bytes of memory and of disk, seconds of wall time. None: no limit."""
+
+    cpus: float = 1.0
+    memory: int | None = None
+    disk: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A file that is put before the command starts: `path` below the working directory, and where its bytes lie."""
+
+    path: str
+    blob: Location
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDocument:
+    """All that decides how one attempt runs.
+
+    `files` go to `in/…` and `bundle/…`, relative paths with `/`. `command` is a text for `sh -c` or an argument
+    list, in which `$NAME` becomes the value, unsplit. `environment` holds every variable that the command sees, save
+    for the ones whose value is a place on the machine: `places` maps those (`OUT`, `BUNDLE`, `TASK`, each input) to
+    paths relative to the working directory, and `stage` makes them absolute.
+    """
+
+    key: Digest
+    task: int
+    fence: int
+    name: str
+    command: str | tuple[str, ...]
+    store: str
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    places: dict[str, str] = field(default_factory=dict[str, str])
+    files: tuple[TaskFile, ...] = ()
+    image: str | None = None
+    resources: Resources = Resources()
+    network: bool = False
+
+    def to_json(self) -> str:
+        """Write the document as `task.json` holds it."""
+        return json.dumps({"format": DOCUMENT_FORMAT, **asdict(self)}, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file that the command left in `out/`: its path with a leading `/`, digest, and size in bytes."""
+
+    path: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used: seconds of wall and CPU time, bytes of memory at the peak."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    peak_memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt.
+
+    `locations` says where the blobs named by outputs and logs lie, as far as this attempt wrote them. `tail` is the
+    last lines of the output for a person to read. `exports` is the content of `out/exports.json`, None without one.
+    """
+
+    task: int
+    fence: int
+    state: State
+    cause: Cause | None = None
+    exit_code: int | None = None
+    message: str = ""
+    outputs: tuple[OutputFile, ...] = ()
+    exports: Any = None
+    stdout: Digest | None = None
+    stderr: Digest | None = None
+    tail: str = ""
+    locations: tuple[Location, ...] = ()
+    usage: Usage = Usage()
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    image_digest: str | None = None
+
+    def to_json(self) -> str:
+        """Write the outcome as `outcome.json` holds it."""
+        return json.dumps({"format": DOCUMENT_FORMAT, **asdict(self)}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _location(value: dict[str, Any]) -> Location:
+    return Location(value["digest"], value["size"], value["pack"], value["offset"])
+
+
+def task_from_json(text: str) -> TaskDocument:
+    """Read a task document that `to_json` wrote."""
+    value: dict[str, Any] = json.loads(text)
+    value.pop("format")
+    value["files"] = tuple(TaskFile(each["path"], _location(each["blob"])) for each in value["files"])
+    value["resources"] = Resources(**value["resources"])
+    if isinstance(value["command"], list):
+        value["command"] = tuple(value["command"])  # pyright: ignore[reportUnknownArgumentType]
+    return TaskDocument(**value)
+
+
+def outcome_from_json(text: str) -> Outcome:
+    """Read an outcome that `to_json` wrote."""
+    value: dict[str, Any] = json.loads(text)
+    value.pop("format")
+    value["state"] = State(value["state"])
+    value["cause"] = Cause(value["cause"]) if value["cause"] else None
+    value["outputs"] = tuple(OutputFile(**each) for each in value["outputs"])
+    value["locations"] = tuple(_location(each) for each in value["locations"])
+    value["usage"] = Usage(**value["usage"])
+    return Outcome(**value)
