@@ -32,7 +32,7 @@ class FileType(Definition):
     recognise: Recognise
     format: Literal["table", "imzml", "fastq", "archive", "any"] = "any"
     table: TableSchema | None = None
-    set: list[str] = Setting([])
+    set: list[str] = Setting(default=[])
     """Files that belong together, such as `["{name}.imzML", "{name}.ibd"]`; the first is the one that is recognised."""
     describe: dict[str, Any] | None = None
     """JSON Schema of the acquisition metadata that a person, sidecar or sample sheet supplies."""

@@ -15,7 +15,7 @@ class Settled(Definition):
     quiet: Seconds = 2.0
     marker: str | None = None
     """A file that says "complete": `{path}.done`."""
-    set: list[str] = Setting([])
+    set: list[str] = Setting(default=[])
     """Files that belong together: `["{name}.imzML", "{name}.ibd"]`."""
 
 
@@ -33,7 +33,7 @@ class Source(Definition):
     settled: Settled = Settled()
     accept: list[Accept] = Setting(min_length=1)
     after: Literal["keep", "archive", "delete"] = "keep"
-    ignore: list[str] = Setting([])
+    ignore: list[str] = Setting(default=[])
     """Globs over file names that are never looked at, such as `*.tmp`."""
 
 
@@ -41,7 +41,7 @@ class ExecutorSettings(Definition):
     """Where tasks run: `executor: process`, or a mapping with settings."""
 
     kind: Literal["process", "container"] = "process"
-    workers: int | None = Setting(None, ge=1)
+    workers: int | None = Setting(default=None, ge=1)
     """Tasks at once; by default as many as there are processors."""
     runtime: Literal["podman", "docker"] | None = None
     path: str | None = None
@@ -61,4 +61,4 @@ class LabConfig(Definition):
     catalogue: str = "sqlite:///.aliquot/catalogue.db"
     hub: str = "sqlite:///hub.db"
     executor: ExecutorSettings = ExecutorSettings()
-    sources: dict[Name, Source] = Setting({})
+    sources: dict[Name, Source] = Setting(default={})

@@ -31,7 +31,7 @@ class StepInput(Definition):
 class StepResources(Definition):
     """What a task of this step may use."""
 
-    cpus: float = Setting(1.0, gt=0)
+    cpus: float = Setting(default=1.0, gt=0)
     memory: Bytes | None = None
     disk: Bytes | None = None
     time: Seconds | None = None
@@ -40,9 +40,9 @@ class StepResources(Definition):
 class Retry(Definition):
     """When a failed attempt is made again: on which causes, how often in all, after how long."""
 
-    attempts: int = Setting(3, ge=1, le=100)
-    on: list[RetryCause] = Setting(["lost", "ours"])
-    memory_growth: float = Setting(1.0, ge=1)
+    attempts: int = Setting(default=3, ge=1, le=100)
+    on: list[RetryCause] = Setting(default=["lost", "ours"])
+    memory_growth: float = Setting(default=1.0, ge=1)
     backoff: Seconds = 1.0
 
 
@@ -72,11 +72,11 @@ class Step(Definition):
     inputs: dict[str, StepInput] = Setting(min_length=1)
     command: str | list[str]
     parameters: list[str] | None = None
-    bundle: list[str] = Setting([])
+    bundle: list[str] = Setting(default=[])
     resources: StepResources = StepResources()
     retry: Retry = Retry()
     failures: Literal["park", "stop"] | Allow = "park"
-    exports: dict[str, str] = Setting({})
+    exports: dict[str, str] = Setting(default={})
     network: bool = False
 
 
@@ -93,10 +93,10 @@ class Table(Definition):
     from_: str = Setting(alias="from")
     glob: str = "/**"
     mode: Literal["append", "upsert", "replace"] = "append"
-    key: list[str] = Setting([])
+    key: list[str] = Setting(default=[])
     type: Name | None = None
     """A file type whose Table Schema gives the columns; without it, the first type that recognises the file."""
-    schema_: TableSchema | None = Setting(None, alias="schema")
+    schema_: TableSchema | None = Setting(default=None, alias="schema")
     accept_schema_change: bool = False
     """Add columns and widen the table when the schema has changed, instead of refusing the load."""
 
@@ -110,7 +110,7 @@ class Table(Definition):
 class Trigger(Definition):
     """What starts a run by itself."""
 
-    new_version: list[str] = Setting([])
+    new_version: list[str] = Setting(default=[])
     schedule: str | None = None
 
     @model_validator(mode="before")
@@ -125,11 +125,11 @@ class Pipeline(Definition):
     pipeline: Name
     title: str = ""
     description: str = ""
-    parameters: dict[str, dict[str, Any]] = Setting({})
-    inputs: dict[str, PipelineInput] = Setting({})
+    parameters: dict[str, dict[str, Any]] = Setting(default={})
+    inputs: dict[str, PipelineInput] = Setting(default={})
     steps: dict[Name, Step] = Setting(min_length=1)
-    outputs: dict[Name, Output] = Setting({})
-    tables: dict[str, Table] = Setting({})
+    outputs: dict[Name, Output] = Setting(default={})
+    tables: dict[str, Table] = Setting(default={})
     trigger: Trigger = Trigger()
 
     def order(self) -> list[str]:

@@ -6,8 +6,17 @@ from typing import Annotated
 from pydantic import BeforeValidator, WithJsonSchema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_BYTES = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 
 
 def _amount(text: str, units: dict[str, float] | dict[str, int], what: str, example: str) -> float:
@@ -37,7 +46,9 @@ Seconds = Annotated[
 """A span of time, in seconds."""
 
 Bytes = Annotated[
-    int, BeforeValidator(size), WithJsonSchema({"type": ["string", "integer"], "examples": ["512MiB", "4GiB"]})
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["512MiB", "4GiB"]}),
 ]
 """An amount of memory or disk, in bytes."""
 

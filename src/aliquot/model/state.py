@@ -50,9 +50,7 @@ CHANGES: dict[str, dict[State, frozenset[State]]] = {
         S.INITIALIZING: frozenset(
             {S.RUNNING, S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
         ),
-        S.RUNNING: frozenset(
-            {S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
-        ),
+        S.RUNNING: frozenset({S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}),
         S.EXECUTOR_ERROR: frozenset({S.QUEUED}),
         S.SYSTEM_ERROR: frozenset({S.QUEUED}),
         S.CANCELED: frozenset({S.QUEUED}),

@@ -23,13 +23,13 @@ class Constraints(Definition):
     unique: bool = False
     minimum: Any = None
     maximum: Any = None
-    exclusive_minimum: Any = Setting(None, alias="exclusiveMinimum")
-    exclusive_maximum: Any = Setting(None, alias="exclusiveMaximum")
-    min_length: int | None = Setting(None, alias="minLength", ge=0)
-    max_length: int | None = Setting(None, alias="maxLength", ge=0)
+    exclusive_minimum: Any = Setting(default=None, alias="exclusiveMinimum")
+    exclusive_maximum: Any = Setting(default=None, alias="exclusiveMaximum")
+    min_length: int | None = Setting(default=None, alias="minLength", ge=0)
+    max_length: int | None = Setting(default=None, alias="maxLength", ge=0)
     pattern: str | None = None
     enum: list[Any] | None = None
-    json_schema: dict[str, Any] | None = Setting(None, alias="jsonSchema")
+    json_schema: dict[str, Any] | None = Setting(default=None, alias="jsonSchema")
 
 
 class Field(Definition):
@@ -41,19 +41,19 @@ class Field(Definition):
     title: str | None = None
     description: str | None = None
     example: Any = None
-    rdf_type: str | None = Setting(None, alias="rdfType")
+    rdf_type: str | None = Setting(default=None, alias="rdfType")
     unit: str | None = None
-    missing_values: list[str] | None = Setting(None, alias="missingValues")
+    missing_values: list[str] | None = Setting(default=None, alias="missingValues")
     constraints: Constraints = Constraints()
     categories: list[Any] | None = None
-    categories_ordered: bool = Setting(False, alias="categoriesOrdered")
-    true_values: list[str] = Setting(["true", "True", "TRUE", "1"], alias="trueValues")
-    false_values: list[str] = Setting(["false", "False", "FALSE", "0"], alias="falseValues")
+    categories_ordered: bool = Setting(default=False, alias="categoriesOrdered")
+    true_values: list[str] = Setting(default=["true", "True", "TRUE", "1"], alias="trueValues")
+    false_values: list[str] = Setting(default=["false", "False", "FALSE", "0"], alias="falseValues")
     decimal_char: str = Setting(".", alias="decimalChar")
-    group_char: str | None = Setting(None, alias="groupChar")
+    group_char: str | None = Setting(default=None, alias="groupChar")
     bare_number: bool = Setting(True, alias="bareNumber")
     delimiter: str = ","
-    item_type: str | None = Setting(None, alias="itemType")
+    item_type: str | None = Setting(default=None, alias="itemType")
 
 
 class ForeignKeyReference(Definition):
@@ -89,11 +89,11 @@ class TableSchema(Definition):
 
     fields: list[Field] = Setting(min_length=1)
     fields_match: Literal["exact", "equal", "subset", "superset", "partial"] = Setting("exact", alias="fieldsMatch")
-    missing_values: list[str] = Setting([""], alias="missingValues")
-    primary_key: list[str] = Setting([], alias="primaryKey")
-    unique_keys: list[list[str]] = Setting([], alias="uniqueKeys")
-    foreign_keys: list[ForeignKey] = Setting([], alias="foreignKeys")
-    schema_url: str | None = Setting(None, alias="$schema")
+    missing_values: list[str] = Setting(default=[""], alias="missingValues")
+    primary_key: list[str] = Setting(default=[], alias="primaryKey")
+    unique_keys: list[list[str]] = Setting(default=[], alias="uniqueKeys")
+    foreign_keys: list[ForeignKey] = Setting(default=[], alias="foreignKeys")
+    schema_url: str | None = Setting(default=None, alias="$schema")
 
     @model_validator(mode="before")
     @classmethod

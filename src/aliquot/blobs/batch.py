@@ -1,0 +1,115 @@
+"""Writing many blobs that become durable together."""
+
+import os
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from aliquot.blobs.layout import blob_key, pack_key
+from aliquot.blobs.pack import FULL, SMALL, PackBuffer
+from aliquot.model.blob import Blob, Location
+from aliquot.model.digest import PREFIX, Digest, digest_bytes
+from aliquot.model.errors import Conflict
+
+if TYPE_CHECKING:
+    from aliquot.blobs.store import Store
+
+_AHEAD = 2
+
+
+class Batch:
+    """Collects blobs: small ones travel in packs, large ones lie alone. Safe to use from several threads.
+
+    What was added counts as stored only when `flush` has returned.
+    """
+
+    def __init__(
+        self, store: "Store", known: Callable[[Collection[Digest]], Mapping[Digest, Location]] | None = None
+    ) -> None:
+        self._store = store
+        self._known = known
+        self._lock = threading.Lock()
+        self._buffer = PackBuffer()
+        self._loose: dict[Digest, Location] = {}
+        self._writing: list[Future[list[Location]]] = []
+        self._writer: ThreadPoolExecutor | None = None
+        self._room = threading.BoundedSemaphore(_AHEAD)
+
+    def add_bytes(self, data: bytes) -> Blob:
+        """Add bytes that are in memory."""
+        digest = digest_bytes(data)
+        if len(data) >= SMALL:
+            self._store.put_object(blob_key(digest), [data])
+            with self._lock:
+                self._loose[digest] = Location(digest, len(data))
+            return Blob(digest, len(data))
+        full: PackBuffer | None = None
+        with self._lock:
+            self._buffer.add(digest, data)
+            if self._buffer.size >= FULL:
+                full, self._buffer = self._buffer, PackBuffer()
+        if full:
+            self._write_ahead(full)
+        return Blob(digest, len(data))
+
+    def add_file(self, path: Path) -> Blob:
+        """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it."""
+        with path.open("rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            if before.st_size < SMALL:
+                data = file.read(SMALL + 1)
+                if len(data) <= SMALL:
+                    after = os.fstat(file.fileno())
+                    if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
+                        raise Conflict(
+                            "file-changed",
+                            f"{path} changed while it was read; it is taken when it rests.",
+                            path=str(path),
+                        )
+                    return self.add_bytes(data)
+        digest, size = self._store.copy_in(path)
+        with self._lock:
+            self._loose[digest] = Location(digest, size)
+        return Blob(digest, size)
+
+    def flush(self) -> tuple[Location, ...]:
+        """Make everything durable that was added since the last time, and say where it lies."""
+        with self._lock:
+            last, self._buffer = self._buffer, PackBuffer()
+            loose, self._loose = self._loose, {}
+            writing, self._writing = self._writing, []
+        written = self._write(last) if last.digests() else []
+        for future in writing:
+            written += future.result()
+        self._store.settle()
+        return (*loose.values(), *written)
+
+    def _write_ahead(self, full: PackBuffer) -> None:
+        self._room.acquire()
+        with self._lock:
+            if self._writer is None:
+                self._writer = ThreadPoolExecutor(1, "packs")
+            future = self._writer.submit(self._write, full)
+            future.add_done_callback(lambda _: self._room.release())
+            self._writing.append(future)
+
+    def _write(self, buffer: PackBuffer) -> list[Location]:
+        known: Mapping[Digest, Location] = self._known(buffer.digests()) if self._known else {}
+        rest = buffer.without(set(known))
+        if not rest.digests():
+            return list(known.values())
+        parts = rest.content()
+        pack = _digest_parts(parts)
+        self._store.put_object(pack_key(pack), parts)
+        return [*known.values(), *rest.locations(pack)]
+
+
+def _digest_parts(parts: list[bytes]) -> Digest:
+    hasher = blake3()
+    for part in parts:
+        hasher.update(part)
+    return Digest(PREFIX + hasher.hexdigest())

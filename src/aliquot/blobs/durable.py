@@ -1,0 +1,200 @@
+"""Writing files that survive a power cut: written, flushed, then linked to their name."""
+
+import errno
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from blake3 import blake3
+
+from aliquot.model.digest import PREFIX, Digest
+from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
+
+CHUNK = 1024 * 1024
+_SEGMENT = 8 * CHUNK
+
+
+class Writer:
+    """Writes files below a folder, durably.
+
+    Names appear with their whole content or not at all. A name's folder is flushed by `settle`, once for many names.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._drafts = root / "drafts"
+        self._lock = threading.Lock()
+        self._unsettled: set[Path] = set()
+        self._drafts.mkdir(parents=True, exist_ok=True)
+
+    def write(self, key: str, parts: Iterable[bytes]) -> None:
+        """Write a new file from bytes; a file of that name that is there already stays."""
+        draft = self._draft()
+        try:
+            with draft.open("xb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            self._link(draft, key)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        finally:
+            with suppress(FileNotFoundError):
+                draft.unlink()
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write a file in place of one that may be there, and settle it."""
+        draft = self._draft()
+        target = self.root / key
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._make_folder(target.parent)
+            draft.replace(target)
+            with self._lock:
+                self._unsettled.add(target.parent)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        self.settle()
+
+    def copy(self, source: Path, name_of: Callable[[Digest], str]) -> tuple[Digest, int]:
+        """Copy a file and digest the copy in passing; `name_of` gives the key for the digest.
+
+        A source that changes while it is read is `Conflict`, and nothing is kept.
+        """
+        draft = self._draft()
+        try:
+            reading = _open_source(source)
+            try:
+                with draft.open("xb+") as file:
+                    digest, size = _copy_and_digest(reading, file.fileno(), source)
+                    os.fsync(file.fileno())
+            finally:
+                os.close(reading)
+            self._link(draft, name_of(digest))
+        except AliquotError:
+            raise
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        finally:
+            with suppress(FileNotFoundError):
+                draft.unlink()
+        return digest, size
+
+    def settle(self) -> None:
+        """Flush the folders of all names written since the last time."""
+        with self._lock:
+            folders, self._unsettled = self._unsettled, set()
+        for folder in folders:
+            _flush_folder(folder)
+
+    def _draft(self) -> Path:
+        return self._drafts / uuid.uuid4().hex
+
+    def _link(self, draft: Path, key: str) -> None:
+        target = self.root / key
+        self._make_folder(target.parent)
+        with suppress(FileExistsError):
+            os.link(draft, target)
+        with self._lock:
+            self._unsettled.add(target.parent)
+
+    def _make_folder(self, folder: Path) -> None:
+        missing: list[Path] = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for each in reversed(missing):
+            each.mkdir(exist_ok=True)
+            _flush_folder(each.parent)
+
+
+def _open_source(source: Path) -> int:
+    try:
+        return os.open(source, os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise Conflict(
+            "file-vanished", f"{source} vanished before it was read; look again.", path=str(source)
+        ) from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise Invalid("file-unreadable", f"{source} cannot be read ({error.strerror}).", path=str(source)) from error
+
+
+def _copy_and_digest(reading: int, writing: int, source: Path) -> tuple[Digest, int]:
+    """Copy inside the kernel while a second thread digests what has been written."""
+    before = os.fstat(reading)
+    copied = threading.Condition()
+    progress = {"size": 0, "done": False}
+    hasher = blake3()
+
+    def follow() -> None:
+        position = 0
+        while True:
+            with copied:
+                while progress["size"] <= position and not progress["done"]:
+                    copied.wait()
+                end, done = progress["size"], progress["done"]
+            while position < end:
+                data = os.pread(writing, min(CHUNK, end - position), position)
+                hasher.update(data)
+                position += len(data)
+            if done and position >= progress["size"]:
+                return
+
+    follower = threading.Thread(target=follow, name="digest")
+    follower.start()
+    try:
+        while count := _copy_segment(reading, writing):
+            with copied:
+                progress["size"] += count
+                copied.notify()
+    finally:
+        with copied:
+            progress["done"] = True
+            copied.notify()
+        follower.join()
+    after = os.fstat(reading)
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise Conflict(
+            "file-changed",
+            f"{source} changed while it was read; it is taken when it rests.",
+            path=str(source),
+        )
+    return Digest(PREFIX + hasher.hexdigest()), progress["size"]
+
+
+def _copy_segment(reading: int, writing: int) -> int:
+    try:
+        return os.copy_file_range(reading, writing, _SEGMENT)
+    except OSError as error:
+        # Files of /proc, of some shares and across some mounts cannot be copied inside the kernel.
+        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+    data = os.read(reading, CHUNK)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(writing, view) :]
+    return len(data)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def storage_error(error: OSError, root: Path) -> AliquotError:
+    """Give the error of our own families for one of the disk's."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable(
+            "store-full", f"There is no space left at {root}; free some, then try again.", path=str(root)
+        )
+    return Unavailable("store-unavailable", f"The store at {root} cannot be used: {error}.", path=str(root))

@@ -1,0 +1,36 @@
+"""Where things lie in a store."""
+
+from aliquot.model.blob import Location
+from aliquot.model.digest import Digest, hex_of
+
+BLOBS = "blobs/"
+PACKS = "packs/"
+VERSIONS = "versions/"
+
+
+def blob_key(digest: Digest) -> str:
+    """Give the key of a blob that lies alone."""
+    name = hex_of(digest)
+    return f"{BLOBS}{name[:2]}/{name[2:]}"
+
+
+def pack_key(digest: Digest) -> str:
+    """Give the key of a pack."""
+    name = hex_of(digest)
+    return f"{PACKS}{name[:2]}/{name[2:]}"
+
+
+def key_of(location: Location) -> str:
+    """Give the key of the object that holds a blob."""
+    return pack_key(location.pack) if location.pack else blob_key(location.digest)
+
+
+def digest_of_key(key: str) -> Digest:
+    """Give the digest that a blob's or pack's key stands for."""
+    _, first, rest = key.split("/")
+    return Digest(f"blake3:{first}{rest}")
+
+
+def version_key(dataset: str, number: int) -> str:
+    """Give the key of the object that names a version's digest and delta."""
+    return f"{VERSIONS}{dataset}/{number:010d}.json"

@@ -1,0 +1,83 @@
+"""Packs: many small blobs in one immutable object, with its index at the end.
+
+Layout: the blobs one after the other; the index, a zstd-compressed JSON list of `[hex digest, offset, size]`; eight
+bytes with the length of the compressed index, little-endian; the eight bytes `ALQPACK1`.
+"""
+
+import json
+import struct
+
+import zstandard
+
+from aliquot.model.blob import Location
+from aliquot.model.digest import PREFIX, Digest, hex_of
+from aliquot.model.errors import Damaged
+
+MAGIC = b"ALQPACK1"
+FOOTER = struct.Struct("<Q8s")
+
+SMALL = 128 * 1024
+"""Blobs under this many bytes travel in packs."""
+
+FULL = 16 * 1024 * 1024
+"""A pack is closed when it holds this many bytes."""
+
+
+class PackBuffer:
+    """The blobs of a pack that is being filled."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._places: dict[Digest, tuple[int, int]] = {}
+        self.size = 0
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self._places
+
+    def add(self, digest: Digest, data: bytes) -> None:
+        """Add a blob, once."""
+        if digest not in self._places:
+            self._places[digest] = (self.size, len(data))
+            self._parts.append(data)
+            self.size += len(data)
+
+    def without(self, known: set[Digest]) -> "PackBuffer":
+        """Give the same pack without the blobs that are stored already."""
+        if not known:
+            return self
+        rest = PackBuffer()
+        for digest, data in zip(self._places, self._parts, strict=True):
+            if digest not in known:
+                rest.add(digest, data)
+        return rest
+
+    def digests(self) -> list[Digest]:
+        """List the blobs, in their order."""
+        return list(self._places)
+
+    def content(self) -> list[bytes]:
+        """Give the pack's bytes, in parts, index and footer included."""
+        rows = [[hex_of(digest), offset, size] for digest, (offset, size) in self._places.items()]
+        index = zstandard.compress(json.dumps(rows, separators=(",", ":")).encode(), 3)
+        return [*self._parts, index, FOOTER.pack(len(index), MAGIC)]
+
+    def locations(self, pack: Digest) -> list[Location]:
+        """Say where each blob lies once the pack has its name."""
+        return [Location(digest, size, pack, offset) for digest, (offset, size) in self._places.items()]
+
+
+def index_size(footer: bytes, key: str) -> int:
+    """Read the length of the index from a pack's last bytes; anything else is `Damaged`."""
+    size, magic = FOOTER.unpack(footer[-FOOTER.size :]) if len(footer) >= FOOTER.size else (0, b"")
+    if magic != MAGIC:
+        raise Damaged("pack-damaged", f"{key} does not end as a pack does; restore it from a copy.", key=key)
+    return size
+
+
+def read_index(index: bytes, pack: Digest) -> list[Location]:
+    """Read the compressed index of a pack."""
+    try:
+        rows = json.loads(zstandard.decompress(index))
+    except (zstandard.ZstdError, ValueError) as error:
+        raise Damaged("pack-damaged", f"The index of pack {pack} cannot be read; restore it from a copy.") from error
+    return [Location(Digest(PREFIX + name), size, pack, offset) for name, offset, size in rows]

@@ -1,0 +1,126 @@
+"""The store: durable names, packs, batches, and files that change under the reader."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from aliquot.blobs import Store, open_store
+from aliquot.blobs.pack import SMALL
+from aliquot.model.blob import Location
+from aliquot.model.digest import digest_bytes
+from aliquot.model.errors import Conflict, Damaged
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return open_store("memory://" if request.param == "memory" else str(tmp_path / "a store"))
+
+
+def test_bytes_come_back_by_digest(store: Store) -> None:
+    location = store.put_bytes(b"hello")
+    assert location == Location(digest_bytes(b"hello"), 5)
+    assert store.read(location) == b"hello"
+    assert store.read_range(location, 1, 3) == b"ell"
+    assert store.read_range(location, 4, 100) == b"o"
+
+
+def test_a_large_file_is_stored_alone_and_digested_in_passing(store: Store, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40_000
+    source = tmp_path / "large"
+    source.write_bytes(content)
+    location = store.put_file(source)
+    assert location.digest == digest_bytes(content)
+    assert location.pack is None
+    assert b"".join(store.stream(location)) == content
+    assert store.digest(location) == location.digest
+
+
+def test_small_blobs_travel_in_packs_and_are_listed_from_the_store_alone(store: Store) -> None:
+    batch = store.batch()
+    blobs = [batch.add_bytes(f"{n % 50}".encode() * 10) for n in range(100)]
+    locations = {each.digest: each for each in batch.flush()}
+    assert len(locations) == 50
+    assert len({each.pack for each in locations.values()}) == 1
+    assert all(store.digest(locations[blob.digest]) == blob.digest for blob in blobs)
+    assert set(store.locations()) == set(locations.values())
+
+
+def test_a_batch_leaves_out_what_is_known(store: Store) -> None:
+    first = store.batch()
+    first.add_bytes(b"old")
+    known = {each.digest: each for each in first.flush()}
+    second = store.batch(lambda digests: {d: known[d] for d in digests if d in known})
+    second.add_bytes(b"old")
+    second.add_bytes(b"new")
+    packs = {each.digest: each.pack for each in second.flush()}
+    assert packs[digest_bytes(b"old")] == known[digest_bytes(b"old")].pack
+    assert packs[digest_bytes(b"new")] != known[digest_bytes(b"old")].pack
+
+
+def test_several_threads_share_a_batch(store: Store) -> None:
+    batch = store.batch()
+    threads = [
+        threading.Thread(target=lambda n=n: [batch.add_bytes(bytes([n, i]) * 30_000) for i in range(150)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    locations = batch.flush()
+    assert len(locations) == 600
+    assert all(store.digest(each) == each.digest for each in locations)
+
+
+def test_fetch_writes_a_copy_that_shares_nothing(store: Store, tmp_path: Path) -> None:
+    for content in (b"small", b"x" * (3 * SMALL)):
+        location = store.put_bytes(content)
+        target = tmp_path / location.digest
+        store.fetch(location, target)
+        target.write_bytes(b"scribbled")
+        assert store.read(location) == content
+
+
+def test_a_file_that_changes_while_it_is_read_is_a_conflict(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    source = tmp_path / "growing"
+    source.write_bytes(b"x" * 50_000_000)
+    stop = threading.Event()
+
+    def grow() -> None:
+        while not stop.is_set():
+            with source.open("ab") as file:
+                file.write(b"y")
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        with pytest.raises(Conflict, match="changed while it was read"):
+            store.batch().add_file(source)
+    finally:
+        stop.set()
+        writer.join()
+    assert list(store.locations()) == []
+    assert list((tmp_path / "store" / "drafts").iterdir()) == []
+
+
+def test_a_missing_or_short_blob_is_damaged(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    location = store.put_bytes(b"x" * 200_000)
+    path = store.local_path(location)
+    assert path
+    path.write_bytes(b"x" * 10)
+    with pytest.raises(Damaged, match="shorter"):
+        store.read(location)
+    path.unlink()
+    with pytest.raises(Damaged, match="gone"):
+        store.read(location)
+    assert not store.exists(location)
+
+
+def test_names_are_replaced_whole(store: Store) -> None:
+    store.replace_object("versions/a/1.json", b"one")
+    store.replace_object("versions/a/1.json", b"two")
+    assert store.read_object("versions/a/1.json") == b"two"
+    assert [key for key, _ in store.list_keys("versions/")] == ["versions/a/1.json"]
