@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from aliquot.blobs import Store, open_store  # noqa: E402
+from aliquot.db import Catalogue, open_catalogue  # noqa: E402
 from postgresql import Cluster, running_cluster  # noqa: E402 - found through the line above
 
 
@@ -41,3 +44,35 @@ def postgresql_database(postgresql_cluster: Cluster) -> Iterator[str]:
     name = postgresql_cluster.create()
     yield postgresql_cluster.url(name)
     postgresql_cluster.drop(name)
+
+
+@pytest.fixture(scope="session")
+def _empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a SQLite catalogue with no rows, to copy."""
+    path = tmp_path_factory.mktemp("catalogue") / "empty.db"
+    catalogue = open_catalogue(f"sqlite:///{path}")
+    with catalogue.engine.connect() as connection:
+        connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
+    catalogue.close()
+    return path
+
+
+@pytest.fixture
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
+    """Give an empty catalogue: SQLite, or PostgreSQL when the test is parametrised so."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        opened = open_catalogue(request.getfixturevalue("postgresql_database"))
+    else:
+        path = tmp_path / "catalogue.db"
+        shutil.copyfile(request.getfixturevalue("_empty_catalogue"), path)
+        opened = open_catalogue(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Give an empty store in a folder."""
+    opened = open_store(str(tmp_path / "store"))
+    yield opened
+    opened.close()

@@ -1,0 +1,151 @@
+"""The catalogue: one SQL database, embedded or a server, behind transactions."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from aliquot.db.migrate import bring_up_to_date
+from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
+
+T = TypeVar("T")
+
+_BUSY_MS = 30_000
+_TRIES = 6
+
+
+def open_catalogue(url: str, folder: Path | None = None) -> "Catalogue":
+    """Open the catalogue at a URL and bring its tables up to date; relative SQLite paths start at `folder`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Invalid("catalogue-url-refused", f"{url!r} is not a database URL.", url=url) from error
+    dialect = parsed.get_backend_name()
+    if dialect not in {"sqlite", "postgresql"}:
+        raise Invalid(
+            "catalogue-url-refused", f"A catalogue lives in sqlite:///… or postgresql://…, not {dialect}.", url=url
+        )
+    catalogue = Catalogue(_sqlite(parsed, folder) if dialect == "sqlite" else _postgresql(parsed))
+    try:
+        bring_up_to_date(catalogue.engine)
+    except OperationalError as error:
+        catalogue.close()
+        raise _unavailable(catalogue.engine, error) from error
+    return catalogue
+
+
+class Catalogue:
+    """Transactions over the catalogue's tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Open a transaction that only reads, with one view of the data throughout."""
+        with self._open(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """Open a transaction that is committed whole at the end, or not at all when anything is raised."""
+        with self._open(writes=True) as connection:
+            yield connection
+
+    def repeat(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction, again when the database asks for it (a deadlock, a lock that is not given)."""
+        for attempt in range(_TRIES):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except Conflict as error:
+                if error.code != "catalogue-busy" or attempt == _TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311  # jitter
+        raise AssertionError
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _open(self, *, writes: bool) -> Generator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                connection.info["writes"] = writes
+                with connection.begin():
+                    yield connection
+        except AliquotError:
+            raise
+        except DBAPIError as error:
+            if _is_busy(error):
+                raise Conflict(
+                    "catalogue-busy", "Another process is writing the catalogue; try again in a moment."
+                ) from error
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise _unavailable(self.engine, error) from error
+            raise
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate in {"40001", "40P01", "55P03"} or "database is locked" in str(error.orig)
+
+
+def _unavailable(engine: Engine, error: DBAPIError) -> Unavailable:
+    place = engine.url.render_as_string(hide_password=True)
+    return Unavailable("catalogue-unavailable", f"The catalogue {place} cannot be used: {error.orig}", url=place)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sqlite(url: URL, folder: Path | None) -> Engine:
+    if url.database and url.database != ":memory:":
+        path = (folder or Path()) / url.database
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = url.set(database=str(path.absolute()))
+    engine = create_engine(url, json_serializer=_json, connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: object) -> None:
+        # The driver must not begin transactions by itself: `begin` below does, with the right kind.
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}",
+                        "cache_size=-65536", "temp_store=MEMORY"):  # fmt: skip
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("writes", True) else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = create_engine(url, json_serializer=_json, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            "extra-missing",
+            "A catalogue on PostgreSQL needs psycopg; install it with: pip install 'aliquot[postgresql]'",
+        ) from error
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.info.get("writes", True):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+    return engine

@@ -1,0 +1,382 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from aliquot.db.triggers import allowed_rows, statements
+
+PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "blob",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("pack", sa.Text(), nullable=True, comment="null: the blob lies alone"),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_blob")),
+        comment="Where each blob lies.",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "dataset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("head", sa.Integer(), nullable=False, comment="the newest version's number; 0 before the first"),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
+        sa.UniqueConstraint("name", name=op.f("uq_dataset_name")),
+    )
+    op.create_table(
+        "definition",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("bundle", sa.JSON(), nullable=False, comment="path to digest"),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("applied_at", sa.Double(), nullable=False),
+        sa.Column("applied_by", sa.Text(), nullable=False),
+        sa.Column("current", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_definition")),
+        comment="Every version of every definition that was applied; a new row for each time it became current.",
+    )
+    op.create_index(
+        "uq_definition_current",
+        "definition",
+        ["kind", "name"],
+        unique=True,
+        sqlite_where=sa.text("current"),
+        postgresql_where=sa.text("current"),
+    )
+    op.create_table(
+        "event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+    )
+    op.create_index("ix_event_subject", "event", ["kind", "subject"], unique=False)
+    op.create_table(
+        "key_input",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("input", sa.Text(), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "input", "path", name=op.f("pk_key_input")),
+        comment="The files that a key covers: lineage from inputs to tasks.",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_key_input_digest", "key_input", ["digest"], unique=False)
+    op.create_table(
+        "output",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "path", name=op.f("pk_output")),
+        comment="The files that a key gives: lineage from tasks to outputs.",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_output_digest", "output", ["digest"], unique=False)
+    op.create_table(
+        "quarantine",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("into", sa.Text(), nullable=True, comment="the dataset for which it was meant"),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False, comment="how many findings of each code"),
+        sa.Column("state", sa.Text(), nullable=False, comment="WAITING, RELEASED or REJECTED"),
+        sa.Column("arrived_at", sa.Double(), nullable=False),
+        sa.Column("decided_at", sa.Double(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("because", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+    )
+    op.create_index("ix_quarantine_state", "quarantine", ["state", "arrived_at"], unique=False)
+    op.create_table(
+        "state_change",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "before", "after", name=op.f("pk_state_change")),
+        comment="The table of model/state.py, for the triggers.",
+    )
+    op.create_table(
+        "receipt",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.Double(), nullable=False),
+        sa.Column("settled_at", sa.Double(), nullable=False),
+        sa.Column("taken_at", sa.Double(), nullable=False),
+        sa.Column(
+            "decision", sa.Text(), nullable=False, comment="accepted, quarantined, unchanged, released or rejected"
+        ),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("dataset", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("entry_path", PATH, nullable=True),
+        sa.Column("quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_receipt_quarantine_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
+        sa.UniqueConstraint(
+            "source", "path", "size", "mtime_ns", "digest", name=op.f("uq_receipt_source_path_size_mtime_ns_digest")
+        ),
+        comment="The record of one arrival.",
+    )
+    op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
+    op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], unique=False)
+    op.create_table(
+        "run",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("definition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False, comment="input name to [dataset, version]"),
+        sa.Column("cause", sa.Text(), nullable=False, comment="new_version, schedule or manual"),
+        sa.Column("signature", sa.Text(), nullable=True, comment="what a trigger saw; one run for each"),
+        sa.Column("publish", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("parked", sa.Integer(), nullable=False),
+        sa.Column("cancel_asked", sa.Boolean(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.Double(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=True),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(["definition_id"], ["definition.id"], name=op.f("fk_run_definition_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
+    )
+    op.create_index("ix_run_state", "run", ["state"], unique=False)
+    op.create_index(
+        "uq_run_signature",
+        "run",
+        ["pipeline", "cause", "signature"],
+        unique=True,
+        sqlite_where=sa.text("signature IS NOT NULL"),
+        postgresql_where=sa.text("signature IS NOT NULL"),
+    )
+    op.create_table(
+        "tag",
+        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_tag_dataset_id")),
+        sa.PrimaryKeyConstraint("dataset_id", "name", name=op.f("pk_tag")),
+    )
+    op.create_table(
+        "tag_move",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("before", sa.Integer(), nullable=True),
+        sa.Column("after", sa.Integer(), nullable=True, comment="null: the tag was taken away"),
+        sa.Column("moved_at", sa.Double(), nullable=False),
+        sa.Column("moved_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_tag_move_dataset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag_move")),
+    )
+    op.create_table(
+        "load",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("table_name", sa.Text(), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False, comment="WAITING, DONE or FAILED"),
+        sa.Column("rows", sa.BigInteger(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_load_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_load")),
+        sa.UniqueConstraint("run_id", "table_name", name=op.f("uq_load_run_id_table_name")),
+        comment="Loads into the hub that runs have asked for.",
+    )
+    op.create_index("ix_load_state", "load", ["state"], unique=False)
+    op.create_table(
+        "published",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_published_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "output", name=op.f("pk_published")),
+        comment="Which version an output of a run is, new or unchanged.",
+    )
+    op.create_table(
+        "run_step",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("planned_at", sa.Double(), nullable=True),
+        sa.Column("datums", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_step_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_run_step")),
+        comment="The steps of a run, in order; `planned_at` says that the step's tasks are there.",
+    )
+    op.create_table(
+        "task",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False, comment="from 1 within the step"),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("datum", sa.JSON(), nullable=False, comment="input name to [matched path, captures]"),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column(
+            "reused", sa.Boolean(), nullable=False, comment="its key had succeeded before: no command was started"
+        ),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="attempts since a person last asked for it"),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.Double(), nullable=True),
+        sa.Column("not_before", sa.Double(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_task_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task")),
+        sa.UniqueConstraint("run_id", "step", "ordinal", name=op.f("uq_task_run_id_step_ordinal")),
+    )
+    op.create_index("ix_task_key", "task", ["key"], unique=False)
+    op.create_index("ix_task_run", "task", ["run_id", "step", "state"], unique=False)
+    op.create_index(
+        "ix_task_state",
+        "task",
+        ["state", "not_before"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
+        postgresql_where=sa.text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
+    )
+    op.create_table(
+        "version",
+        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=False, comment="digest of the version before; empty for the first"),
+        sa.Column("delta", sa.Text(), nullable=False, comment="digest of the blob that lists what changed"),
+        sa.Column("provenance", sa.JSON(), nullable=False),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("removed", sa.Integer(), nullable=False),
+        sa.Column("files", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("parked", sa.Integer(), nullable=False, comment="datums that are missing because they failed"),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("named", sa.Boolean(), nullable=False, comment="whether the store's own list of versions has it"),
+        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_version_dataset_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_version_run_id")),
+        sa.PrimaryKeyConstraint("dataset_id", "number", name=op.f("pk_version")),
+    )
+    op.create_index("ix_version_run", "version", ["run_id"], unique=False)
+    op.create_index(
+        "ix_version_unnamed",
+        "version",
+        ["dataset_id"],
+        unique=False,
+        sqlite_where=sa.text("NOT named"),
+        postgresql_where=sa.text("NOT named"),
+    )
+    op.create_table(
+        "attempt",
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("executor", sa.Text(), nullable=False),
+        sa.Column("handle", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("wall", sa.Double(), nullable=True),
+        sa.Column("cpu", sa.Double(), nullable=True),
+        sa.Column("peak_memory", sa.BigInteger(), nullable=True),
+        sa.Column("stdout", sa.Text(), nullable=True),
+        sa.Column("stderr", sa.Text(), nullable=True),
+        sa.Column("tail", sa.Text(), nullable=False),
+        sa.Column("image_digest", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.Double(), nullable=True),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_attempt_task_id")),
+        sa.PrimaryKeyConstraint("task_id", "fence", name=op.f("pk_attempt")),
+    )
+    op.create_table(
+        "entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("removed", sa.Integer(), nullable=True),
+        sa.Column("receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_entry_dataset_id")),
+        sa.ForeignKeyConstraint(["receipt_id"], ["receipt.id"], name=op.f("fk_entry_receipt_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_entry_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
+        comment="A file of a dataset from the version that added it to the one that removed it.",
+    )
+    op.create_index("ix_entry_added", "entry", ["dataset_id", "added"], unique=False)
+    op.create_index("ix_entry_digest", "entry", ["digest"], unique=False)
+    op.create_index("ix_entry_path", "entry", ["dataset_id", "path", "added"], unique=False)
+    op.create_index(
+        "ix_entry_removed",
+        "entry",
+        ["dataset_id", "removed"],
+        unique=False,
+        sqlite_where=sa.text("removed IS NOT NULL"),
+        postgresql_where=sa.text("removed IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_entry_live",
+        "entry",
+        ["dataset_id", "path"],
+        unique=True,
+        sqlite_where=sa.text("removed IS NULL"),
+        postgresql_where=sa.text("removed IS NULL"),
+    )
+    op.create_table(
+        "result",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False, comment="what the key was made of"),
+        sa.Column("exports", sa.JSON(), nullable=True),
+        sa.Column(
+            "task_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="the task whose attempt gave it",
+        ),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_result_task_id")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_result")),
+        comment="What succeeded, by key. Never run again while its row is here.",
+    )
+
+    op.bulk_insert(sa.table("state_change", sa.column("kind"), sa.column("before"), sa.column("after")), allowed_rows())
+    for statement in statements(op.get_context().dialect.name):
+        op.execute(statement)

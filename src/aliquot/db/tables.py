@@ -1,0 +1,384 @@
+"""The tables of the catalogue.
+
+Times are seconds since 1970 in UTC. States are those of `model/state.py`; triggers refuse any change that it does not
+list, and write an event row for each that it does.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+Path = Text().with_variant(Text(collation="C"), "postgresql")
+"""Paths sort by their bytes, on every database alike."""
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+def _to(column: str, target: str, **options: object) -> Column[int]:
+    return Column(column, Id, ForeignKey(target), **options)  # pyright: ignore[reportArgumentType]  # passed through
+
+
+# --- definitions -----------------------------------------------------------------------------------------------------
+
+definition = Table(
+    "definition",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("bundle", JSON, nullable=False, comment="path to digest"),
+    Column("file", Text, nullable=False),
+    Column("applied_at", Double, nullable=False),
+    Column("applied_by", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Index("uq_definition_current", "kind", "name", unique=True, sqlite_where=text("current"),
+          postgresql_where=text("current")),
+    comment="Every version of every definition that was applied; a new row for each time it became current.",
+)  # fmt: skip
+
+# --- bytes -----------------------------------------------------------------------------------------------------------
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("pack", Text, comment="null: the blob lies alone"),
+    Column("offset", BigInteger, nullable=False),
+    comment="Where each blob lies.",
+    sqlite_with_rowid=False,
+)
+
+# --- datasets --------------------------------------------------------------------------------------------------------
+
+dataset = Table(
+    "dataset",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("head", Integer, nullable=False, comment="the newest version's number; 0 before the first"),
+    Column("created_at", Double, nullable=False),
+)
+
+version = Table(
+    "version",
+    metadata,
+    _to("dataset_id", "dataset.id", nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("parent", Text, nullable=False, comment="digest of the version before; empty for the first"),
+    Column("delta", Text, nullable=False, comment="digest of the blob that lists what changed"),
+    Column("provenance", JSON, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("parked", Integer, nullable=False, comment="datums that are missing because they failed"),
+    _to("run_id", "run.id"),
+    Column("created_at", Double, nullable=False),
+    Column("named", Boolean, nullable=False, comment="whether the store's own list of versions has it"),
+    PrimaryKeyConstraint("dataset_id", "number"),
+    Index("ix_version_run", "run_id"),
+    Index("ix_version_unnamed", "dataset_id", sqlite_where=text("NOT named"), postgresql_where=text("NOT named")),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    _id(),
+    _to("dataset_id", "dataset.id", nullable=False),
+    Column("path", Path, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("removed", Integer),
+    _to("receipt_id", "receipt.id"),
+    _to("task_id", "task.id"),
+    Index("uq_entry_live", "dataset_id", "path", unique=True, sqlite_where=text("removed IS NULL"),
+          postgresql_where=text("removed IS NULL")),
+    Index("ix_entry_path", "dataset_id", "path", "added"),
+    Index("ix_entry_added", "dataset_id", "added"),
+    Index("ix_entry_removed", "dataset_id", "removed", sqlite_where=text("removed IS NOT NULL"),
+          postgresql_where=text("removed IS NOT NULL")),
+    Index("ix_entry_digest", "digest"),
+    comment="A file of a dataset from the version that added it to the one that removed it.",
+)  # fmt: skip
+
+tag = Table(
+    "tag",
+    metadata,
+    _to("dataset_id", "dataset.id", nullable=False),
+    Column("name", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "name"),
+)
+
+tag_move = Table(
+    "tag_move",
+    metadata,
+    _id(),
+    _to("dataset_id", "dataset.id", nullable=False),
+    Column("name", Text, nullable=False),
+    Column("before", Integer),
+    Column("after", Integer, comment="null: the tag was taken away"),
+    Column("moved_at", Double, nullable=False),
+    Column("moved_by", Text, nullable=False),
+)
+
+# --- intake ----------------------------------------------------------------------------------------------------------
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("path", Path, nullable=False),
+    Column("type", Text),
+    Column("into", Text, comment="the dataset for which it was meant"),
+    Column("findings", JSON, nullable=False),
+    Column("counts", JSON, nullable=False, comment="how many findings of each code"),
+    Column("state", Text, nullable=False, comment="WAITING, RELEASED or REJECTED"),
+    Column("arrived_at", Double, nullable=False),
+    Column("decided_at", Double),
+    Column("decided_by", Text),
+    Column("because", Text),
+    Column("version", Integer),
+    Index("ix_quarantine_state", "state", "arrived_at"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("path", Path, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("settled_at", Double, nullable=False),
+    Column("taken_at", Double, nullable=False),
+    Column("decision", Text, nullable=False, comment="accepted, quarantined, unchanged, released or rejected"),
+    Column("type", Text),
+    Column("dataset", Text),
+    Column("version", Integer),
+    Column("entry_path", Path),
+    _to("quarantine_id", "quarantine.id"),
+    Column("who", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    UniqueConstraint("source", "path", "size", "mtime_ns", "digest"),
+    Index("ix_receipt_digest", "digest"),
+    Index("ix_receipt_quarantine", "quarantine_id"),
+    comment="The record of one arrival.",
+)
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    _to("definition_id", "definition.id", nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("inputs", JSON, nullable=False, comment="input name to [dataset, version]"),
+    Column("cause", Text, nullable=False, comment="new_version, schedule or manual"),
+    Column("signature", Text, comment="what a trigger saw; one run for each"),
+    Column("publish", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("parked", Integer, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("owner", Text),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Double),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Index("uq_run_signature", "pipeline", "cause", "signature", unique=True,
+          sqlite_where=text("signature IS NOT NULL"), postgresql_where=text("signature IS NOT NULL")),
+    Index("ix_run_state", "state"),
+)  # fmt: skip
+
+run_step = Table(
+    "run_step",
+    metadata,
+    _to("run_id", "run.id", nullable=False),
+    Column("step", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("planned_at", Double),
+    Column("datums", Integer, nullable=False),
+    PrimaryKeyConstraint("run_id", "step"),
+    comment="The steps of a run, in order; `planned_at` says that the step's tasks are there.",
+)
+
+task = Table(
+    "task",
+    metadata,
+    _id(),
+    _to("run_id", "run.id", nullable=False),
+    Column("step", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False, comment="from 1 within the step"),
+    Column("key", Text, nullable=False),
+    Column("datum", JSON, nullable=False, comment="input name to [matched path, captures]"),
+    Column("state", Text, nullable=False),
+    Column("reused", Boolean, nullable=False, comment="its key had succeeded before: no command was started"),
+    Column("cause", Text),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, comment="attempts since a person last asked for it"),
+    Column("owner", Text),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Double),
+    Column("not_before", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("run_id", "step", "ordinal"),
+    Index("ix_task_state", "state", "not_before", sqlite_where=text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
+          postgresql_where=text("state IN ('QUEUED','INITIALIZING','RUNNING')")),
+    Index("ix_task_run", "run_id", "step", "state"),
+    Index("ix_task_key", "key"),
+)  # fmt: skip
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _to("task_id", "task.id", nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("executor", Text, nullable=False),
+    Column("handle", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cause", Text),
+    Column("message", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("wall", Double),
+    Column("cpu", Double),
+    Column("peak_memory", BigInteger),
+    Column("stdout", Text),
+    Column("stderr", Text),
+    Column("tail", Text, nullable=False),
+    Column("image_digest", Text),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    PrimaryKeyConstraint("task_id", "fence"),
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("parts", JSON, nullable=False, comment="what the key was made of"),
+    Column("exports", JSON),
+    _to("task_id", "task.id", comment="the task whose attempt gave it"),
+    Column("created_at", Double, nullable=False),
+    comment="What succeeded, by key. Never run again while its row is here.",
+)
+
+key_input = Table(
+    "key_input",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("path", Path, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("key", "input", "path"),
+    Index("ix_key_input_digest", "digest"),
+    comment="The files that a key covers: lineage from inputs to tasks.",
+    sqlite_with_rowid=False,
+)
+
+output = Table(
+    "output",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("path", Path, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("key", "path"),
+    Index("ix_output_digest", "digest"),
+    comment="The files that a key gives: lineage from tasks to outputs.",
+    sqlite_with_rowid=False,
+)
+
+published = Table(
+    "published",
+    metadata,
+    _to("run_id", "run.id", nullable=False),
+    Column("output", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    PrimaryKeyConstraint("run_id", "output"),
+    comment="Which version an output of a run is, new or unchanged.",
+)
+
+load = Table(
+    "load",
+    metadata,
+    _id(),
+    _to("run_id", "run.id", nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("dataset", Text),
+    Column("number", Integer),
+    Column("state", Text, nullable=False, comment="WAITING, DONE or FAILED"),
+    Column("rows", BigInteger),
+    Column("message", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("run_id", "table_name"),
+    Index("ix_load_state", "state"),
+    comment="Loads into the hub that runs have asked for.",
+)
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+state_change = Table(
+    "state_change",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "before", "after"),
+    comment="The table of model/state.py, for the triggers.",
+)
+
+event = Table(
+    "event",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("ix_event_subject", "kind", "subject"),
+)
