@@ -28,15 +28,21 @@ class FileType(Definition):
     """A kind of file."""
 
     type: Name
+    """The name by which sources and pipelines refer to it."""
     title: str = ""
+    """What people call it."""
     recognise: Recognise
+    """What a file must be like; name and content, not name alone."""
     format: Literal["table", "imzml", "fastq", "archive", "any"] = "any"
+    """What the content means, and so which checks it gets."""
     table: TableSchema | None = None
+    """The columns of a table: Frictionless Table Schema v2."""
     set: list[str] = Setting(default=[])
     """Files that belong together, such as `["{name}.imzML", "{name}.ibd"]`; the first is the one that is recognised."""
     describe: dict[str, Any] | None = None
     """JSON Schema of the acquisition metadata that a person, sidecar or sample sheet supplies."""
     on_invalid: Literal["refuse", "split"] = "refuse"
+    """Refuse a file with errors, or let its valid rows go on and put the refused rows into quarantine."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "FileType":

@@ -1,8 +1,8 @@
-"""Globs over the paths of a version: which entries are datums, and what their names capture.
+r"""Globs over the paths of a version: which entries are datums, and what their names capture.
 
 Paths begin with `/` and have neither empty nor dotted segments. `/` is everything as one datum; `*` and `?` stay within
 a path segment, `**` crosses them (`/**/x` finds `/x` too); `[a-z]` and `[!a-z]` are one character; `{a,b}` is a choice;
-`{name}` captures at least one character within a segment; `(…)` captures, numbered by opening parenthesis; `\\` takes
+`{name}` captures at least one character within a segment; `(…)` captures, numbered by opening parenthesis; `\` takes
 the next character as it is. A trailing slash asks for a directory. A file belongs to the deepest entry that matches.
 """
 
@@ -201,9 +201,7 @@ class _Reading:
         if found := re.match(r"\{(\w*)\}", self.text[self.at :], re.ASCII):
             name = found[1]
             if not CAPTURE_NAME.fullmatch(name):
-                raise GlobError(
-                    opened + 1, f"{found[0]!r} captures no name: use a letter, then letters, digits and '_'"
-                )
+                raise GlobError(opened + 1, f"{found[0]!r} is no name: use a letter, then letters, digits and '_'")
             if name in self.captures:
                 raise GlobError(opened + 1, f"{name!r} is captured twice")
             self.captures.append(name)

@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
+from pydantic import ConfigDict, model_validator
 from pydantic import Field as Setting
-from pydantic import model_validator
 
-from aliquot.model.definition import Definition, Name
+from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.quantity import Seconds
 
 
@@ -13,6 +13,7 @@ class Settled(Definition):
     """When a landing has finished arriving. `quiet` always holds beside the others."""
 
     quiet: Seconds = 2.0
+    """For how long a file must not have changed."""
     marker: str | None = None
     """A file that says "complete": `{path}.done`."""
     set: list[str] = Setting(default=[])
@@ -23,16 +24,22 @@ class Accept(Definition):
     """A rule of a source: files of this type go into this dataset."""
 
     type: Name
+    """The file type that recognises the file."""
     into: Name
+    """The dataset whose next version receives it."""
 
 
 class Source(Definition):
     """Where files come from."""
 
     watch: str
+    """A folder, or s3://, az:// or gs:// with a prefix."""
     settled: Settled = Settled()
+    """When a file has finished arriving."""
     accept: list[Accept] = Setting(min_length=1)
+    """The first type that recognises a file wins; what nothing accepts goes to quarantine."""
     after: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of the file at the source, once it is safe."""
     ignore: list[str] = Setting(default=[])
     """Globs over file names that are never looked at, such as `*.tmp`."""
 
@@ -40,10 +47,14 @@ class Source(Definition):
 class ExecutorSettings(Definition):
     """Where tasks run: `executor: process`, or a mapping with settings."""
 
+    model_config = ConfigDict(json_schema_extra=also_written({"enum": ["process", "container"]}))
+
     kind: Literal["process", "container"] = "process"
+    """As processes of this machine, or in containers."""
     workers: int | None = Setting(default=None, ge=1)
     """Tasks at once; by default as many as there are processors."""
     runtime: Literal["podman", "docker"] | None = None
+    """The command that runs containers; by default the one that is there."""
     path: str | None = None
     """PATH of process steps; by default the interpreter's own folder and the system's."""
 
@@ -53,12 +64,35 @@ class ExecutorSettings(Definition):
         return {"kind": value} if isinstance(value, str) else value
 
 
+class VaultSettings(Definition):
+    """A place where secrets are kept: a folder of files that only their owner may read, or environment variables."""
+
+    folder: str | None = None
+    """The folder, from the lab's own; each file is a secret."""
+    environment: str | None = None
+    """What the names of the environment variables begin with, such as `ALIQUOT_`."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "VaultSettings":
+        if (self.folder is None) == (self.environment is None):
+            raise ValueError("a vault is either 'folder' or 'environment'; give one of them")
+        return self
+
+
 class LabConfig(Definition):
     """The whole of `aliquot.yaml`."""
 
     lab: Name
+    """The name of this deployment."""
     store: str = "./.aliquot/store"
+    """Where bytes lie: a folder, or s3://, az:// or gs:// with a prefix."""
     catalogue: str = "sqlite:///.aliquot/catalogue.db"
+    """The database of facts: sqlite:/// and a path, or postgresql://…"""
     hub: str = "sqlite:///hub.db"
+    """The database that people query: sqlite:/// and a path, or postgresql://…"""
     executor: ExecutorSettings = ExecutorSettings()
+    """Where tasks run."""
+    vaults: dict[Name, VaultSettings] = Setting({})
+    """Where `${secret:vault/name}` is looked up."""
     sources: dict[Name, Source] = Setting(default={})
+    """Where files come from."""

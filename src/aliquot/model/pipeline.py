@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
+from pydantic import ConfigDict, model_validator
 from pydantic import Field as Setting
-from pydantic import model_validator
 
-from aliquot.model.definition import Definition, Name
+from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.table_schema import TableSchema
 from aliquot.model.task import Cause
@@ -17,6 +17,7 @@ class PipelineInput(Definition):
     """An input that a site may bind to another dataset without touching the rest."""
 
     dataset: Name
+    """The dataset that is bound to the input unless a run binds another."""
     title: str = ""
 
 
@@ -24,26 +25,37 @@ class StepInput(Definition):
     """What a step takes from a pipeline's input or from another step, and how it makes datums of it."""
 
     from_: str = Setting(alias="from")
+    """An input of the pipeline, or another step."""
     glob: str = "/"
+    """Which entries are datums: `/` all as one, `/*` each top-level entry, `/**` every file."""
     group_by: str | None = None
+    """Captures such as `$sample`: what shares their value is one datum."""
 
 
 class StepResources(Definition):
     """What a task of this step may use."""
 
     cpus: float = Setting(default=1.0, gt=0)
+    """Processors; a share of one is allowed."""
     memory: Bytes | None = None
+    """Memory, such as 4GiB."""
     disk: Bytes | None = None
+    """Disk, such as 20GiB."""
     time: Seconds | None = None
+    """Wall time, such as 1h."""
 
 
 class Retry(Definition):
     """When a failed attempt is made again: on which causes, how often in all, after how long."""
 
     attempts: int = Setting(default=3, ge=1, le=100)
+    """Attempts in all, the first included."""
     on: list[RetryCause] = Setting(default=["lost", "ours"])
+    """Causes of failure after which it is tried again."""
     memory_growth: float = Setting(default=1.0, ge=1)
+    """By how much the memory grows for the attempt after one that ran out of it."""
     backoff: Seconds = 1.0
+    """The wait before the second attempt."""
 
 
 class Allow(Definition):
@@ -68,35 +80,53 @@ class Step(Definition):
     """One command of a pipeline."""
 
     title: str = ""
+    """What people call it."""
     image: str | None = None
+    """The container image, best with its digest; absent: the executor's own environment."""
     inputs: dict[str, StepInput] = Setting(min_length=1)
+    """What the command reads, by name; several inputs give their cross product."""
     command: str | list[str]
+    """A text for `sh -c`, or a list that runs without a shell, in which `$NAME` becomes the value."""
     parameters: list[str] | None = None
+    """The parameters that enter this step's key; without this line, all do."""
     bundle: list[str] = Setting(default=[])
+    """Files and folders of the lab that travel with the pipeline's version, found under `$BUNDLE`."""
     resources: StepResources = StepResources()
+    """What a task may use."""
     retry: Retry = Retry()
+    """When a failed attempt is made again."""
     failures: Literal["park", "stop"] | Allow = "park"
+    """Park a failed datum and go on, stop the run, or allow so many parked datums."""
     exports: dict[str, str] = Setting(default={})
+    """JMESPath into `out/exports.json` by name: environment values for later steps."""
     network: bool = False
+    """Whether the command may reach the network."""
 
 
 class Output(Definition):
     """A step's files as an output of the run; with `publish` they become the next version of that dataset."""
 
     from_: str = Setting(alias="from")
+    """The step whose files they are."""
     publish: Name | None = None
+    """The dataset whose next version they become."""
 
 
 class Table(Definition):
     """A table of the hub that is loaded from a step's files."""
 
     from_: str = Setting(alias="from")
+    """The step whose files are loaded."""
     glob: str = "/**"
+    """Which of its files."""
     mode: Literal["append", "upsert", "replace"] = "append"
+    """Add rows, replace rows of equal key, or replace the whole table."""
     key: list[str] = Setting(default=[])
+    """The columns by which rows are replaced."""
     type: Name | None = None
     """A file type whose Table Schema gives the columns; without it, the first type that recognises the file."""
     schema_: TableSchema | None = Setting(default=None, alias="schema")
+    """The columns, when no file type gives them: Frictionless Table Schema v2."""
     accept_schema_change: bool = False
     """Add columns and widen the table when the schema has changed, instead of refusing the load."""
 
@@ -110,8 +140,12 @@ class Table(Definition):
 class Trigger(Definition):
     """What starts a run by itself."""
 
+    model_config = ConfigDict(json_schema_extra=also_written({"const": "manual"}))
+
     new_version: list[str] = Setting(default=[])
+    """Datasets of the inputs whose new versions start a run."""
     schedule: str | None = None
+    """Times as cron writes them, such as `0 2 * * *`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -123,14 +157,23 @@ class Pipeline(Definition):
     """A graph of steps with typed parameters. References between its parts are checked by `definitions`."""
 
     pipeline: Name
+    """The name by which it is run."""
     title: str = ""
+    """What people call it."""
     description: str = ""
+    """What it is for."""
     parameters: dict[str, dict[str, Any]] = Setting(default={})
+    """Typed values that a person may set, each a JSON Schema: forms, flags and checks follow from it."""
     inputs: dict[str, PipelineInput] = Setting(default={})
+    """The datasets that it works on."""
     steps: dict[Name, Step] = Setting(min_length=1)
+    """Its commands."""
     outputs: dict[Name, Output] = Setting(default={})
+    """What of the steps' files is kept as the run's outputs."""
     tables: dict[str, Table] = Setting(default={})
+    """Tables of the hub that are loaded from the steps' files."""
     trigger: Trigger = Trigger()
+    """What starts a run by itself; without it, people do."""
 
     def order(self) -> list[str]:
         """Give the names of the steps, each after those that it takes files from."""

@@ -11,7 +11,12 @@ class RecordType(Definition):
     """A kind of record, such as a study, sample or measurement."""
 
     record: Name
+    """The name of the kind."""
     title: str = ""
+    """What people call it."""
     parent: Name | None = None
+    """The record type of which every such record belongs to one."""
     describes: Literal["dataset", "version", "file", "nothing"] = "nothing"
+    """What such a record says something about."""
     schema_: dict[str, Any] = Setting(alias="schema")
+    """JSON Schema of the record's fields."""

@@ -3,10 +3,10 @@
 Source: https://datapackage.org/standard/table-schema/
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic import Field as Setting
-from pydantic import model_validator
 
 from aliquot.model.definition import Definition
 
@@ -14,6 +14,18 @@ FieldType = Literal[
     "any", "array", "boolean", "date", "datetime", "duration", "geojson", "geopoint", "integer", "list", "number",
     "object", "string", "time", "year", "yearmonth",
 ]  # fmt: skip
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+FieldNames = Annotated[
+    list[str],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""Names of fields; one name may stand by itself."""
 
 
 class Constraints(Definition):
@@ -60,28 +72,14 @@ class ForeignKeyReference(Definition):
     """The columns that a foreign key points to; `resource` empty means the file itself."""
 
     resource: str = ""
-    fields: list[str]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_field_is_a_list(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("fields"), str):
-            return {**value, "fields": [value["fields"]]}
-        return value
+    fields: FieldNames
 
 
 class ForeignKey(Definition):
     """Columns whose values must be among those of other columns."""
 
-    fields: list[str]
+    fields: FieldNames
     reference: ForeignKeyReference
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_field_is_a_list(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("fields"), str):
-            return {**value, "fields": [value["fields"]]}
-        return value
 
 
 class TableSchema(Definition):
@@ -90,17 +88,10 @@ class TableSchema(Definition):
     fields: list[Field] = Setting(min_length=1)
     fields_match: Literal["exact", "equal", "subset", "superset", "partial"] = Setting("exact", alias="fieldsMatch")
     missing_values: list[str] = Setting(default=[""], alias="missingValues")
-    primary_key: list[str] = Setting(default=[], alias="primaryKey")
+    primary_key: FieldNames = Setting(default=[], alias="primaryKey")
     unique_keys: list[list[str]] = Setting(default=[], alias="uniqueKeys")
     foreign_keys: list[ForeignKey] = Setting(default=[], alias="foreignKeys")
     schema_url: str | None = Setting(default=None, alias="$schema")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_key_is_a_list(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("primaryKey"), str):
-            return {**value, "primaryKey": [value["primaryKey"]]}
-        return value
 
     @model_validator(mode="after")
     def _keys_name_fields(self) -> "TableSchema":
