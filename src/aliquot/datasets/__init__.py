@@ -1,0 +1,1 @@
+"""Versions of datasets: commit, read, compare, verify, rebuild, lineage."""

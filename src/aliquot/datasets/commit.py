@@ -1,0 +1,264 @@
+"""Committing versions: bytes first, then one transaction that costs what changed."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from aliquot.blobs import Store
+from aliquot.blobs.layout import version_key
+from aliquot.datasets import places
+from aliquot.datasets.delta import Header, NewEntry, version_digest, write_delta
+from aliquot.db import Catalogue
+from aliquot.db.rows import chunks, insert_missing
+from aliquot.db.tables import dataset, entry, version
+from aliquot.model.blob import Location
+from aliquot.model.digest import Digest, canonical
+from aliquot.model.errors import Conflict, Invalid
+from aliquot.model.reference import require_name
+
+_TRIES = 20
+_LONGEST_SEGMENT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a version shall change in a dataset. The blobs of `adds` are durable already."""
+
+    dataset: str
+    adds: Sequence[NewEntry] = ()
+    removes: Sequence[str] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    run_id: int | None = None
+    parked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version whose delta is stored, and that a transaction may make real. `delta` None: nothing would change."""
+
+    change: Change
+    dataset_id: int
+    number: int
+    parent: str
+    digest: Digest | None
+    delta: Location | None
+    adds: tuple[NewEntry, ...]
+    gone: tuple[str, ...]
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Which version a dataset has now, and how many files it added and removed; `new` is false when none was made."""
+
+    dataset: str
+    number: int
+    added: int
+    removed: int
+    new: bool
+
+
+def commit(
+    catalogue: Catalogue,
+    store: Store,
+    change: Change,
+    beside: Callable[[Connection, Committed], None] | None = None,
+) -> Committed:
+    """Commit a change as the next version, whoever else commits meanwhile; `beside` joins the same transaction.
+
+    A change that changes nothing makes no version.
+    """
+    for attempt in range(_TRIES):
+        draft = prepare(catalogue, store, change)
+        try:
+            with catalogue.write() as connection:
+                done = apply(connection, draft)
+                if beside:
+                    beside(connection, done)
+        except Conflict as error:
+            if error.code not in {"dataset-moved", "catalogue-busy"} or attempt == _TRIES - 1:
+                raise
+            continue
+        name_versions(catalogue, store)
+        return done
+    raise AssertionError
+
+
+def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
+    """Compare a change with the dataset's newest version, and store the delta."""
+    require_name("dataset", change.dataset)
+    for each in change.adds:
+        require_path(each.path)
+    with catalogue.read() as connection:
+        row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).first()
+    if row is None:
+        with catalogue.write() as connection:
+            insert_missing(connection, dataset, [{"name": change.dataset, "head": 0, "created_at": time.time()}])
+            row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).one()
+    with catalogue.read() as connection:
+        head = connection.execute(
+            select(version).where(version.c.dataset_id == row.id).order_by(version.c.number.desc()).limit(1)
+        ).first()
+        adds, gone, freed, replaced = _compare(connection, row.id, change, empty=head is None)
+    number = head.number if head else 0
+    files = (head.files if head else 0) + len(adds) - replaced - len(gone)
+    size = (head.bytes if head else 0) + sum(each.size for each in adds) - freed
+    parent = head.digest if head else ""
+    parked_changed = head is not None and head.parked != change.parked and change.run_id is not None
+    if not adds and not gone and not parked_changed and head is not None:
+        return Draft(change, row.id, number, parent, None, None, (), (), files, size)
+    header = Header(change.dataset, number + 1, parent, change.provenance)
+    delta = store.put_bytes(write_delta(header, adds, gone))
+    digest = version_digest(parent, delta.digest, change.provenance)
+    return Draft(change, row.id, number + 1, parent, digest, delta, tuple(adds), tuple(gone), files, size)
+
+
+def apply(connection: Connection, draft: Draft) -> Committed:
+    """Write a draft's rows; `Conflict` when the dataset has moved since the draft was made."""
+    change = draft.change
+    if draft.delta is None or draft.digest is None:
+        moved = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
+        if moved != draft.number:
+            raise _moved(change.dataset)
+        return Committed(change.dataset, draft.number, 0, 0, new=False)
+    advanced = connection.execute(
+        update(dataset)
+        .where(dataset.c.id == draft.dataset_id, dataset.c.head == draft.number - 1)
+        .values(head=draft.number)
+    )
+    if advanced.rowcount != 1:
+        raise _moved(change.dataset)
+    places.record(connection, [draft.delta])
+    connection.execute(
+        insert(version).values(
+            dataset_id=draft.dataset_id,
+            number=draft.number,
+            digest=draft.digest,
+            parent=draft.parent,
+            delta=draft.delta.digest,
+            provenance=dict(change.provenance),
+            added=len(draft.adds),
+            removed=len(draft.gone),
+            files=draft.files,
+            bytes=draft.bytes,
+            parked=change.parked,
+            run_id=change.run_id,
+            created_at=time.time(),
+            named=False,
+        )
+    )
+    write_entries(connection, draft.dataset_id, draft.number, draft.adds, draft.gone, fresh=draft.number == 1)
+    return Committed(change.dataset, draft.number, len(draft.adds), len(draft.gone), new=True)
+
+
+def write_entries(
+    connection: Connection,
+    dataset_id: int,
+    number: int,
+    adds: Sequence[NewEntry],
+    removes: Sequence[str],
+    *,
+    fresh: bool,
+) -> None:
+    """Write the entry rows of one version: as many as change."""
+    ending = list(removes) if fresh else [*removes, *(each.path for each in adds)]
+    for part in chunks(ending):
+        connection.execute(
+            update(entry)
+            .where(entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None))
+            .values(removed=number)
+        )
+    if adds:
+        connection.execute(
+            insert(entry),
+            [
+                {
+                    "dataset_id": dataset_id,
+                    "path": each.path,
+                    "digest": each.digest,
+                    "size": each.size,
+                    "added": number,
+                    "receipt_id": each.receipt_id,
+                    "task_id": each.task_id,
+                }
+                for each in adds
+            ],
+        )
+
+
+def name_versions(catalogue: Catalogue, store: Store) -> int:
+    """Write the store's own list of versions as far as it lacks some, so that the store alone can give them back."""
+    with catalogue.read() as connection:
+        rows = connection.execute(
+            select(version, dataset.c.name)
+            .join(dataset, dataset.c.id == version.c.dataset_id)
+            .where(~version.c.named)
+            .order_by(version.c.dataset_id, version.c.number)
+        ).all()
+    for row in rows:
+        write_name(store, row.name, row.number, row.digest, row.delta, row.created_at)
+    if rows:
+        with catalogue.write() as connection:
+            for row in rows:
+                connection.execute(
+                    update(version)
+                    .where(version.c.dataset_id == row.dataset_id, version.c.number == row.number)
+                    .values(named=True)
+                )
+    return len(rows)
+
+
+def require_path(path: str) -> str:
+    """Refuse a path that could not be written to every disk and bucket."""
+    segments = path.split("/")
+    wrong = (
+        "must start with '/'" if segments[0] else
+        "has an empty, '.' or '..' segment" if any(each in {"", ".", ".."} for each in segments[1:]) else
+        "contains a NUL" if "\0" in path else
+        f"has a segment over {_LONGEST_SEGMENT} bytes"
+        if any(len(each.encode(errors="surrogatepass")) > _LONGEST_SEGMENT for each in segments) else
+        "is not valid Unicode" if any("\ud800" <= letter <= "\udfff" for letter in path) else ""
+    )  # fmt: skip
+    if wrong:
+        raise Invalid("path-refused", f"The path {path!r} {wrong}.", path=path)
+    return path
+
+
+def write_name(store: Store, name: str, number: int, digest: str, delta: str, created_at: float) -> None:
+    """Write the object that names one version."""
+    document = {"dataset": name, "number": number, "digest": digest, "delta": delta, "created_at": created_at}
+    store.replace_object(version_key(name, number), canonical(document))
+
+
+def _compare(
+    connection: Connection, dataset_id: int, change: Change, *, empty: bool
+) -> tuple[list[NewEntry], list[str], int, int]:
+    """Give what really changes: adds, removed paths, bytes freed, and how many adds replace a file."""
+    wanted = {each.path: each for each in change.adds}
+    removes = [path for path in dict.fromkeys(change.removes) if path not in wanted]
+    if empty:
+        return list(wanted.values()), [], 0, 0
+    live: dict[str, Any] = {}
+    paths: Iterable[str] = [*wanted, *removes]
+    for part in chunks(list(paths)):
+        live |= {
+            row.path: row
+            for row in connection.execute(
+                select(entry.c.path, entry.c.digest, entry.c.size).where(
+                    entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None)
+                )
+            )
+        }
+    adds = [each for path, each in wanted.items() if path not in live or live[path].digest != each.digest]
+    gone = [path for path in removes if path in live]
+    replaced = [each.path for each in adds if each.path in live]
+    freed = sum(live[path].size for path in [*gone, *replaced])
+    return adds, gone, freed, len(replaced)
+
+
+def _moved(name: str) -> Conflict:
+    return Conflict("dataset-moved", f"Somebody else has just committed to {name}; read it again.", dataset=name)

@@ -1,0 +1,54 @@
+"""Where the blobs that the catalogue knows lie."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from sqlalchemy import Connection, select
+
+from aliquot.db import Catalogue
+from aliquot.db.rows import chunks, insert_missing
+from aliquot.db.tables import blob
+from aliquot.model.blob import Location
+from aliquot.model.digest import EMPTY, Digest
+from aliquot.model.errors import Damaged
+
+
+def record(connection: Connection, locations: Iterable[Location]) -> None:
+    """Note where blobs lie; the first place of each stays."""
+    insert_missing(
+        connection,
+        blob,
+        [
+            {"digest": each.digest, "size": each.size, "pack": each.pack, "offset": each.offset}
+            for each in {each.digest: each for each in locations}.values()
+        ],
+    )
+
+
+def find(connection: Connection, digests: Collection[Digest]) -> dict[Digest, Location]:
+    """Say where blobs lie; the ones that are not known are left out."""
+    found: dict[Digest, Location] = {}
+    for part in chunks(list(digests)):
+        for row in connection.execute(select(blob).where(blob.c.digest.in_(part))):
+            found[Digest(row.digest)] = Location(Digest(row.digest), row.size, row.pack, row.offset)
+    return found
+
+
+def require(connection: Connection, digests: Collection[Digest]) -> Mapping[Digest, Location]:
+    """Say where blobs lie; one that is not known is `Damaged`. The empty blob needs no place."""
+    found = find(connection, digests)
+    for digest in digests:
+        if digest not in found:
+            if digest != EMPTY:
+                raise Damaged("blob-unknown", f"The catalogue does not know where {digest} lies.", digest=digest)
+            found[digest] = Location(EMPTY, 0)
+    return found
+
+
+def known_in(catalogue: Catalogue) -> Callable[[Collection[Digest]], Mapping[Digest, Location]]:
+    """Give the question that a batch asks before it writes a pack."""
+
+    def known(digests: Collection[Digest]) -> Mapping[Digest, Location]:
+        with catalogue.read() as connection:
+            return find(connection, digests)
+
+    return known
