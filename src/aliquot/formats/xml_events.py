@@ -71,16 +71,25 @@ def read_xml(path: Path, start: Start, end: End | None = None) -> None:
 
 
 def root_of(path: Path) -> str | None:
-    """Give the local name of the root element, or None for what does not begin as XML does."""
+    """Give the local name of the root element, or None for what does not begin as XML does within 1 MiB.
+
+    A document type is passed over here, for it says nothing yet; one that declares entities is not.
+    """
     found: list[str] = []
 
     def first(name: str, attributes: Attributes) -> None:
         del attributes
-        found.append(name)
+        found.append(name.rpartition(" ")[2])
         raise _Enough
 
-    with contextlib.suppress(_Enough, Invalid):
-        read_xml(path, first)
+    def declared(*_: object) -> None:
+        raise _Enough
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = first
+    parser.EntityDeclHandler = declared
+    with path.open("rb") as file, contextlib.suppress(_Enough, expat.ExpatError, LookupError, ValueError):
+        parser.Parse(file.read(_READ), False)
     return found[0] if found else None
 
 
