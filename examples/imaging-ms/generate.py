@@ -52,8 +52,8 @@ def make(seed: int) -> Made:
     for place, image in _ions(rows, columns).items():
         peak = np.exp(-0.5 * ((mz - place) / (PEAK_WIDTH / 2.355)) ** 2)
         signal += image[:, :, None] * peak
-    matrix = 12.0 * np.exp(-(mz - MZ_FROM) / 60.0) + 2.0
-    noise = random.normal(0.0, 0.8, signal.shape)
+    matrix = 6.0 * np.exp(-(mz - MZ_FROM) / 60.0) + 0.4
+    noise = random.normal(0.0, 0.5, signal.shape)
     shots = random.normal(1.0, 0.06, (HEIGHT, WIDTH, 1))
     intensity = np.maximum(signal * shots + matrix + noise, 0.0).astype("<f4")
     return Made(mz.astype("<f4"), columns[there] + 1, rows[there] + 1, intensity[there])

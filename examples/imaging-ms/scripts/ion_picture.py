@@ -117,7 +117,12 @@ def _bar(page: Image.Image, pen: ImageDraw.ImageDraw, left: int, height: int, to
         middle = TOP + height * (1 - share)
         pen.line((left + BAR + 1, middle, left + BAR + 5, middle), FAINT)
         sign = ">" if clipped and share == 1.0 else ""
-        pen.text((left + BAR + 9, middle), f"{sign}{top * share:.3g}", INK, small, anchor="lm")
+        pen.text((left + BAR + 9, middle), sign + _number(top * share), INK, small, anchor="lm")
+
+
+def _number(value: float) -> str:
+    """Write a number in three digits, with a power of ten only where it is very large or small."""
+    return f"{value:.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
 
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:

@@ -105,7 +105,7 @@ def _pick_profile(mz: np.ndarray, raw: np.ndarray, settings: Settings) -> tuple[
     smoothed = smooth(np.maximum(raw, 0.0), settings.weights)
     window = settings.baseline_window
     corrected = np.maximum(smoothed - baseline(smoothed, window), 0.0) if window else smoothed
-    level, noise = noise_of(corrected, raw)
+    level, noise = noise_of(corrected)
     lowest = max(level + settings.noise_factor * noise, settings.min_height / 100 * corrected.max(initial=0.0))
     return (*find_peaks(mz, corrected, lowest), noise)
 

@@ -5,8 +5,6 @@ from fractions import Fraction
 import numpy as np
 
 MAD_TO_SIGMA = 1.4826
-REMAINDER = 1e-6
-"""Below this share of a spectrum's maximum, a value is what earlier arithmetic has left over and no signal."""
 
 
 def smoothing_weights(half_window: int, order: int) -> tuple[float, ...]:
@@ -55,28 +53,29 @@ def baseline(values: np.ndarray, window: int) -> np.ndarray:
     return (np.exp(np.exp(level) - 1.0) - 1.0) ** 2 - 1.0
 
 
-def noise_of(values: np.ndarray, raw: np.ndarray) -> tuple[float, float]:
+def noise_of(values: np.ndarray) -> tuple[float, float]:
     """Estimate the level of the noise in corrected values, their median, and its standard deviation.
 
     The baseline runs along the lower edge of the noise, so its level is above 0. The deviation is taken from the median
-    absolute deviation. Where software has already cut low points of the raw spectrum to 0, or nearly, they do not count.
+    absolute deviation; both are 0 where the instrument's software has already cut the noise away.
     """
-    chosen = values[raw > REMAINDER * raw.max(initial=0.0)]
-    if len(chosen) == 0:
+    if len(values) == 0:
         return 0.0, 0.0
-    level = float(np.median(chosen))
-    return level, float(MAD_TO_SIGMA * np.median(np.abs(chosen - level)))
+    level = float(np.median(values))
+    return level, float(MAD_TO_SIGMA * np.median(np.abs(values - level)))
 
 
 def find_peaks(mz: np.ndarray, values: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Give m/z and height of the local maxima above a threshold.
 
-    The m/z of a peak is the mean of the three points around its top, weighted by their heights.
+    The m/z of a peak is that of the vertex of the parabola through the three points around its top.
     """
     if len(values) < 3:
         return np.empty(0), np.empty(0)
     left, top, right = values[:-2], values[1:-1], values[2:]
     found = np.flatnonzero((top > left) & (top >= right) & (top > threshold)) + 1
-    weights = np.stack([values[found - 1], values[found], values[found + 1]])
-    places = np.stack([mz[found - 1], mz[found], mz[found + 1]])
-    return (places * weights).sum(axis=0) / weights.sum(axis=0), values[found]
+    before, at, after = values[found - 1], values[found], values[found + 1]
+    # Between -1/2 and 1/2 of the way to a neighbour, because the middle point is the highest of the three.
+    shift = 0.5 * (before - after) / (before - 2 * at + after)
+    step = np.where(shift < 0, mz[found] - mz[found - 1], mz[found + 1] - mz[found])
+    return mz[found] + shift * step, at
