@@ -1,0 +1,1 @@
+"""SQL tables out of versions: the database that people query."""
