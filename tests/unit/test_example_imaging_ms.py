@@ -23,6 +23,7 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
+from aliquot.formats.imzml import check_imzml
 from aliquot.model.file_type import FileType
 from aliquot.model.glob import compile_glob, fill
 from aliquot.model.lab_config import LabConfig
@@ -76,27 +77,28 @@ class Driver:
                 assert done.returncode == 0, done.stderr
         return places
 
-    def datums(self, step: str, places: dict[str, Path]) -> list[list[str]]:
-        """Give the paths of the files of each datum."""
+    def datums(self, step: str, places: dict[str, Path]) -> list[tuple[str, list[str]]]:
+        """Give each datum: what its input's variable points to below the input, and the paths of its files."""
         (taken,) = self.pipeline.steps[step].inputs.values()
         glob = compile_glob(taken.glob)
         source = places[taken.from_]
-        found: dict[str, list[str]] = defaultdict(list)
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             path = f"/{file.relative_to(source).as_posix()}"
             entry = glob.datum_of(path)
             if entry:
-                found[fill(taken.group_by, entry[1]) if taken.group_by else entry[0]].append(path)
-        return list(found.values())
+                group = fill(taken.group_by, entry[1]) if taken.group_by else ""
+                found["" if group else entry[0], group].append(path)
+        return [(matched, paths) for (matched, _), paths in found.items()]
 
     def task(
-        self, name: str, datum: list[str], places: dict[str, Path], parameters: dict[str, Any]
+        self, name: str, datum: tuple[str, list[str]], places: dict[str, Path], parameters: dict[str, Any]
     ) -> subprocess.CompletedProcess[str]:
         step = self.pipeline.steps[name]
         ((input_name, taken),) = step.inputs.items()
         digest = hashlib.sha256()
         work = self.root / "work" / name / str(len(self.ran))
-        for path in datum:
+        for path in datum[1]:
             content = (places[taken.from_] / path[1:]).read_bytes()
             digest.update(path.encode() + content)
             target = work / "in" / input_name / path[1:]
@@ -111,7 +113,7 @@ class Driver:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
             "OUT": str(work / "out"),
             "BUNDLE": str(work / "bundle"),
-            input_name.upper(): str(work / "in" / input_name),
+            input_name.upper(): f"{work}/in/{input_name}{datum[0]}",
         }
         values |= {each.upper(): str(parameters[each]) for each in step.parameters or []}
         assert isinstance(step.command, list)
@@ -365,6 +367,9 @@ def test_the_generator_writes_the_same_valid_pair_every_time(mode: str, tmp_path
     other = _generate(tmp_path / "c", "--mode", mode, "--seed", "9")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert first[1].read_bytes()[:16] != other[1].read_bytes()[:16]
+    report = check_imzml({path.name: path for path in first})
+    assert report.findings == ()
+    assert (report.facts["mode"], report.facts["pixels"], report.facts["checksum"]) == (mode, 372, "sha1")
     text = first[0].read_text(encoding="utf-8")
     assert hashlib.sha1(first[1].read_bytes()).hexdigest() in text
     read = _script("imzml_file")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 from xml.etree import ElementTree
 
 import numpy as np
@@ -125,11 +126,14 @@ def read_array(binary: BinaryIO, array: Array) -> np.ndarray:
 
 
 def require_same_uuid(measurement: Measurement, binary: BinaryIO) -> None:
-    """Refuse a pair whose two files do not belong together."""
+    """Refuse a pair whose two files do not belong together. Some writers store the UUID in Windows byte order."""
     binary.seek(0)
-    there = binary.read(16).hex()
-    if measurement.uuid and there != measurement.uuid:
-        raise NotReadable(f"the two files are not a pair: the .imzML says {measurement.uuid}, the .ibd says {there}")
+    there = binary.read(16)
+    said = bytes.fromhex(measurement.uuid) if len(measurement.uuid) == 32 else b""
+    if there not in {said, UUID(bytes_le=said).bytes if said else b""}:
+        raise NotReadable(
+            f"the two files are not a pair: {measurement.uuid or 'nothing'} in the .imzML, {there.hex()} in the .ibd"
+        )
 
 
 def _params(element: ElementTree.Element, groups: dict[str, Params]) -> Params:
