@@ -1,0 +1,182 @@
+"""The rows that the sieve held back, judged exactly and told in sentences."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aliquot.formats.table_header import Columns
+from aliquot.formats.table_rules import shown
+from aliquot.formats.table_sieve import missing, sieve
+from aliquot.formats.table_source import EXTRA, FAULT, ROW, WIDTH, Source, column
+from aliquot.formats.table_survey import Survey
+from aliquot.model.finding import Finding
+from aliquot.model.table_schema import TableSchema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_GOOD = "good"
+_BLANK = "blank"
+_FAULTS = {
+    "open": ("unbalanced-quote", "a quotation mark is opened and never closed, so the rest of the file cannot be read"),
+    "long": ("unbalanced-quote", "a cell has more than 16 million characters; a quotation mark is probably not closed"),
+}
+_SPOILED = {
+    "\0": "holds a NUL byte, which text must not have; the file may be damaged",
+    "\ufffd": "holds bytes that cannot be read as text; the file may be damaged or mix two encodings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A finding in the making; the first four order findings as one reads a file."""
+
+    row: int
+    stage: int
+    place: int
+    number: int
+    finding: Finding
+
+
+class Judge:
+    """Judges batches of rows in their order, counts everything and keeps the first `most` findings."""
+
+    def __init__(self, columns: Columns, schema: TableSchema, source: Source, seen: Survey, most: int) -> None:
+        self._columns = columns
+        self._rewritten = source.rewritten
+        self._most = most
+        self._truncated = not seen.ends_with_line
+        self._marks = [mark for mark, there in (("\0", seen.nuls), ("\ufffd", seen.broken)) if there]
+        self._sieves = [sieve(rules, column(at)) for at, rules in enumerate(columns.rules)]
+        places = [columns.place(name) for name in schema.primary_key]
+        self._key = [place for place in places if place is not None] if None not in places else []
+        self._told: dict[str, list[_Told]] = {}
+        self.counts: Counter[str] = Counter()
+        self.refused = array("q")
+
+    def verdicts(self) -> "list[pl.Expr]":
+        """Give the expressions of columns that `see` needs beside the texts: one for each rule, one for the row."""
+        import polars as pl
+
+        width = len(self._columns.rules)
+        verdicts = [good.alias(_verdict(at)) for at, good in enumerate(self._sieves) if good is not None]
+        whole = [good for good in self._sieves if good is not None]
+        # A value that must be there keeps a row from being blank.
+        if not any(rules.field.constraints.required for rules in self._columns.rules):
+            whole.append(~self._blank())
+        whole += [~missing(self._columns.rules[at].missing, pl.col(column(at))) for at in self._key]
+        for mark in self._marks:
+            whole += [~pl.col(column(at)).str.contains(mark, literal=True).fill_null(value=False) for at in range(width)]
+        if self._rewritten:
+            whole += [pl.col(WIDTH) == width, pl.col(FAULT) == ""]
+        return [*verdicts, pl.all_horizontal(whole).alias(_GOOD)]
+
+    def see(self, batch: "pl.DataFrame") -> None:
+        """Judge a batch of rows with their verdicts."""
+        import polars as pl
+
+        bad = batch.filter(~pl.col(_GOOD))
+        if bad.is_empty():
+            return
+        bad = bad.with_columns(self._blank().alias(_BLANK))
+        for row in bad.filter(_BLANK)[ROW]:
+            self._tell(row, 0, 0, Finding("blank-row", f"Row {row + 2} is blank.", row=row + 2))
+        rest = bad.filter(~pl.col(_BLANK))
+        if self._rewritten:
+            self._faults(rest)
+            self._ragged(rest)
+        for at, good in enumerate(self._sieves):
+            if good is not None:
+                self._cells(rest.filter(~pl.col(_verdict(at))), at)
+        for mark in self._marks:
+            for at in range(len(self._columns.rules)):
+                self._spoiled(rest, at, mark)
+        self._keyless(bad)
+
+    def tell(self, row: int, code: str, field: str | None, value: str | None, rule: str, words: str) -> None:
+        """Take what a key over the whole table finds."""
+        text = f"Row {row + 2}: {field} {words}."
+        self._tell(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=value, rule=rule))
+
+    def findings(self) -> list[Finding]:
+        """Give the first findings in the order of rows."""
+        told = [one for kept in self._told.values() for one in kept]
+        told.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
+        return [one.finding for one in told[: self._most]]
+
+    def _blank(self) -> "pl.Expr":
+        import polars as pl
+
+        return pl.all_horizontal(
+            missing(rules.missing, pl.col(column(at))) for at, rules in enumerate(self._columns.rules)
+        )
+
+    def _cells(self, suspects: "pl.DataFrame", at: int) -> None:
+        rules, name = self._columns.rules[at], self._columns.names[at]
+        for row, text in zip(suspects[ROW], suspects[column(at)], strict=True):
+            for flaw in rules.judge(text):
+                told = Finding(
+                    flaw.code, f"Row {row + 2}: {name} {flaw.text}.",
+                    row=row + 2, field=name, value=text, rule=flaw.rule,
+                )  # fmt: skip
+                self._tell(row, 1, at, told)
+
+    def _ragged(self, rows: "pl.DataFrame") -> None:
+        import polars as pl
+
+        width = len(self._columns.rules)
+        for row, count, extra in rows.filter(pl.col(WIDTH) > width).select(ROW, WIDTH, EXTRA).iter_rows():
+            words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
+            for place in range(width, count):
+                finding = Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=extra)
+                self._tell(row, 2, place, finding)
+        last = rows.filter(pl.col(WIDTH) < width).select(ROW, WIDTH)
+        for row, count in last.iter_rows():
+            for place in range(count, width):
+                name = self._columns.names[place]
+                words = f"has only {count} of {width} cells: {name} is missing"
+                finding = Finding("missing-cell", f"Row {row + 2} {words}.", row=row + 2, field=name)
+                self._tell(row, 2, place, finding)
+
+    def _faults(self, rows: "pl.DataFrame") -> None:
+        import polars as pl
+
+        for row, fault in rows.filter(pl.col(FAULT) != "").select(ROW, FAULT).iter_rows():
+            code, words = _FAULTS[fault]
+            self._tell(row, 0, 0, Finding(code, f"Row {row + 2}: {words}.", row=row + 2))
+
+    def _spoiled(self, rows: "pl.DataFrame", at: int, mark: str) -> None:
+        import polars as pl
+
+        name = self._columns.names[at]
+        spoiled = rows.filter(pl.col(column(at)).str.contains(mark, literal=True))
+        for row, text in spoiled.select(ROW, column(at)).iter_rows():
+            words = f"Row {row + 2}: {name} {_SPOILED[mark]}."
+            self._tell(row, 2, at, Finding("encoding-error", words, row=row + 2, field=name, value=text))
+
+    def _keyless(self, rows: "pl.DataFrame") -> None:
+        import polars as pl
+
+        if not self._key:
+            return
+        rules = self._columns.rules
+        absent = pl.any_horizontal(missing(rules[at].missing, pl.col(column(at))) for at in self._key)
+        names = ", ".join(self._columns.names[at] for at in self._key)
+        for row in rows.filter(absent)[ROW]:
+            words = f"Row {row + 2}: {names} is the key of the table and must not be empty."
+            self._tell(row, 3, 0, Finding("primary-key", words, row=row + 2, field=names, rule="primaryKey"))
+
+    def _tell(self, row: int, stage: int, place: int, finding: Finding) -> None:
+        self.counts[finding.code] += 1
+        self.refused.append(row)
+        kept = self._told.setdefault(finding.code, [])
+        kept.append(_Told(row, stage, place, self.counts[finding.code], finding))
+        # Rows come in batches in order, but keys are told afterwards: each code keeps its own first ones.
+        if len(kept) > 2 * self._most + 1000:
+            kept.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
+            del kept[self._most :]
+
+
+def _verdict(at: int) -> str:
+    return f"good{at}"
