@@ -1,0 +1,68 @@
+"""The process executor: commands run as processes of this machine."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from aliquot.blobs import Store
+from aliquot.executors.owner import Owner, end_leftovers
+from aliquot.executors.process_runner import ProcessRunner
+from aliquot.executors.slots import SlotExecutor
+from aliquot.executors.steps import Runner
+from aliquot.executors.watch import Watch
+from aliquot.executors.working_directory import WorkingDirectory
+from aliquot.model.digest import digest_document
+from aliquot.model.errors import Invalid
+
+__all__ = ["ProcessExecutor", "default_path", "end_leftovers"]
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def default_path() -> str:
+    """Give the search path of commands: beside this Python, then the system's own folders."""
+    return f"{os.path.dirname(sys.executable)}:{_SYSTEM_PATH}"  # noqa: PTH120  # a text stays a text
+
+
+class ProcessExecutor(SlotExecutor):
+    """Runs commands as processes, `workers` at once, in folders below `work`.
+
+    `path` is the commands' search path; `grace` is how many seconds lie between SIGTERM and SIGKILL.
+    """
+
+    name = "process"
+
+    def __init__(self, store: Store, work: Path, workers: int, path: str | None = None, *, grace: float = 3.0) -> None:
+        self._path = path or default_path()
+        owner = Owner(work)
+        watch = Watch(grace)
+
+        def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
+            place = owner.folder / str(number)
+            directory = WorkingDirectory(place / "task", place)
+            return directory, ProcessRunner(directory, watch, self._path, owner.name)
+
+        super().__init__(store, owner, watch, workers, prepare)
+
+    def identity(self, image: str | None = None) -> str:
+        """Name the environment that commands run in.
+
+        It is the digest of the system's name, the machine's architecture, the version of Python and the search path:
+        what can be told cheaply. Programs that change under an unchanged path are not noticed; an image pins them.
+        """
+        if image is not None:
+            raise Invalid(
+                "image-needs-containers",
+                f"The step asks for the image {image}, but this lab runs commands as processes. Set "
+                f"executor: container in aliquot.yaml, or remove the step's image.",
+                image=image,
+            )
+        return digest_document(
+            {
+                "system": platform.system(),
+                "machine": platform.machine(),
+                "python": platform.python_version(),
+                "path": self._path,
+            }
+        )

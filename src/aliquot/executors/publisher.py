@@ -1,0 +1,132 @@
+"""Making the results of many attempts durable together, and only then showing them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from aliquot.blobs import Batch
+from aliquot.executors.attempt import Attempt, Verdict
+from aliquot.model.blob import Location
+from aliquot.model.digest import Digest
+from aliquot.model.errors import AliquotError
+from aliquot.model.task import Cause, Outcome
+
+_DELAY = 0.2
+_MANY = 256
+
+
+class Publisher:
+    """One thread that flushes the batch for all attempts that have ended since the last time.
+
+    An outcome is shown when every byte that it names is durable. A flush waits for more attempts to end: until there
+    are many, or 0.2 s have passed, or `idle` says that nothing else is under way.
+    """
+
+    def __init__(
+        self, batch: Batch, idle: Callable[[], bool], show: Callable[[list[tuple[Attempt, Outcome]]], None]
+    ) -> None:
+        self._batch = batch
+        self._idle = idle
+        self._show = show
+        self._changed = threading.Condition()
+        self._ended: list[tuple[Attempt, Outcome]] = []
+        self._oldest = 0.0
+        self._flushes = 0
+        self._collecting: dict[Attempt, int] = {}
+        self._written: deque[tuple[int, dict[Digest, Location]]] = deque()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="aliquot-publish", daemon=True)
+        self._thread.start()
+
+    def open_batch(self, attempt: Attempt) -> Batch:
+        """Give the batch to an attempt that begins to add to it: flushes from now on may hold blobs of it."""
+        self._collecting[attempt] = self._flushes
+        return self._batch
+
+    def ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Take the outcome of an attempt that has added all that it has."""
+        with self._changed:
+            self._ended.append((attempt, outcome))
+            if len(self._ended) == 1:
+                self._oldest = time.monotonic()
+                self._changed.notify()
+            elif len(self._ended) == _MANY or self._idle():
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Show what has ended, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (ended := self._next()) is not None:
+            problem = self._flush()
+            self._show([(attempt, self._durable(attempt, outcome, problem)) for attempt, outcome in ended])
+            self._drop_old([attempt for attempt, _ in ended])
+
+    def _next(self) -> list[tuple[Attempt, Outcome]] | None:
+        with self._changed:
+            while not self._due():
+                if self._closed:
+                    return None
+                left = self._oldest + _DELAY - time.monotonic() if self._ended else None
+                self._changed.wait(left)
+            ended, self._ended = self._ended, []
+            return ended
+
+    def _due(self) -> bool:
+        if not self._ended:
+            return False
+        waited = time.monotonic() - self._oldest >= _DELAY
+        return waited or self._closed or len(self._ended) >= _MANY or self._idle()
+
+    def _flush(self) -> str | None:
+        """Make durable what was added; gives the reason for which it could not."""
+        self._flushes += 1
+        try:
+            locations = self._batch.flush()
+        except AliquotError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001  # a fault here must not leave attempts without an outcome
+            return f"{type(error).__name__}: {error}"
+        if locations:
+            self._written.append((self._flushes, {location.digest: location for location in locations}))
+        return None
+
+    def _durable(self, attempt: Attempt, outcome: Outcome, problem: str | None) -> Outcome:
+        """Complete an outcome with locations; one whose bytes are not all safe becomes a failure of ours."""
+        locations: dict[Digest, Location] = {}
+        for digest in _digests(outcome):
+            location = self._find(digest)
+            if location is None:
+                reason = problem or "the store did not say where they lie"
+                message = f"The results could not be stored: {reason}. The attempt can be made again."
+                return attempt.failed(Verdict(Cause.OURS, message), outcome.exit_code, outcome.tail)
+            locations[digest] = location
+        return replace(outcome, locations=tuple(locations.values())) if locations else outcome
+
+    def _find(self, digest: Digest) -> Location | None:
+        for _, written in reversed(self._written):
+            if location := written.get(digest):
+                return location
+        return None
+
+    def _drop_old(self, shown: list[Attempt]) -> None:
+        for attempt in shown:
+            self._collecting.pop(attempt, None)
+        needed = min(list(self._collecting.values()), default=self._flushes + 1)
+        while self._written and self._written[0][0] < needed:
+            self._written.popleft()
+
+
+def _digests(outcome: Outcome) -> Iterator[Digest]:
+    for output in outcome.outputs:
+        yield output.digest
+    if outcome.stdout:
+        yield outcome.stdout
+    if outcome.stderr:
+        yield outcome.stderr

@@ -1,0 +1,102 @@
+"""The steps of one attempt, wherever its command runs: lay out, run, collect."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from aliquot.blobs import Batch, Store
+from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
+from aliquot.executors.captured import CapturedLog, tail
+from aliquot.executors.collect import collect_outputs, read_exports
+from aliquot.executors.conclusions import exit_verdict, system_verdict
+from aliquot.executors.watch import over_disk_limit
+from aliquot.executors.working_directory import WorkingDirectory
+from aliquot.model.digest import Digest
+from aliquot.model.errors import AliquotError
+from aliquot.model.state import State
+from aliquot.model.task import Cause, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended: its exit code as a shell gives it, and a verdict where the runner knows more than that."""
+
+    exit_code: int
+    verdict: Verdict | None = None
+
+
+class Runner(Protocol):
+    """Runs an attempt's command in its working directory and returns when nothing of it is left.
+
+    It sets the attempt's `running`, `stop` and `usage`, and raises `AttemptFailed` for a command that cannot be begun.
+    """
+
+    def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
+        """Run the command to its end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was prepared."""
+        ...
+
+
+def perform(
+    attempt: Attempt, directory: WorkingDirectory, store: Store, runner: Runner, open_batch: Callable[[Attempt], Batch]
+) -> Outcome:
+    """Make an attempt; whatever happens, it gives an outcome, whose bytes are safe once the batch is flushed.
+
+    `open_batch` is asked for the batch when the command has ended, before anything is added to it.
+    """
+    attempt.began = time.time()
+    try:
+        attempt.check()
+        directory.lay_out(attempt, store)
+        ended = runner.run(attempt, directory)
+        return _conclude(attempt, directory, open_batch(attempt), ended)
+    except AttemptFailed as failure:
+        return attempt.failed(failure.verdict)
+    except AliquotError as error:
+        return attempt.failed(Verdict(Cause.OURS, error.message))
+    except OSError as error:
+        return attempt.failed(system_verdict(error, directory.folder))
+    except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
+        return attempt.failed(Verdict(Cause.OURS, f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."))
+
+
+def _conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
+    stdout, stderr = _keep(directory.stdout, batch), _keep(directory.stderr, batch)
+    last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
+    verdict = attempt.verdict or ended.verdict or exit_verdict(ended.exit_code, directory.folder)
+    limit = attempt.document.resources.disk
+    if verdict is None and limit is not None and (over := over_disk_limit(directory.folder, limit)):
+        verdict = Verdict(Cause.USER, over)
+    outcome = Outcome(
+        task=attempt.document.task,
+        fence=attempt.document.fence,
+        state=State.COMPLETE,
+        exit_code=ended.exit_code,
+        stdout=stdout,
+        stderr=stderr,
+        tail=last,
+        usage=attempt.usage,
+        started_at=attempt.began,
+        image_digest=attempt.image_digest,
+    )
+    if verdict is None:
+        try:
+            exports = read_exports(directory.out)
+            outputs = collect_outputs(attempt, directory.out, batch)
+            return replace(outcome, exports=exports, outputs=outputs, ended_at=time.time())
+        except AttemptFailed as failure:
+            verdict = failure.verdict
+    failed = attempt.failed(verdict, ended.exit_code, last)
+    return replace(failed, stdout=stdout, stderr=stderr)
+
+
+def _keep(log: CapturedLog, batch: Batch) -> Digest | None:
+    content = log.content()
+    if content is None:
+        return None
+    return (batch.add_file(content) if isinstance(content, Path) else batch.add_bytes(content)).digest

@@ -1,0 +1,184 @@
+"""Holding attempts to their limits while they run."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aliquot.executors.attempt import Attempt
+from aliquot.executors.conclusions import count_oom_kills
+from aliquot.executors.working_directory import WorkingDirectory
+from aliquot.model.task import Cause
+
+_INTERVAL = 0.05
+_CLOSE_INTERVAL = 0.01
+_DISK_INTERVAL = 0.25
+_PEAK_INTERVAL = 0.2
+
+
+class Memory(Protocol):
+    """Gives the bytes of memory that an attempt's processes hold; `exact` counts shared pages once."""
+
+    def __call__(self, *, exact: bool = False) -> int:
+        """Measure now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of an attempt: bytes of memory at the peak, and the machine's count of OOM kills at the first look.
+
+    `oom_kills` is None for one that ended before it was looked at.
+    """
+
+    peak: int
+    oom_kills: int | None
+
+
+@dataclass(slots=True)
+class _Watched:
+    attempt: Attempt
+    directory: WorkingDirectory
+    memory: Memory | None
+    began: float = field(default_factory=time.monotonic)
+    ending_since: float | None = None
+    next_memory: float = 0.0
+    next_disk: float = 0.0
+    peak: int = 0
+    oom_kills: int | None = None
+
+
+class Watch:
+    """One thread that looks at all running attempts, many times a second.
+
+    It trims logs, measures memory and disk, and ends what was condemned: SIGTERM first, SIGKILL after `grace`
+    seconds. Attempts that take less than its interval never meet it.
+    """
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self._watched: dict[Attempt, _Watched] = {}
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="aliquot-watch", daemon=True)
+        self._thread.start()
+
+    def add(self, attempt: Attempt, directory: WorkingDirectory, memory: Memory | None) -> None:
+        """Begin to watch an attempt whose command runs."""
+        idle = not self._watched
+        self._watched[attempt] = _Watched(attempt, directory, memory)
+        if idle or attempt.document.resources.memory:
+            self._wake.set()
+
+    def remove(self, attempt: Attempt) -> Seen:
+        """Watch no longer; gives what was seen."""
+        watched = self._watched.pop(attempt)
+        return Seen(watched.peak, watched.oom_kills)
+
+    def hurry(self) -> None:
+        """Look now."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed:
+            watched = list(self._watched.values())
+            now = time.monotonic()
+            for each in watched:
+                self._look(each, now)
+            close = any(each.attempt.document.resources.memory for each in watched)
+            interval = (_CLOSE_INTERVAL if close else _INTERVAL) if watched else None
+            if self._wake.wait(interval):
+                self._wake.clear()
+
+    def _look(self, each: _Watched, now: float) -> None:
+        attempt = each.attempt
+        if attempt.verdict is None:
+            self._judge(each, now)
+        if attempt.verdict is None:
+            return
+        at_once = attempt.verdict.cause in {Cause.OOM, Cause.USER}
+        if each.ending_since is None:
+            each.ending_since = now
+            attempt.signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        elif now - each.ending_since >= self.grace:
+            attempt.signal(signal.SIGKILL)
+
+    def _judge(self, each: _Watched, now: float) -> None:
+        if each.oom_kills is None:
+            each.oom_kills = count_oom_kills()
+        directory, limits = each.directory, each.attempt.document.resources
+        directory.stdout.trim()
+        directory.stderr.trim()
+        if limits.time is not None and now - each.began >= limits.time:
+            each.attempt.condemn(
+                Cause.TIMEOUT,
+                f"The command ran longer than the {limits.time:g} s that it may take and was ended. "
+                f"Raise the step's resources.time if it needs more.",
+            )
+        if each.memory and now >= each.next_memory:
+            self._judge_memory(each, each.memory, limits.memory)
+            each.next_memory = time.monotonic() + (_CLOSE_INTERVAL if limits.memory else _PEAK_INTERVAL)
+        if limits.disk is not None and now >= each.next_disk:
+            over = over_disk_limit(directory.folder, limits.disk)
+            if over:
+                each.attempt.condemn(Cause.USER, over)
+            taken = time.monotonic() - now
+            each.next_disk = now + max(_DISK_INTERVAL, 20 * taken)
+
+    def _judge_memory(self, each: _Watched, memory: Memory, limit: int | None) -> None:
+        held = memory()
+        if limit is not None and held > limit:
+            held = memory(exact=True)
+            if held > limit:
+                each.attempt.condemn(
+                    Cause.OOM,
+                    f"The command held {_mib(held)} of memory, more than the {_mib(limit)} that it may use, and was "
+                    f"ended. Raise the step's resources.memory if it needs more.",
+                )
+        each.peak = max(each.peak, held)
+
+
+def over_disk_limit(folder: str, limit: int) -> str | None:
+    """Say in a sentence that a working directory takes more disk than it may, or None."""
+    held = _disk_usage(folder)
+    if held <= limit:
+        return None
+    return (
+        f"The command's working directory takes {_mib(held)} of disk, more than the {_mib(limit)} that it may. "
+        f"Raise the step's resources.disk if it needs more."
+    )
+
+
+def _disk_usage(folder: str) -> int:
+    """Give the bytes of disk that a folder takes, without following links; what vanishes meanwhile counts nothing."""
+    held = 0
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    held += _blocks(entry)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:
+            continue
+    return held
+
+
+def _blocks(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:.0f} MiB"

@@ -1,0 +1,180 @@
+"""The folder that a command works in, laid out for one attempt after the other."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from aliquot.blobs import Store
+from aliquot.executors.attempt import Attempt, AttemptFailed
+from aliquot.executors.captured import CapturedLog
+from aliquot.model.digest import digest_bytes
+from aliquot.model.errors import Damaged
+from aliquot.model.task import Cause, TaskFile
+
+_PARTS = ("in", "out", "bundle", "tmp")
+_SMALL = 128 * 1024
+
+
+class WorkingDirectory:
+    """`in/`, `out/`, `bundle/`, `tmp/` and `task.json` in one folder, and the command's two logs beside it.
+
+    The folder is used again: emptied after each attempt, its directories kept, because making and deleting many
+    directories is slow. `shared` lets any user write where the command may write, for images with users of their own.
+    """
+
+    def __init__(self, folder: Path, logs: Path, *, shared: bool = False) -> None:
+        self.folder = str(folder)
+        self.out = f"{self.folder}/out"
+        self._shared = shared
+        folder.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(parents=True, exist_ok=True)
+        self.stdout = CapturedLog(logs / "stdout")
+        self.stderr = CapturedLog(logs / "stderr")
+        self._made: dict[str, int] = {}
+        self._used = True
+
+    def lay_out(self, attempt: Attempt, store: Store) -> None:
+        """Put everything in place that the command may look at: a copy of each file, and `task.json`."""
+        if self._used:
+            self.clean()
+        self._used = True
+        document = attempt.document
+        folders: dict[str, None] = dict.fromkeys(_PARTS)
+        for file in document.files:
+            _check_path(file.path)
+            place = file.path
+            while (cut := place.rfind("/")) > 0 and (place := place[:cut]) not in folders:
+                folders[place] = None
+        for place in [place for place in self._made if place not in folders]:
+            remove(f"{self.folder}/{place}")
+            del self._made[place]
+        for place in sorted(place for place in folders if place not in self._made):
+            self._make(place)
+        for file in document.files:
+            attempt.check()
+            self._present(file, store)
+        write(f"{self.folder}/task.json", document.to_json().encode())
+
+    def clean(self) -> None:
+        """Empty the folder and the logs; what cannot be emptied is put aside, and a new folder is made."""
+        self.stdout.clear()
+        self.stderr.clear()
+        try:
+            self._empty("", {place for place in self._made if "/" not in place})
+        except OSError:
+            os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")  # noqa: PTH104  # plain text paths
+            os.mkdir(self.folder)  # noqa: PTH102  # as above
+            self._made.clear()
+        self._used = False
+
+    def close(self, *, keep: bool = False) -> None:
+        """Close the logs and remove the folder."""
+        self.stdout.close()
+        self.stderr.close()
+        if not keep:
+            remove(self.folder)
+
+    def _empty(self, place: str, kept: set[str]) -> None:
+        """Empty one directory, save for the directories that the next attempt will find useful."""
+        path = f"{self.folder}/{place}" if place else self.folder
+        with os.scandir(path) as entries:
+            for entry in entries:
+                inner = f"{place}/{entry.name}" if place else entry.name
+                if inner in kept and self._unchanged(inner, entry):
+                    below = f"{inner}/"
+                    self._empty(inner, {each for each in self._made if each.startswith(below)})
+                else:
+                    self._made.pop(inner, None)
+                    for each in [each for each in self._made if each.startswith(f"{inner}/")]:
+                        del self._made[each]
+                    remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)  # noqa: PTH108  # hot
+        for each in kept:
+            if each in self._made and not os.path.isdir(f"{self.folder}/{each}"):  # noqa: PTH112  # hot
+                del self._made[each]
+
+    def _unchanged(self, place: str, entry: "os.DirEntry[str]") -> bool:
+        found = entry.stat(follow_symlinks=False)
+        return found.st_mode == self._made[place] and found.st_uid == os.geteuid()
+
+    def _make(self, place: str) -> None:
+        path = f"{self.folder}/{place}"
+        try:
+            os.mkdir(path)  # noqa: PTH102  # hot
+        except FileExistsError:
+            remove(path)
+            os.mkdir(path)  # noqa: PTH102  # hot
+        if self._shared and place in {"out", "tmp"}:
+            os.chmod(path, 0o777)  # noqa: PTH101, S103  # an image's own user has to write here
+        self._made[place] = os.lstat(path).st_mode
+
+    def _present(self, file: TaskFile, store: Store) -> None:
+        path = f"{self.folder}/{file.path}"
+        mode = 0o755 if file.path.startswith("bundle/") else 0o644
+        if file.blob.size < _SMALL:
+            data = store.read(file.blob)
+            if digest_bytes(data) != file.blob.digest:
+                raise Damaged(
+                    "blob-damaged",
+                    f"The stored bytes of {file.blob.digest} are not what was written; restore them from a copy.",
+                    digest=file.blob.digest,
+                )
+            write(path, data, mode)
+        else:
+            store.fetch(file.blob, Path(path))
+            os.chmod(path, mode)  # noqa: PTH101  # plain text paths
+
+
+def write(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write a new file, in few system calls."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
+
+
+def remove(path: str) -> None:
+    """Remove a file or a whole directory, without following links, and whatever a command did to its rights."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        os.unlink(path)  # noqa: PTH108  # plain text paths
+        return
+    # An explicit stack: a command can nest directories deeper than Python can call.
+    stack = [path]
+    while stack:
+        top = stack[-1]
+        with suppress(PermissionError):
+            os.chmod(top, 0o700)  # noqa: PTH101  # plain text paths
+        with os.scandir(top) as entries:
+            inner = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for each, is_folder in inner:
+            if is_folder:
+                stack.append(each)
+            else:
+                os.unlink(each)  # noqa: PTH108  # plain text paths
+        if stack[-1] == top:
+            os.rmdir(top)  # noqa: PTH106  # plain text paths
+            stack.pop()
+
+
+def write_outcome(folder: str, text: str) -> None:
+    """Write `outcome.json`, which appears with its whole content or not at all."""
+    draft = f"{folder}/outcome.json.draft"
+    remove(draft)
+    write(draft, text.encode())
+    os.replace(draft, f"{folder}/outcome.json")  # noqa: PTH105  # plain text paths
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if len(parts) < 2 or parts[0] not in {"in", "bundle"} or any(part in {"", ".", ".."} for part in parts):
+        raise AttemptFailed(
+            Cause.OURS,
+            f"The task document puts a file at {path!r}; files go below in/ or bundle/. Report this fault of Aliquot.",
+        )
