@@ -1,99 +1,46 @@
 """The claims example: its generator, its steps as a task runs them, and real billing files counted to the cent."""
 
-import csv
 import hashlib
-import os
-import re
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from ruamel.yaml import YAML
 
-from aliquot.model.file_type import FileType
-from aliquot.model.lab_config import LabConfig
-from aliquot.model.pipeline import Pipeline
+from example_lab import Datum, ExampleLab, Files, Rows, files_in, rows_of
+from example_lab import generate as generate_example
 
-LAB = Path(__file__).parents[2] / "examples" / "claims"
-Rows = list[dict[str, str]]
+TABLES = ("control_totals", "postings", "balances")
 
 
-def load(path: Path) -> object:
-    return YAML(typ="safe").load(path)
+def lab() -> ExampleLab:
+    return ExampleLab.open("claims", "postings")
 
 
-PIPELINE = Pipeline.model_validate(load(LAB / "pipelines" / "postings.yaml"))
+def task(work: Path, step: str, files: Files) -> CompletedProcess[str]:
+    """Run a step on one datum of these files."""
+    (name,) = lab().pipeline.steps[step].inputs
+    place = next(iter(files)) if len(files) == 1 else ""
+    return lab().task(work, step, Datum({name: files}, {name: place}))
 
 
-def rows_of(path: Path) -> Rows:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def task(
-    work: Path, step: str, files: dict[str, Path], parameters: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a step on one datum as a task does: `in/…`, the bundle, and the environment that the format promises."""
-    definition = PIPELINE.steps[step]
-    (name,) = definition.inputs
-    for inside, file in files.items():
-        target = work / "in" / name / inside
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-    for path in definition.bundle:
-        target = work / "bundle" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(LAB / path, target)
-    (work / "out").mkdir(exist_ok=True)
-    declared = PIPELINE.parameters if definition.parameters is None else definition.parameters
-    values = {each: str(PIPELINE.parameters[each]["default"]) for each in declared} | (parameters or {})
-    single = work / "in" / name / next(iter(files)) if len(files) == 1 else work / "in" / name
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-        "OUT": str(work / "out"),
-        "BUNDLE": str(work / "bundle"),
-        "CPUS": "1",
-        name.upper(): str(single),
-        **{each.upper(): value for each, value in values.items()},
-    }
-    command = [re.sub(r"\$([A-Z_]+)", lambda found: environment[found[1]], part) for part in definition.command]
-    return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
-
-
-def ran(done: subprocess.CompletedProcess[str]) -> str:
+def ran(done: CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def whole_lab(work: Path, files: Iterable[Path], parameters: dict[str, str] | None = None) -> dict[str, Rows]:
-    """Run all three steps over billing files and give the rows of the three tables."""
-    parsed: dict[str, dict[str, Path]] = {}
-    totals: Rows = []
-    postings: Rows = []
-    for file in files:
-        ran(task(work / "control" / file.stem, "control", {file.name: file}))
-        totals += rows_of(work / "control" / file.stem / "out" / file.name)
-        ran(task(work / "parse" / file.stem, "parse", {file.name: file}))
-        out = work / "parse" / file.stem / "out"
-        for path in out.rglob("*.csv"):
-            inside = path.relative_to(out)
-            parsed.setdefault(inside.parts[0], {})[inside.as_posix()] = path
-            postings += rows_of(path)
-    balances: Rows = []
-    for facility, paths in parsed.items():
-        ran(task(work / "balances" / facility, "balances", paths, parameters))
-        balances += rows_of(work / "balances" / facility / "out" / f"{facility}.csv")
-    return {"control_totals": totals, "postings": postings, "balances": balances}
+def whole_lab(work: Path, files: Iterable[Path], **parameters: str) -> dict[str, Rows]:
+    """Run all steps over billing files and give the rows of the three tables."""
+    claims = lab()
+    made = claims.run(work, {"billing": {f"/{file.name}": file for file in files}}, **parameters)
+    assert not claims.failed
+    return {name: claims.table(name, made) for name in TABLES}
 
 
 def generate(out: Path, *options: str) -> Path:
-    subprocess.run([sys.executable, str(LAB / "generate.py"), str(out), *options], check=True, capture_output=True)
-    return out
+    return generate_example("claims", out, *options)
 
 
 def write(path: Path, *rows: str) -> Path:
@@ -120,25 +67,29 @@ def paid(number: int, amount: str, kind: str = "PAYMENT", account: int = 1) -> s
 
 
 def test_definitions_are_valid() -> None:
-    config = LabConfig.model_validate(load(LAB / "aliquot.yaml"))
-    types = {each.type: each for each in (FileType.model_validate(load(f)) for f in (LAB / "types").glob("*.yaml"))}
-    assert [rule.type for rule in config.sources["billing"].accept] == ["charges", "transactions"]
+    claims = lab()
+    types = claims.types()
+    assert [rule.type for rule in claims.config().sources["billing"].accept] == ["charges", "transactions"]
     assert set(types) == {"charges", "transactions"}
     for kind in types.values():
         assert kind.on_invalid == "split"
         assert kind.table is not None
         assert set(kind.recognise.columns or []) <= {field.name for field in kind.table.fields}
-    assert PIPELINE.order()[-1] == "balances"
-    for step in PIPELINE.steps.values():
-        assert all((LAB / path).is_file() for path in step.bundle)
+    assert claims.pipeline.order()[-1] == "balances"
+    for step in claims.pipeline.steps.values():
+        assert all((claims.folder / path).is_file() for path in step.bundle)
 
 
-def test_tables_have_the_columns_that_the_steps_write(tmp_path: Path) -> None:
-    tables = whole_lab(tmp_path / "work", sorted(generate(tmp_path / "in", "--bad-rows", "0").iterdir())[2:4])
-    for name, rows in tables.items():
-        schema = PIPELINE.tables[name].schema_
-        assert schema is not None
-        assert list(rows[0]) == [field.name for field in schema.fields]
+def test_one_more_file_is_one_control_task_and_one_parse_task(tmp_path: Path) -> None:
+    files = files_in(generate(tmp_path / "in", "--bad-rows", "0", "--months", "1"))
+    first, second = lab(), lab()
+    first.run(tmp_path / "first", {"billing": files})
+    more = files | {"/HSP1/late/file.csv": files["/HSP1_charge_202311.csv"]}
+    made = second.run(tmp_path / "second", {"billing": more})
+    counts = {step: second.tasks.count(step) - first.tasks.count(step) for step in first.pipeline.steps}
+    assert counts == {"control": 1, "parse": 1, "balances": 0}
+    assert "/HSP1/HSP1/late/file.csv" in made["parse"]
+    assert first.tasks.count("balances") == 3
 
 
 def test_the_generator_writes_the_same_bytes_again(tmp_path: Path) -> None:
@@ -176,7 +127,7 @@ def test_the_file_of_bad_rows_holds_each_way_of_being_bad(tmp_path: Path) -> Non
     assert differing == [1, 3, 5, 7, 9, 11, 13]
     (total,) = [row for row in rows_of(tmp_path / "totals.csv") if row["file"] == "HSP1_charge_202312.csv"]
     assert int(total["rows"]) == len(rows) - 7
-    done = task(tmp_path / "work", "control", {"bad.csv": source / "HSP1_charge_202312.csv"})
+    done = task(tmp_path / "work", "control", {"/bad.csv": source / "HSP1_charge_202312.csv"})
     assert done.returncode == 1
     assert "bad.csv, line 3: Invalid isoformat string: '31.02.2024'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -184,15 +135,15 @@ def test_the_file_of_bad_rows_holds_each_way_of_being_bad(tmp_path: Path) -> Non
 
 def test_a_file_that_is_no_billing_file_ends_the_step_with_a_sentence(tmp_path: Path) -> None:
     wrong = generate(tmp_path / "in", "--months", "1", "--wrong") / "HSP1_charge_corrected.csv"
-    done = task(tmp_path / "work", "control", {wrong.name: wrong})
+    done = task(tmp_path / "work", "control", {"/wrong.csv": wrong})
     assert done.returncode == 1
     assert "neither a column charge_id nor transaction_id" in done.stderr
 
 
 def test_amounts_are_added_exactly(tmp_path: Path) -> None:
     many = [paid(n, "0.10") for n in range(1, 31)] + [paid(99, "99999999.99")]
-    ran(task(tmp_path, "control", {"sub/T.csv": write(tmp_path / "T.csv", TRANSACTIONS, *many)}))
-    (total,) = rows_of(tmp_path / "out" / "sub" / "T.csv")
+    ran(task(tmp_path / "work", "control", {"/sub/T.csv": write(tmp_path / "T.csv", TRANSACTIONS, *many)}))
+    (total,) = rows_of(tmp_path / "work" / "out" / "sub" / "T.csv")
     assert (total["file"], total["rows"], total["amount"]) == ("sub/T.csv", "31", "100000002.99")
     assert total["amount_cents"] == "10000000299"
 
@@ -200,21 +151,21 @@ def test_amounts_are_added_exactly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("amount", ["1.005", "NaN", "Infinity", "", "1,00"])
 def test_an_amount_that_is_not_whole_cents_is_refused(tmp_path: Path, amount: str) -> None:
     quoted = f'"{amount}"' if "," in amount else amount
-    done = task(tmp_path, "control", {"T.csv": write(tmp_path / "T.csv", TRANSACTIONS, paid(1, quoted))})
+    done = task(tmp_path / "work", "control", {"/T.csv": write(tmp_path / "T.csv", TRANSACTIONS, paid(1, quoted))})
     assert done.returncode == 1
     assert "T.csv, line 2" in done.stderr
-    assert not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "work" / "out").iterdir())
 
 
 def test_an_empty_month_counts_nothing(tmp_path: Path) -> None:
-    ran(task(tmp_path, "control", {"T.csv": write(tmp_path / "T.csv", TRANSACTIONS)}))
-    (total,) = rows_of(tmp_path / "out" / "T.csv")
+    ran(task(tmp_path / "work", "control", {"/T.csv": write(tmp_path / "T.csv", TRANSACTIONS)}))
+    (total,) = rows_of(tmp_path / "work" / "out" / "T.csv")
     assert (total["rows"], total["amount"], total["facility_id"]) == ("0", "0.00", "")
 
 
 def balances(work: Path, charges: list[str], transactions: list[str], **parameters: str) -> Rows:
     files = [write(work / "C.csv", CHARGES, *charges), write(work / "T.csv", TRANSACTIONS, *transactions)]
-    return whole_lab(work, files, parameters)["balances"]
+    return whole_lab(work, files, **parameters)["balances"]
 
 
 def test_the_oldest_charges_are_settled_first(tmp_path: Path) -> None:
@@ -252,9 +203,9 @@ def test_settled_and_overpaid_accounts_have_no_age(tmp_path: Path) -> None:
 
 def test_postings_after_the_day_do_not_count_and_are_told(tmp_path: Path) -> None:
     charges = [charge(1, "1.00", "2024-01-01"), charge(2, "5.00", "2024-02-01", posted="2024-02-02")]
-    (line,) = balances(tmp_path, charges, [], AS_OF="2024-02-01")
+    (line,) = balances(tmp_path, charges, [], as_of="2024-02-01")
     assert (line["balance"], line["later_postings"]) == ("1.00", "1")
-    (line,) = balances(tmp_path / "posted", charges, [], AS_OF="2024-02-02", AGE_FROM="post_date")
+    (line,) = balances(tmp_path / "posted", charges, [], as_of="2024-02-02", age_from="post_date")
     assert (line["balance"], line["later_postings"], line["age_days"]) == ("6.00", "0", "13")
 
 
@@ -262,7 +213,7 @@ def test_a_charge_that_was_sent_twice_counts_once_and_two_that_differ_stop_the_s
     posting = ["posting_id,facility_id,account_number,kind,post_date,service_date,amount_cents,amount,file"]
     first = f"{posting[0]}\nC1,HSP1,A1,charge,2024-01-01,2024-01-01,100,1.00,"
     files = {
-        f"HSP1/{name}.csv": write(tmp_path / f"{name}.csv", f"{first}{name}.csv") for name in ("a", "b")
+        f"/HSP1/{name}.csv": write(tmp_path / f"{name}.csv", f"{first}{name}.csv") for name in ("a", "b")
     }  # fmt: skip
     assert "C1 stands in a.csv and again in b.csv: counted once" in ran(task(tmp_path / "same", "balances", files))
     (line,) = rows_of(tmp_path / "same" / "out" / "HSP1.csv")
