@@ -1,7 +1,9 @@
 """Committing versions: bytes first, then one transaction that costs what changed."""
 
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +12,14 @@ from sqlalchemy import Connection, insert, select, update
 from aliquot.blobs import Store
 from aliquot.blobs.layout import version_key
 from aliquot.datasets import places
+from aliquot.datasets.clash import require_no_clash
 from aliquot.datasets.delta import Header, NewEntry, version_digest, write_delta
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks, insert_missing
 from aliquot.db.tables import dataset, entry, version
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest, canonical
-from aliquot.model.errors import Conflict, Invalid
+from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.reference import require_name
 
 _TRIES = 20
@@ -73,8 +76,8 @@ def commit(
     A change that changes nothing makes no version.
     """
     for attempt in range(_TRIES):
-        draft = prepare(catalogue, store, change)
         try:
+            draft = prepare(catalogue, store, change)
             with catalogue.write() as connection:
                 done = apply(connection, draft)
                 if beside:
@@ -82,8 +85,12 @@ def commit(
         except Conflict as error:
             if error.code not in {"dataset-moved", "catalogue-busy"} or attempt == _TRIES - 1:
                 raise
+            # Many committers at once would otherwise meet again and again.
+            time.sleep(random.uniform(0, 0.01) * min(attempt + 1, 10))  # noqa: S311  # jitter
             continue
-        name_versions(catalogue, store)
+        # The version is there already: a name that cannot be written now is written with the next commit's.
+        with suppress(Unavailable, Conflict):
+            name_versions(catalogue, store)
         return done
     raise AssertionError
 
@@ -111,7 +118,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     parked_changed = head is not None and head.parked != change.parked and change.run_id is not None
     if not adds and not gone and not parked_changed and head is not None:
         return Draft(change, row.id, number, parent, None, None, (), (), files, size)
-    header = Header(change.dataset, number + 1, parent, change.provenance)
+    header = Header(change.dataset, number + 1, parent, change.provenance, change.parked)
     delta = store.put_bytes(write_delta(header, adds, gone))
     digest = version_digest(parent, delta.digest, change.provenance)
     return Draft(change, row.id, number + 1, parent, digest, delta, tuple(adds), tuple(gone), files, size)
@@ -216,7 +223,7 @@ def require_path(path: str) -> str:
     """Refuse a path that could not be written to every disk and bucket."""
     segments = path.split("/")
     wrong = (
-        "must start with '/'" if segments[0] else
+        "must start with '/'" if segments[0] or len(segments) == 1 else
         "has an empty, '.' or '..' segment" if any(each in {"", ".", ".."} for each in segments[1:]) else
         "contains a NUL" if "\0" in path else
         f"has a segment over {_LONGEST_SEGMENT} bytes"
@@ -241,6 +248,7 @@ def _compare(
     wanted = {each.path: each for each in change.adds}
     removes = [path for path in dict.fromkeys(change.removes) if path not in wanted]
     if empty:
+        require_no_clash(connection, dataset_id, wanted, ())
         return list(wanted.values()), [], 0, 0
     live: dict[str, Any] = {}
     paths: Iterable[str] = [*wanted, *removes]
@@ -256,6 +264,7 @@ def _compare(
     adds = [each for path, each in wanted.items() if path not in live or live[path].digest != each.digest]
     gone = [path for path in removes if path in live]
     replaced = [each.path for each in adds if each.path in live]
+    require_no_clash(connection, dataset_id, [path for path in wanted if path not in live], gone)
     freed = sum(live[path].size for path in [*gone, *replaced])
     return adds, gone, freed, len(replaced)
 

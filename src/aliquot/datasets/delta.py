@@ -1,7 +1,8 @@
 """The delta of a version: what it adds and removes, as a blob; and the chain of digests over them.
 
-A delta is zstd-compressed JSON lines. The first is the header: format, dataset, number, parent and provenance. Each
-other line is `{"add": path, "digest": …, "size": …, "origin": …}` or `{"remove": path}`, in the order of paths.
+A delta is zstd-compressed JSON lines. The first is the header: format, dataset, number, parent, provenance and how
+many datums are parked. Each other line is `{"add": path, "digest": …, "size": …, "origin": …}` or
+`{"remove": path}`, in the order of paths.
 """
 
 import json
@@ -25,6 +26,7 @@ class Header:
     number: int
     parent: str
     provenance: Mapping[str, Any]
+    parked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
                 "number": header.number,
                 "parent": header.parent,
                 "provenance": header.provenance,
+                "parked": header.parked,
             }
         )
     ]
@@ -66,27 +69,57 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
 
 def read_delta(data: bytes, name: str) -> tuple[Header, list[NewEntry], list[str]]:
     """Read a delta's bytes; anything that is not one is `Damaged`."""
-    try:
-        lines = _lines(data)
-        first = next(lines)
-        header = Header(first["dataset"], first["number"], first["parent"], first["provenance"])
-        adds: list[NewEntry] = []
-        removes: list[str] = []
-        for line in lines:
-            if "add" in line:
-                adds.append(NewEntry(line["add"], Digest(line["digest"]), line["size"], line.get("origin")))
-            else:
-                removes.append(line["remove"])
-    except (zstandard.ZstdError, ValueError, KeyError, StopIteration) as error:
-        raise Damaged("delta-damaged", f"The delta {name} cannot be read; restore it from a copy.") from error
+    header, changes = stream_delta([data], name)
+    adds: list[NewEntry] = []
+    removes: list[str] = []
+    for each in changes:
+        if isinstance(each, NewEntry):
+            adds.append(each)
+        else:
+            removes.append(each)
     return header, adds, removes
 
 
-def _lines(data: bytes) -> Iterator[dict[str, Any]]:
-    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        text = reader.readall()
-    for line in text.splitlines():
-        yield json.loads(line)
+def stream_delta(pieces: Iterable[bytes], name: str) -> tuple[Header, Iterator[NewEntry | str]]:
+    """Read a delta piece by piece: its header, then its adds, and removed paths as text, in the order of paths.
+
+    Anything that is not a delta is `Damaged`, at the latest when the end is reached.
+    """
+    lines = _lines(pieces)
+    try:
+        first = json.loads(next(lines))
+        if first["format"] != FORMAT:
+            raise ValueError(first["format"])
+        header = Header(first["dataset"], first["number"], first["parent"], first["provenance"], first["parked"])
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise _damaged(name) from error
+    return header, _changes(lines, name)
+
+
+def _changes(lines: Iterator[bytes], name: str) -> Iterator[NewEntry | str]:
+    try:
+        for text in lines:
+            line = json.loads(text)
+            if "add" in line:
+                yield NewEntry(line["add"], Digest(line["digest"]), line["size"], line.get("origin"))
+            else:
+                yield line["remove"]
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(name) from error
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + reader.decompress(piece)).split(b"\n")
+        yield from lines
+    if rest or not reader.eof:
+        raise ValueError("the delta is cut off")
+
+
+def _damaged(name: str) -> Damaged:
+    return Damaged("delta-damaged", f"The delta {name} cannot be read; restore it from a copy.", delta=name)
 
 
 def version_digest(parent: str, delta: Digest, provenance: Mapping[str, Any]) -> Digest:

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from aliquot.db.tables import dataset, entry, tag, version
 from aliquot.model.digest import Digest
-from aliquot.model.errors import Missing
+from aliquot.model.errors import Invalid, Missing
 from aliquot.model.reference import LATEST, Reference
+
+Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
+
+_STREAM = 2_000
+"""Rows that are fetched at a time, where all are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def resolve(connection: Connection, reference: Reference) -> Version:
     row = find_dataset(connection, reference.dataset)
     if reference.version == LATEST:
         number = row.head
-    elif reference.version.isdigit():
+    elif reference.version.isdecimal():
         number = int(reference.version)
     else:
         query = select(tag.c.number).where(tag.c.dataset_id == row.id, tag.c.name == reference.version)
@@ -60,7 +66,7 @@ def resolve(connection: Connection, reference: Reference) -> Version:
         if found is None:
             raise Missing(
                 "tag-missing",
-                f"The dataset {row.name} has no tag {reference.version!r}; `aliquot dataset log {row.name}` lists them.",
+                f"{row.name} has no tag {reference.version!r}; `aliquot dataset log {row.name}` lists its tags.",
                 dataset=row.name,
                 tag=reference.version,
             )
@@ -72,9 +78,9 @@ def at(connection: Connection, row: Row[Any], number: int) -> Version:
     """Give one version of a dataset row by its number."""
     if number == 0 and row.head == 0:
         return Version(row.name, row.id, 0)
-    found = connection.execute(
-        select(version).where(version.c.dataset_id == row.id, version.c.number == number)
-    ).first()
+    query = select(version).where(version.c.dataset_id == row.id, version.c.number == number)
+    # A number beyond the newest may be larger than the database can compare with.
+    found = connection.execute(query).first() if number <= row.head else None
     if found is None:
         raise Missing(
             "version-missing",
@@ -107,8 +113,13 @@ def entries(
         .where(entry.c.dataset_id == of.dataset_id, *live_at(of.number))
         .order_by(entry.c.path)
     )
-    for row in connection.execute(page(query, below, after, limit)):
-        yield Entry(row.path, Digest(row.digest), row.size, row.receipt_id, row.task_id)
+    for each in _pages(query, below, after, limit):
+        count = 0
+        for row in connection.execute(each if limit is None else each.limit(limit)):
+            count += 1
+            yield Entry(row.path, Digest(row.digest), row.size, row.receipt_id, row.task_id)
+        if limit is not None:
+            limit -= count
 
 
 def live_at(number: int) -> tuple[Any, Any]:
@@ -116,21 +127,9 @@ def live_at(number: int) -> tuple[Any, Any]:
     return entry.c.added <= number, or_(entry.c.removed.is_(None), entry.c.removed > number)
 
 
-def page(query: Select[Any], below: str | None, after: str, limit: int | None) -> Select[Any]:
-    """Keep a folder, and a page of it."""
-    if below and below != "/":
-        folder = below.rstrip("/")
-        # '0' is the character after '/': the range holds exactly what lies in the folder.
-        inside = and_(entry.c.path >= folder + "/", entry.c.path < folder + "0")
-        query = query.where(inside if below.endswith("/") else or_(entry.c.path == folder, inside))
-    if after:
-        query = query.where(entry.c.path > after)
-    return query.limit(limit) if limit is not None else query
-
-
 def one_entry(connection: Connection, of: Version, path: str) -> Entry:
     """Give one file of a version, or `Missing`."""
-    for found in entries(connection, of, below=path, limit=1):
+    for found in entries(connection, of, below=path.rstrip("/"), limit=1):
         if found.path == path:
             return found
     raise Missing(
@@ -144,17 +143,42 @@ def one_entry(connection: Connection, of: Version, path: str) -> Entry:
 
 def difference(connection: Connection, one: Version, other: Version) -> Iterator[Difference]:
     """List what differs between two versions of one dataset, by path; costs what changed between them."""
+    if one.dataset_id != other.dataset_id:
+        raise Invalid("datasets-differ", f"{one} and {other} are not versions of one dataset; compare two of the same.")
     low, high = sorted((one.number, other.number))
     touched = or_(
         and_(entry.c.added > low, entry.c.added <= high), and_(entry.c.removed > low, entry.c.removed <= high)
     )
-    query = select(entry).where(entry.c.dataset_id == one.dataset_id, touched).order_by(entry.c.path)
-    before: dict[str, Digest] = {}
-    after: dict[str, Digest] = {}
-    for row in connection.execute(query):
-        for number, side in ((one.number, before), (other.number, after)):
-            if row.added <= number and (row.removed is None or row.removed > number):
-                side[row.path] = Digest(row.digest)
-    for path in sorted({*before, *after}):
-        if before.get(path) != after.get(path):
-            yield Difference(path, before.get(path), after.get(path))
+    query = (
+        select(entry.c.path, entry.c.digest, entry.c.added, entry.c.removed)
+        .where(entry.c.dataset_id == one.dataset_id, touched)
+        .order_by(entry.c.path)
+        .execution_options(yield_per=_STREAM)
+    )
+    for path, rows in groupby(connection.execute(query), key=lambda row: str(row.path)):
+        sides: dict[int, Digest] = {}
+        for row in rows:
+            for number in (low, high):
+                if row.added <= number and (row.removed is None or row.removed > number):
+                    sides[number] = Digest(row.digest)
+        if sides.get(low) != sides.get(high):
+            yield Difference(path, sides.get(one.number), sides.get(other.number))
+
+
+def _pages(query: Q, below: str | None, after: str, limit: int | None) -> Iterator[Q]:
+    """Give the queries that keep a file or folder, from a path on: the file itself sorts before all in the folder.
+
+    Two queries and not one with OR, which neither database answers in the order of its index.
+    """
+    if limit is None:
+        query = query.execution_options(yield_per=_STREAM)
+    if after:
+        query = query.where(entry.c.path > after)
+    if not below or below == "/":
+        yield query
+        return
+    folder = below.rstrip("/")
+    if not below.endswith("/"):
+        yield query.where(entry.c.path == folder)
+    # '0' is the character after '/': the range holds exactly what lies in the folder.
+    yield query.where(entry.c.path >= folder + "/", entry.c.path < folder + "0")
