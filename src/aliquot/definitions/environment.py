@@ -1,0 +1,89 @@
+"""The environment of a step's command: which names it has, and which would stand for two things."""
+
+import re
+from collections.abc import Iterator
+
+from aliquot.definitions.problem import Path, Problem, nearest
+from aliquot.definitions.yaml_text import Document
+from aliquot.model.glob import CAPTURE_NAME, GlobError, compile_glob
+from aliquot.model.pipeline import Pipeline, Step
+
+RESERVED = frozenset({"OUT", "BUNDLE", "CPUS", "MEMORY_MB", "TASK", "PATH", "HOME"})
+"""Names that every command has."""
+
+_OF_THE_SYSTEM = frozenset(
+    {"BASH_ENV", "ENV", "IFS", "LANG", "LOGNAME", "PWD", "OLDPWD", "SHELL", "TERM", "TMPDIR", "USER", "PYTHONPATH"}
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*))", re.ASCII)
+
+
+def check_environment(document: Document, pipeline: Pipeline, name: str) -> list[Problem]:
+    """Give the names of a step's environment that cannot be, or that two things would claim."""
+    problems: list[Problem] = []
+    taken: dict[str, str] = {}
+    step = pipeline.steps[name]
+    for path, word, what in _claims(pipeline, name):
+        variable = word.upper()
+        if not CAPTURE_NAME.fullmatch(word):
+            words = f"{word!r} cannot be a variable of the command: use a letter, then letters, digits and '_'"
+        elif variable in RESERVED:
+            words = f"{what} would be ${variable}, which every command has already; choose another name"
+        elif variable in _OF_THE_SYSTEM or variable.startswith(("LD_", "DYLD_")):
+            words = f"{what} would be ${variable}, which has a meaning for the system; choose another name"
+        elif variable in taken:
+            words = f"{what} and {taken[variable]} would both be ${variable}; choose another name for one"
+        else:
+            taken[variable] = what
+            continue
+        problems.append(document.problem(path, words, key=path[-1] != "glob"))
+    return problems + list(_unknown_variables(document, name, step, RESERVED | set(taken)))
+
+
+def _claims(pipeline: Pipeline, name: str) -> Iterator[tuple[Path, str, str]]:
+    step = pipeline.steps[name]
+    for each in step.inputs:
+        yield ("steps", name, "inputs", each), each, f"the input {each!r}"
+    for parameter in pipeline.parameters if step.parameters is None else step.parameters:
+        if parameter in pipeline.parameters:
+            yield ("parameters", parameter), parameter, f"the parameter {parameter!r}"
+    for each, taken in step.inputs.items():
+        try:
+            captures = compile_glob(taken.glob).captures
+        except GlobError:
+            continue
+        for capture in captures:
+            if not capture.isdecimal():
+                yield ("steps", name, "inputs", each, "glob"), capture, f"{capture!r} captured by the input {each!r}"
+    for before in _before(pipeline, name):
+        for each in pipeline.steps[before].exports:
+            yield ("steps", before, "exports", each), each, f"the export {each!r} of the step {before!r}"
+    for each in step.exports:
+        if not CAPTURE_NAME.fullmatch(each) or each.upper() in RESERVED:
+            yield ("steps", name, "exports", each), each, f"the export {each!r}"
+
+
+def _before(pipeline: Pipeline, name: str) -> list[str]:
+    """Give the steps that this one waits for, over any distance."""
+    found: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        for each in pipeline.steps[waiting.pop()].inputs.values():
+            if each.from_ in pipeline.steps and each.from_ not in found:
+                found[each.from_] = None
+                waiting.append(each.from_)
+    found.pop(name, None)
+    return sorted(found)
+
+
+def _unknown_variables(
+    document: Document, name: str, step: Step, known: set[str] | frozenset[str]
+) -> Iterator[Problem]:
+    """Find variables of a command without a shell that look like a slip; a shell may have set its own."""
+    if isinstance(step.command, str):
+        return
+    for at, text in enumerate(step.command):
+        for found in _VARIABLE.finditer(text):
+            variable = found[1] or found[2]
+            if variable not in known and (guess := nearest(variable, known, cutoff=0.75)):
+                words = f"there is no ${variable} for this command; did you mean ${guess}?"
+                yield document.problem(("steps", name, "command", at), words)
