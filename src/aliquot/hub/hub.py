@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import random
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,12 +54,14 @@ class Hub:
     def session(self) -> Generator["Session"]:
         """Open a session that may write."""
         if self.dialect == "sqlite":
-            Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unreachable(self, str(error)) from error
         with self._connected(self.location) as session:
             if self.dialect == "sqlite":
-                # readers go on reading what was there while a load writes
-                session.execute("PRAGMA journal_mode = wal")
                 session.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+                _let_readers_go_on(session)
             else:
                 session.execute("SET client_min_messages = warning")
                 session.execute(f"SET lock_timeout = '{_PATIENCE}s'")
@@ -258,6 +262,21 @@ def _row(values: tuple[Value, ...]) -> "pl.DataFrame":
     return pl.DataFrame(
         [pl.Series(f"{n}", [v], dtype=pl.Int64 if isinstance(v, int) else pl.String) for n, v in enumerate(values)]
     )
+
+
+def _let_readers_go_on(session: Session) -> None:
+    """Turn on SQLite's write-ahead log, beside which readers see what was there while a load writes."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            if session.rows("PRAGMA journal_mode")[0][0] == "wal":
+                return
+            session.execute("PRAGMA journal_mode = wal")
+        except Unavailable:
+            # the one statement for which SQLite does not wait by itself: others are opening the new file, too
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - jitter
 
 
 def _lock_number(name: str) -> int:

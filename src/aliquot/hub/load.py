@@ -229,7 +229,8 @@ def _shaped(session: Session, load: Load, shape: Shape, known: Known | None) -> 
 
 
 def _older(load: Load, known: Known) -> bool:
-    if load.dataset == known.dataset and load.version is not None and known.version is not None:
+    same_line = load.dataset is not None and load.dataset == known.dataset
+    if same_line and load.version is not None and known.version is not None:
         return load.version < known.version
     return load.run < known.run
 

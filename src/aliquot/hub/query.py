@@ -193,7 +193,7 @@ def _on_postgresql(hub: Hub, statement: str, limit: int) -> Rows:
 def _read(connection: "Connection[tuple[Any, ...]]", statement: str, limit: int) -> Rows:
     connection.read_only = True
     with connection.transaction(force_rollback=True):
-        connection.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+        connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{SECONDS}s",))
         # DECLARE takes one SELECT and nothing else; the rows come when they are fetched, so the rest never travels
         with connection.cursor(name=_VIEW) as cursor:
             cursor.execute(statement.encode())
