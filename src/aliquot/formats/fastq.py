@@ -1,5 +1,6 @@
 """Sequencing reads: FASTQ, plain or gzip."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from aliquot.model.finding import Report
 
 _BASES = b"ACGTUNRYKMSWBDHVacgtunrykmswbdhv.-"
 _QUALITIES = bytes(range(33, 127))
+_IS_GC = bytes(base in b"GCgc" for base in range(256))
+_ADDED = 2**15
 _LONGEST_LINE = 256 * 2**20
 _LINES = 4  # of a record: @name, sequence, +, quality
 
@@ -174,10 +177,20 @@ def _count(sequences: Sequence[bytes], qualities: Sequence[bytes], reads: _Reads
     ):
         _point_out(sequences, qualities, reads)
     reads.bases += len(bases)
-    reads.gc += sum(map(bases.count, (b"G", b"C", b"g", b"c")))
+    reads.gc += _gc(bases)
     shortest, longest = min(lengths), max(lengths)
     reads.shortest = shortest if reads.shortest is None else min(shortest, reads.shortest)
     reads.longest = max(reads.longest, longest)
+
+
+def _gc(bases: bytes) -> int:
+    """Count G and C.
+
+    `bytes.count` stops at every hit, and here every other base is one. The low half of Adler-32 is one more than the
+    sum of the bytes, modulo 65521, which fewer ones than that do not reach; it is ten times as fast.
+    """
+    ones = memoryview(bases.translate(_IS_GC))
+    return sum((zlib.adler32(ones[at : at + _ADDED]) & 0xFFFF) - 1 for at in range(0, len(ones), _ADDED))
 
 
 def _point_out(sequences: Sequence[bytes], qualities: Sequence[bytes], reads: _Reads) -> None:
