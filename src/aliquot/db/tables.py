@@ -216,7 +216,8 @@ run = Table(
     Column("state", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("parked", Integer, nullable=False),
-    Column("cancel_asked", Boolean, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False, comment="by a person"),
+    Column("stop_asked", Boolean, nullable=False, comment="by the failure policy, or a fault of ours"),
     Column("who", Text, nullable=False),
     Column("owner", Text),
     Column("fence", Integer, nullable=False),
@@ -237,6 +238,7 @@ run_step = Table(
     Column("position", Integer, nullable=False),
     Column("planned_at", Double),
     Column("datums", Integer, nullable=False),
+    Column("parts", JSON, comment="what the keys of the step's tasks have in common"),
     PrimaryKeyConstraint("run_id", "step"),
     comment="The steps of a run, in order; `planned_at` says that the step's tasks are there.",
 )

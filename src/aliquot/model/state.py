@@ -38,23 +38,17 @@ CHANGES: dict[str, dict[State, frozenset[State]]] = {
         S.RUNNING: frozenset({S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELING, S.PAUSED}),
         S.PAUSED: frozenset({S.QUEUED, S.RUNNING, S.CANCELING}),
         S.CANCELING: frozenset({S.CANCELED}),
-        # A person asks for the parked or canceled part again: the run goes on where it stood.
-        S.COMPLETE: frozenset({S.RUNNING}),
-        S.EXECUTOR_ERROR: frozenset({S.RUNNING}),
-        S.SYSTEM_ERROR: frozenset({S.RUNNING}),
-        S.CANCELED: frozenset({S.RUNNING}),
     },
     "task": {
         S.QUEUED: frozenset({S.INITIALIZING, S.COMPLETE, S.CANCELED}),
-        # Back to QUEUED: the lease lapsed, or the attempt failed and its budget allows another.
+        # Back to QUEUED: the attempt failed and its budget allows another.
         S.INITIALIZING: frozenset(
             {S.RUNNING, S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
         ),
-        S.RUNNING: frozenset({S.QUEUED, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}),
-        S.EXECUTOR_ERROR: frozenset({S.QUEUED}),
-        S.SYSTEM_ERROR: frozenset({S.QUEUED}),
-        S.CANCELED: frozenset({S.QUEUED}),
-        S.PREEMPTED: frozenset({S.QUEUED}),
+        # Back to INITIALIZING: the lease lapsed, and another supervisor has claimed the task.
+        S.RUNNING: frozenset(
+            {S.QUEUED, S.INITIALIZING, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
+        ),
     },
 }
 """For runs and tasks: which state may follow which. The catalogue's triggers are made from this table."""

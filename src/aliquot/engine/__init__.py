@@ -1,0 +1,1 @@
+"""How pipelines run: datums, keys, plans, supervision, publishing, explanations."""

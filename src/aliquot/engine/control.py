@@ -1,0 +1,76 @@
+"""What people ask of runs: end it, do again what failed."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from aliquot.db.tables import run, task
+from aliquot.engine.pipelines import by_id
+from aliquot.engine.publish import FAILED
+from aliquot.engine.start import Order, start
+from aliquot.model.errors import Conflict, Missing
+from aliquot.model.state import ENDED, State
+
+
+def find_run(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
+    """Give a run's row, or `Missing`."""
+    row = connection.execute(select(run).where(run.c.id == number)).first()
+    if row is None:
+        raise Missing("run-missing", f"There is no run {number}; `aliquot run list` shows them.", run=number)
+    return row
+
+
+def find_task(connection: Connection, number: int, name: str) -> Row[*tuple[Any, ...]]:
+    """Give a task's row by `step/ordinal` or by its own number, or `Missing`."""
+    find_run(connection, number)
+    step, _, ordinal = name.rpartition("/")
+    query = select(task).where(task.c.run_id == number)
+    if step and ordinal.isdigit():
+        query = query.where(task.c.step == step, task.c.ordinal == int(ordinal))
+    elif name.isdigit():
+        query = query.where(task.c.id == int(name))
+    else:
+        query = query.where(False)
+    row = connection.execute(query).first()
+    if row is None:
+        raise Missing(
+            "task-missing",
+            f"Run {number} has no task {name!r}; name it as `aliquot run show {number}` does, like step/1.",
+            run=number,
+            task=name,
+        )
+    return row
+
+
+def cancel(connection: Connection, number: int) -> None:
+    """Ask for the end of a run; its supervisor ends everything that it started."""
+    row = find_run(connection, number)
+    if State(row.state) in ENDED:
+        raise Conflict("run-ended", f"Run {number} has ended already ({row.state}).", run=number, state=row.state)
+    connection.execute(update(run).where(run.c.id == number).values(cancel_asked=True))
+
+
+def retry(connection: Connection, number: int, who: str) -> int:
+    """Start a run of the same definition, parameters and input versions: what has succeeded is skipped by its key."""
+    row = find_run(connection, number)
+    if State(row.state) not in ENDED:
+        raise Conflict(
+            "run-not-ended", f"Run {number} is still {row.state}; cancel it or wait for its end.", run=number
+        )
+    failed = connection.execute(
+        select(task.c.id).where(task.c.run_id == number, task.c.state.in_([*FAILED, State.CANCELED])).limit(1)
+    ).first()
+    if failed is None and row.state == State.COMPLETE:
+        raise Conflict("run-complete", f"Run {number} is complete: there is nothing to do again.", run=number)
+    order = Order(
+        applied=by_id(connection, row.definition_id),
+        parameters=row.parameters,
+        inputs={name: f"{dataset}@{version}" for name, (dataset, version) in row.inputs.items() if version},
+        publish=row.publish,
+        cause="retry",
+        signature=None,
+        who=who,
+    )
+    new = start(connection, order)
+    assert new is not None
+    return new

@@ -1,0 +1,105 @@
+"""From task rows to task documents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from aliquot.datasets import places
+from aliquot.db.rows import chunks
+from aliquot.db.tables import blob, key_input, run_step
+from aliquot.engine.keys import bundled
+from aliquot.engine.parameters import as_text
+from aliquot.engine.pipelines import Applied
+from aliquot.model.blob import Location
+from aliquot.model.digest import EMPTY, Digest
+from aliquot.model.errors import Damaged
+from aliquot.model.pipeline import Step
+from aliquot.model.task import Resources, TaskDocument, TaskFile
+
+TaskRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the documents of a run's step have in common."""
+
+    step: Step
+    code: tuple[TaskFile, ...]
+    environment: Mapping[str, str]
+    name: str
+    parts: Mapping[str, Any]
+
+
+def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str) -> Command:
+    """Gather what the documents of a run's step have in common."""
+    definition = applied.pipeline.steps[step]
+    code = bundled(definition, applied.bundle)
+    where = places.require(connection, [Digest(digest) for digest in code.values()])
+    declared = applied.pipeline.parameters if definition.parameters is None else definition.parameters
+    environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
+    environment["CPUS"] = f"{definition.resources.cpus:g}"
+    files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
+    parts = connection.execute(
+        select(run_step.c.parts).where(run_step.c.run_id == run.id, run_step.c.step == step)
+    ).scalar_one()
+    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts)
+
+
+def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, list[tuple[str, str, Location]]]:
+    """Give, for each key, its files as (input, path, location)."""
+    found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
+    for part in chunks(keys):
+        query = (
+            select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
+            .outerjoin(blob, blob.c.digest == key_input.c.digest)
+            .where(key_input.c.key.in_(part))
+            .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
+        )
+        for row in connection.execute(query):
+            if row.size is None and row.digest != EMPTY:
+                raise Damaged(
+                    "blob-unknown", f"The catalogue does not know where {row.digest} lies.", digest=row.digest
+                )
+            place = Location(Digest(row.digest), row.size or 0, row.pack, row.offset or 0)
+            found[row.key].append((row.input, row.path, place))
+    return found
+
+
+def document(row: TaskRow, command: Command, files: Sequence[tuple[str, str, Location]], store: str) -> TaskDocument:
+    """Make the document of a claimed task. Memory and time grow with its attempts where the step says so."""
+    step = command.step
+    environment = dict(command.environment)
+    places_of = {"OUT": "out", "TASK": "task.json"}
+    if command.code:
+        places_of["BUNDLE"] = "bundle"
+    for name, (matched, captures, single) in row.datum["parts"].items():
+        places_of[name.upper()] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
+        environment |= {each.upper(): value for each, value in captures.items() if not each.isdigit()}
+    environment |= {name.upper(): as_text(value) for name, value in row.datum["exports"].items()}
+    resources = _resources(step, row)
+    if resources.memory:
+        environment["MEMORY_MB"] = str(resources.memory // 2**20)
+    return TaskDocument(
+        key=Digest(row.key),
+        task=row.id,
+        fence=row.fence,
+        name=f"{command.name}/{row.ordinal}",
+        command=step.command if isinstance(step.command, str) else tuple(step.command),
+        store=store,
+        environment=environment,
+        places=places_of,
+        files=(*command.code, *(TaskFile(f"in/{name}{path}", place) for name, path, place in files)),
+        image=step.image,
+        resources=resources,
+        network=step.network,
+    )
+
+
+def _resources(step: Step, row: TaskRow) -> Resources:
+    asked = step.resources
+    memory = asked.memory
+    if memory and row.cause == "oom":
+        memory = int(memory * step.retry.memory_growth**row.attempts)
+    return Resources(cpus=asked.cpus, memory=memory, disk=asked.disk, time=asked.time)

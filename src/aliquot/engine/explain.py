@@ -1,0 +1,109 @@
+"""Why a task ran or was skipped: which parts of its key differ from the nearest earlier task's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from aliquot.db.tables import key_input, result, run, run_step, task
+from aliquot.engine.control import find_task
+
+_LOOK_BACK = 200
+
+TaskRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PartDifference:
+    """A part of a key that differs: what it is, and its value then and now (None: not there)."""
+
+    part: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a task ran or was skipped. `nearest` names the earlier task compared with, as `run/step/ordinal`."""
+
+    task: str
+    action: str
+    text: str
+    nearest: str | None = None
+    differences: tuple[PartDifference, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Give the reason as JSON."""
+        return {
+            "task": self.task,
+            "action": self.action,
+            "reason": self.text,
+            "nearest": self.nearest,
+            "differences": [{"part": d.part, "before": d.before, "after": d.after} for d in self.differences],
+        }
+
+
+def why(connection: Connection, run_id: int, name: str) -> Reason:
+    """Explain one task of a run."""
+    row = find_task(connection, run_id, name)
+    own = f"{row.run_id}/{row.step}/{row.ordinal}"
+    if row.reused:
+        made = connection.execute(
+            select(task.c.run_id, task.c.step, task.c.ordinal)
+            .join(result, result.c.task_id == task.c.id)
+            .where(result.c.key == row.key)
+        ).first()
+        maker = f"{made.run_id}/{made.step}/{made.ordinal}" if made else None
+        return Reason(own, "skip", f"task {maker} has done the same work: every part of the key is equal", maker)
+    earlier, shared = _nearest(connection, row)
+    if earlier is None:
+        return Reason(own, "run", "no earlier task of this step worked on anything like it: it is new")
+    differences = tuple(_differences(_parts(connection, earlier), _parts(connection, row)))
+    there = f"{earlier.run_id}/{earlier.step}/{earlier.ordinal}"
+    if not differences:
+        return Reason(own, "run", f"task {there} has an equal key, but did not succeed ({earlier.state})", there)
+    what = ", ".join(dict.fromkeys(each.part for each in differences))
+    alike = "worked on the same datum" if shared else "is the latest of this step"
+    return Reason(own, "run", f"compared with task {there}, which {alike}, these differ: {what}", there, differences)
+
+
+def _nearest(connection: Connection, row: TaskRow) -> tuple[TaskRow | None, bool]:
+    """Find the earlier task of the same pipeline and step that is most alike: same datum first, then the latest."""
+    pipeline = select(run.c.pipeline).where(run.c.id == row.run_id).scalar_subquery()
+    candidates = connection.execute(
+        select(task)
+        .join(run, run.c.id == task.c.run_id)
+        .where(run.c.pipeline == pipeline, task.c.step == row.step, task.c.run_id < row.run_id)
+        .order_by(task.c.run_id.desc(), task.c.ordinal)
+    )
+    latest: TaskRow | None = None
+    matched = {name: part[:2] for name, part in row.datum["parts"].items()}
+    seen: set[int] = set()
+    for candidate in candidates:
+        seen.add(candidate.run_id)
+        if len(seen) > _LOOK_BACK:
+            break
+        latest = latest or candidate
+        if {name: part[:2] for name, part in candidate.datum["parts"].items()} == matched:
+            return candidate, True
+    return latest, False
+
+
+def _parts(connection: Connection, row: TaskRow) -> dict[str, Any]:
+    common = connection.execute(
+        select(run_step.c.parts).where(run_step.c.run_id == row.run_id, run_step.c.step == row.step)
+    ).scalar_one()
+    flat: dict[str, Any] = {"command": common["command"], "image or environment": common["environment"]}
+    flat |= {f"code {path}": digest for path, digest in common["code"].items()}
+    flat |= {f"parameter {name}": value for name, value in common["parameters"].items()}
+    flat |= {f"export {name}": value for name, value in row.datum["exports"].items()}
+    inputs = connection.execute(select(key_input).where(key_input.c.key == row.key))
+    flat |= {f"input {each.input} {each.path}": each.digest for each in inputs}
+    return flat
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[PartDifference]:
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        PartDifference(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    ]

@@ -1,0 +1,106 @@
+"""Planning a step: its datums, their keys, and which of them have succeeded before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from aliquot.datasets.read import Version, entries
+from aliquot.db.rows import chunks
+from aliquot.db.tables import output, result, task
+from aliquot.engine.datums import Datum, File, form
+from aliquot.engine.keys import Keys, StepParts
+from aliquot.model.digest import Digest
+from aliquot.model.pipeline import Pipeline, Step
+from aliquot.model.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A task to be: its datum and key, what earlier steps export to it, and whether its key has succeeded."""
+
+    datum: Datum
+    key: Digest
+    exports: Mapping[str, Any]
+    known: bool
+
+
+def plan_step(
+    connection: Connection, step: Step, parts: StepParts, files: Mapping[str, Sequence[File]]
+) -> list[Planned]:
+    """Plan one step over the files of its inputs; costs a lookup for each datum, whatever was run before."""
+    datums = form(step.inputs, files)
+    exported = _exports(connection, files)
+    keys = Keys(parts)
+    rows: list[tuple[Datum, Digest, Mapping[str, Any]]] = []
+    for datum in datums:
+        exports = _visible(step, _of_datum(datum, exported)) if exported else {}
+        rows.append((datum, keys.key(datum, exports), exports))
+    known = known_keys(connection, [key for _, key, _ in rows])
+    return [Planned(datum, key, exports, key in known) for datum, key, exports in rows]
+
+
+def input_files(
+    connection: Connection,
+    pipeline: Pipeline,
+    step: Step,
+    bound: Mapping[str, Version],
+    made: Mapping[str, Sequence[File]],
+) -> dict[str, Sequence[File]]:
+    """Gather the files of a step's inputs: from bound versions, or from what earlier steps `made`."""
+    read: dict[str, list[File]] = {}
+    files: dict[str, Sequence[File]] = {}
+    for name, given in step.inputs.items():
+        if given.from_ in pipeline.inputs:
+            if given.from_ not in read:
+                found = entries(connection, bound[given.from_])
+                read[given.from_] = [File(each.path, each.digest, each.size) for each in found]
+            files[name] = read[given.from_]
+        else:
+            files[name] = made[given.from_]
+    return files
+
+
+def made_by(connection: Connection, run_id: int, step: str) -> list[File]:
+    """List what the finished tasks of a run's step gave, by path."""
+    query = (
+        select(output.c.path, output.c.digest, output.c.size, output.c.key)
+        .join(task, task.c.key == output.c.key)
+        .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
+        .order_by(output.c.path)
+    )
+    return [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
+
+
+def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Say which keys have succeeded."""
+    known: set[str] = set()
+    for part in chunks(list(keys)):
+        known.update(connection.execute(select(result.c.key).where(result.c.key.in_(part))).scalars())
+    return known
+
+
+def _exports(connection: Connection, files: Mapping[str, Sequence[File]]) -> dict[str, dict[str, Any]]:
+    keys = {file.key for each in files.values() for file in each if file.key}
+    exported: dict[str, dict[str, Any]] = {}
+    for part in chunks(list(keys)):
+        query = select(result.c.key, result.c.exports).where(result.c.key.in_(part), result.c.exports.is_not(None))
+        exported |= {row.key: row.exports for row in connection.execute(query) if row.exports}
+    return exported
+
+
+def _of_datum(datum: Datum, exported: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the exported values that reach a datum; where its files bring several, the list of them."""
+    values: dict[str, list[Any]] = {}
+    for key in dict.fromkeys(file.key for part in datum for file in part.files if file.key):
+        for name, value in exported.get(key, {}).items():
+            if value not in values.setdefault(name, []):
+                values[name].append(value)
+    return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+
+
+def _visible(step: Step, exports: Mapping[str, Any]) -> Mapping[str, Any]:
+    if step.parameters is None:
+        return exports
+    return {name: value for name, value in exports.items() if name in step.parameters}

@@ -1,0 +1,95 @@
+"""What a run would do, without running anything."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from aliquot.db.rows import chunks
+from aliquot.db.tables import output, result, run, task
+from aliquot.engine.datums import File, label
+from aliquot.engine.keys import StepParts, step_parts
+from aliquot.engine.parameters import complete
+from aliquot.engine.plan import Planned, input_files, plan_step
+from aliquot.engine.start import Order, bind
+from aliquot.model.seams import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a run would do with one datum. Without files it stands for datums that an earlier step must make first."""
+
+    step: str
+    label: str
+    datum: Mapping[str, Sequence[str]]
+    action: str
+    reason: str
+
+    def document(self) -> dict[str, Any]:
+        """Give the intent as JSON."""
+        return {"step": self.step, "datum": self.datum, "action": self.action, "reason": self.reason}
+
+
+def preview(connection: Connection, order: Order, executor_for: Callable[[str | None], Executor]) -> list[Intent]:
+    """List the datums of a pipeline, and say of each whether it would run and why."""
+    pipeline = order.applied.pipeline
+    parameters = complete(pipeline, order.parameters)
+    bound = bind(connection, order)
+    made: dict[str, list[File]] = {}
+    unsure: dict[str, str] = {}
+    intents: list[Intent] = []
+    for name in pipeline.order():
+        step = pipeline.steps[name]
+        files = input_files(connection, pipeline, step, bound, made)
+        identity = executor_for(step.image).identity(step.image)
+        parts = step_parts(pipeline, step, order.applied.bundle, parameters, identity)
+        planned = plan_step(connection, step, parts, files)
+        before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
+        changed = _changed(connection, pipeline.pipeline, name, parts)
+        intents += [_intent(name, each, changed) for each in planned]
+        if before:
+            intents.append(Intent(name, "…", {}, "run", f"its datums are known when {' and '.join(before)} has run"))
+        made[name] = _known_outputs(connection, [each.key for each in planned if each.known])
+        if before or not all(each.known for each in planned):
+            unsure[name] = name
+    return intents
+
+
+def _intent(step: str, planned: Planned, changed: str) -> Intent:
+    datum = {part.input: [file.path for file in part.files] for part in planned.datum}
+    if planned.known:
+        return Intent(step, label(planned.datum), datum, "skip", "the same work has been done: its key is known")
+    return Intent(step, label(planned.datum), datum, "run", changed or "new or changed input")
+
+
+def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts) -> str:
+    """Say which common parts of the key differ from the latest result of this step; empty when none do."""
+    latest = connection.execute(
+        select(result.c.parts)
+        .join(task, task.c.id == result.c.task_id)
+        .join(run, run.c.id == task.c.run_id)
+        .where(run.c.pipeline == pipeline, task.c.step == step)
+        .order_by(task.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if latest is None:
+        return "this step has not succeeded yet"
+    now = parts.document()
+    words: list[str] = []
+    for name in ("environment", "command"):
+        if latest[name] != now[name]:
+            words.append(f"{name} changed")
+    for kind, word in (("code", "code"), ("parameters", "parameter")):
+        for each in sorted({*latest[kind], *now[kind]}):
+            if latest[kind].get(each) != now[kind].get(each):
+                words.append(f"{word} {each} changed")
+    return ", ".join(words)
+
+
+def _known_outputs(connection: Connection, keys: Sequence[str]) -> list[File]:
+    files: list[File] = []
+    for part in chunks(list(keys)):
+        query = select(output.c.path, output.c.digest, output.c.size, output.c.key).where(output.c.key.in_(part))
+        files += [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
+    return sorted(files, key=lambda file: file.path)

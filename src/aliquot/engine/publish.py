@@ -1,0 +1,220 @@
+"""Ending a run: its policy on failures, and its outputs as versions, all in one transaction."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from aliquot.blobs import Store
+from aliquot.datasets.commit import Change, Committed, Draft, apply, name_versions, prepare
+from aliquot.datasets.delta import NewEntry
+from aliquot.datasets.read import entries, resolve
+from aliquot.db import Catalogue
+from aliquot.db.tables import dataset, load, output, published, run, run_step, task
+from aliquot.engine.pipelines import Applied
+from aliquot.model.digest import Digest
+from aliquot.model.errors import Conflict
+from aliquot.model.pipeline import Allow, Pipeline
+from aliquot.model.reference import Reference
+from aliquot.model.state import State
+
+FAILED = (State.EXECUTOR_ERROR, State.SYSTEM_ERROR)
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """How the tasks of a run's step stand."""
+
+    step: str
+    datums: int
+    failed: int
+    system: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ends: its state, why, and how many datums are parked."""
+
+    state: State
+    message: str
+    parked: int
+
+
+def judge(connection: Connection, run_id: int, pipeline: Pipeline) -> Verdict:
+    """Say how a run whose tasks have ended shall end, by the failure policy of each step."""
+    counts = step_counts(connection, run_id)
+    parked = sum(each.failed for each in counts)
+    for each in counts:
+        policy = pipeline.steps[each.step].failures
+        limit = each.datums if policy == "park" else policy.limit(each.datums) if isinstance(policy, Allow) else 0
+        # A step of which nothing is left has failed, whatever its policy allows.
+        if each.failed and (each.failed > limit or each.failed == each.datums):
+            state = State.SYSTEM_ERROR if each.system == each.failed else State.EXECUTOR_ERROR
+            return Verdict(state, f"{each.failed} of {each.datums} datums of step {each.step} failed", parked)
+    return Verdict(State.COMPLETE, f"{parked} datums are parked" if parked else "", parked)
+
+
+def step_counts(connection: Connection, run_id: int) -> list[StepCount]:
+    """Count the datums and failures of each step of a run, in order."""
+    failed = {
+        (row.step, row.state): row.n
+        for row in connection.execute(
+            select(task.c.step, task.c.state, func.count().label("n"))
+            .where(task.c.run_id == run_id, task.c.state.in_(FAILED))
+            .group_by(task.c.step, task.c.state)
+        )
+    }
+    steps = connection.execute(
+        select(run_step.c.step, run_step.c.datums).where(run_step.c.run_id == run_id).order_by(run_step.c.position)
+    )
+    return [
+        StepCount(
+            row.step,
+            row.datums,
+            sum(failed.get((row.step, state), 0) for state in FAILED),
+            failed.get((row.step, State.SYSTEM_ERROR), 0),
+        )
+        for row in steps
+    ]
+
+
+def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied) -> Verdict | None:
+    """End a run: publish, ask for loads, and change its state together; None when the run is no longer ours."""
+    for attempt in range(_TRIES):
+        with catalogue.read() as connection:
+            verdict = judge(connection, row.id, applied.pipeline)
+            if verdict.state is State.COMPLETE and (clash := _clash(connection, row.id, applied.pipeline)):
+                verdict = Verdict(State.EXECUTOR_ERROR, clash, verdict.parked)
+        drafts = _drafts(catalogue, store, row, applied, verdict)
+        try:
+            with catalogue.write() as connection:
+                if not _end(connection, row, verdict):
+                    return None
+                done = {name: (apply(connection, draft), step) for name, (draft, step) in drafts.items()}
+                if verdict.state is State.COMPLETE:
+                    _note(connection, row, applied.pipeline, done)
+        except Conflict as error:
+            if error.code not in {"dataset-moved", "catalogue-busy"} or attempt == _TRIES - 1:
+                raise
+            continue
+        name_versions(catalogue, store)
+        return verdict
+    raise AssertionError
+
+
+def _end(connection: Connection, row: Row[*tuple[Any, ...]], verdict: Verdict) -> bool:
+    changed = connection.execute(
+        update(run)
+        .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner)
+        .values(state=verdict.state, message=verdict.message, parked=verdict.parked, ended_at=time.time())
+    )
+    return changed.rowcount == 1
+
+
+def _clash(connection: Connection, run_id: int, pipeline: Pipeline) -> str:
+    """Name two tasks of a step that gave different content under one path; empty if there are none."""
+    for each in pipeline.outputs.values():
+        found = connection.execute(
+            select(output.c.path, func.min(task.c.ordinal).label("one"), func.max(task.c.ordinal).label("other"))
+            .join(task, task.c.key == output.c.key)
+            .where(task.c.run_id == run_id, task.c.step == each.from_, task.c.state == State.COMPLETE)
+            .group_by(output.c.path)
+            .having(func.count(output.c.digest.distinct()) > 1)
+            .limit(1)
+        ).first()
+        if found:
+            return (
+                f"tasks {each.from_}/{found.one} and {each.from_}/{found.other} both wrote {found.path}, with different "
+                "content: give each datum's files a name of their own, for instance from a capture"
+            )
+    return ""
+
+
+def _drafts(
+    catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied, verdict: Verdict
+) -> dict[str, tuple[Draft, str]]:
+    drafts: dict[str, tuple[Draft, str]] = {}
+    if not row.publish or verdict.state is not State.COMPLETE:
+        return drafts
+    for name, each in applied.pipeline.outputs.items():
+        if not each.publish:
+            continue
+        with catalogue.read() as connection:
+            adds, removes = _changes(connection, row.id, each.from_, each.publish)
+            parked = _parked(connection, row.id) if verdict.parked else []
+        provenance = {
+            "run": row.id,
+            "pipeline": applied.pipeline.pipeline,
+            "definition": applied.digest,
+            "output": name,
+            "step": each.from_,
+            "parameters": row.parameters,
+            "inputs": row.inputs,
+            **({"parked": parked} if parked else {}),
+        }
+        change = Change(each.publish, adds, removes, provenance, row.id, verdict.parked)
+        drafts[name] = (prepare(catalogue, store, change), each.from_)
+    return drafts
+
+
+def _changes(connection: Connection, run_id: int, step: str, name: str) -> tuple[list[NewEntry], list[str]]:
+    """Compare what a full run would give with what the dataset holds."""
+    exists = connection.execute(select(dataset.c.id).where(dataset.c.name == name)).first()
+    held = (
+        {each.path: each.digest for each in entries(connection, resolve(connection, Reference(name)))} if exists else {}
+    )
+    query = (
+        select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.id)
+        .join(task, task.c.key == output.c.key)
+        .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
+    )
+    adds: list[NewEntry] = []
+    wanted: set[str] = set()
+    for found in connection.execute(query):
+        wanted.add(found.path)
+        if held.get(found.path) != found.digest:
+            origin = {"key": found.key}
+            adds.append(NewEntry(found.path, Digest(found.digest), found.size, origin, task_id=found.id))
+    return adds, [path for path in held if path not in wanted]
+
+
+def _parked(connection: Connection, run_id: int) -> list[str]:
+    query = select(task.c.step, task.c.ordinal).where(task.c.run_id == run_id, task.c.state.in_(FAILED)).limit(1000)
+    return [f"{row.step}/{row.ordinal}" for row in connection.execute(query)]
+
+
+def _note(
+    connection: Connection,
+    row: Row[*tuple[Any, ...]],
+    pipeline: Pipeline,
+    done: Mapping[str, tuple[Committed, str]],
+) -> None:
+    """Note which versions the outputs are, and which loads they ask for."""
+    versions = {step: committed for committed, step in done.values()}
+    rows: Sequence[dict[str, Any]] = [
+        {"run_id": row.id, "output": name, "step": step, "dataset": committed.dataset, "number": committed.number}
+        for name, (committed, step) in done.items()
+    ]
+    if rows:
+        connection.execute(insert(published), rows)
+    if not row.publish or not pipeline.tables:
+        return
+    connection.execute(
+        insert(load),
+        [
+            {
+                "run_id": row.id,
+                "table_name": name,
+                "step": table.from_,
+                "dataset": versions[table.from_].dataset if table.from_ in versions else None,
+                "number": versions[table.from_].number if table.from_ in versions else None,
+                "state": "WAITING",
+                "message": "",
+                "created_at": time.time(),
+            }
+            for name, table in pipeline.tables.items()
+        ],
+    )

@@ -1,0 +1,95 @@
+"""Starting runs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from aliquot.datasets.read import Version, resolve
+from aliquot.db.rows import insert_missing
+from aliquot.db.tables import dataset, run, run_step
+from aliquot.engine.parameters import complete
+from aliquot.engine.pipelines import Applied
+from aliquot.model.errors import Invalid
+from aliquot.model.reference import Reference, parse_reference
+from aliquot.model.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person or a trigger asks for. `inputs` binds inputs to other versions than the pipeline says."""
+
+    applied: Applied
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    publish: bool = False
+    cause: str = "manual"
+    signature: str | None = None
+    who: str = ""
+
+
+def start(connection: Connection, order: Order) -> int | None:
+    """Write a run that supervisors will take up; gives its number, or None when its signature has a run already."""
+    pipeline = order.applied.pipeline
+    parameters = complete(pipeline, order.parameters)
+    inputs = bind(connection, order)
+    row = {
+        "definition_id": order.applied.id,
+        "pipeline": pipeline.pipeline,
+        "parameters": parameters,
+        "inputs": {name: [version.dataset, version.number] for name, version in inputs.items()},
+        "cause": order.cause,
+        "signature": order.signature,
+        "publish": order.publish,
+        "state": State.QUEUED,
+        "message": "",
+        "parked": 0,
+        "cancel_asked": False,
+        "stop_asked": False,
+        "who": order.who,
+        "fence": 0,
+        "created_at": time.time(),
+    }
+    if order.signature is not None:
+        taken = select(run.c.id).where(
+            run.c.pipeline == pipeline.pipeline, run.c.cause == order.cause, run.c.signature == order.signature
+        )
+        if connection.execute(taken).first():
+            return None
+    number: int = connection.execute(insert(run).values(**row)).inserted_primary_key[0]  # pyright: ignore[reportOptionalSubscript]
+    connection.execute(
+        insert(run_step),
+        [
+            {"run_id": number, "step": step, "position": position, "datums": 0}
+            for position, step in enumerate(pipeline.order())
+        ],
+    )
+    return number
+
+
+def bind(connection: Connection, order: Order) -> dict[str, Version]:
+    """Find the version of each input. A dataset that is not there yet counts as empty."""
+    pipeline = order.applied.pipeline
+    for name in order.inputs:
+        if name not in pipeline.inputs:
+            known = ", ".join(pipeline.inputs) or "none"
+            raise Invalid(
+                "input-unknown",
+                f"The pipeline {pipeline.pipeline} has no input {name!r}; it has: {known}.",
+                input=name,
+            )
+    bound: dict[str, Version] = {}
+    for name, given in pipeline.inputs.items():
+        if name in order.inputs:
+            reference = parse_reference(order.inputs[name])
+            if reference.path:
+                raise Invalid(
+                    "input-refused", f"An input is a whole version; leave the path out of {reference}.", input=name
+                )
+        else:
+            reference = Reference(given.dataset)
+            insert_missing(connection, dataset, [{"name": given.dataset, "head": 0, "created_at": time.time()}])
+        bound[name] = resolve(connection, reference)
+    return bound
