@@ -5,7 +5,7 @@ Everything comes from one seed: the same call makes the same reads.
     python generate.py inbox                               # inbox/run1.tar: two samples and a control without template
     python generate.py inbox --name run2 --pairs 500       # another upload
     python generate.py inbox --truth truth.csv             # how many read pairs of each virus are in it
-    python generate.py inbox --database inbox/viruses      # the database that knows these viruses (needs kraken2)
+    python generate.py inbox/viruses --database            # the database that knows these viruses (needs kraken2)
     python generate.py hostile --hostile all               # archives that no lab should unpack
 """
 
@@ -201,10 +201,14 @@ def main() -> None:
     parser.add_argument("--name", default="run1", help="name of the upload")
     parser.add_argument("--pairs", type=int, default=200, help="read pairs of each sample")
     parser.add_argument("--truth", type=Path, help="write here how many read pairs each virus has")
-    parser.add_argument("--database", type=Path, help="also build the kraken2 database of the viruses in this folder")
-    parser.add_argument("--hostile", choices=[*HOSTILE, "all"], help="write archives that must be refused instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--database", action="store_true", help="build the kraken2 database of the viruses instead")
+    instead.add_argument("--hostile", choices=[*HOSTILE, "all"], help="write archives that must be refused instead")
     parser.add_argument("--seed", default="metagenome")
     options = parser.parse_args()
+    if options.database:
+        build_database(options.seed, options.out)
+        return
     files, truth = upload(options.seed, options.name, options.pairs)
     if options.hostile:
         for kind in HOSTILE if options.hostile == "all" else [options.hostile]:
@@ -214,8 +218,6 @@ def main() -> None:
         pack(options.out / f"{options.name}.tar", files)
     if options.truth:
         write_truth(options.truth, options.name, truth)
-    if options.database:
-        build_database(options.seed, options.database)
 
 
 if __name__ == "__main__":

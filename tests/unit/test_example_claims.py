@@ -169,7 +169,7 @@ def balances(work: Path, charges: list[str], transactions: list[str], **paramete
 
 
 def test_the_oldest_charges_are_settled_first(tmp_path: Path) -> None:
-    charges = [charge(1, "100.00", "2023-06-01"), charge(2, "50.00", "2023-12-31"), charge(3, "50.00", "2024-01-18")]
+    charges = [charge(1, "50.00", "2024-01-18"), charge(2, "50.00", "2023-12-31"), charge(3, "100.00", "2023-06-01")]
     transactions = [
         paid(1, "-90.00"), paid(2, "-10.00", "ADJUSTMENT"), paid(3, "-20.00", "TRANSFEROUT"),
         paid(4, "20.00", "TRANSFERIN"),

@@ -249,8 +249,8 @@ def test_a_database_that_is_not_whole_is_told(tmp_path: Path) -> None:
 
 def test_made_up_viruses_are_found_as_they_were_put_in(tmp_path: Path) -> None:
     require_kraken2()
-    options = ["--truth", str(tmp_path / "truth.csv"), "--database", str(tmp_path / "db" / "viruses")]
-    source = generate("metagenome", tmp_path / "in", *options)
+    source = generate("metagenome", tmp_path / "in", "--truth", str(tmp_path / "truth.csv"))
+    generate("metagenome", tmp_path / "db" / "viruses", "--database")
     example = lab()
     files = example.run(tmp_path / "work", {"uploads": files_in(source), "database": files_in(tmp_path / "db")})
     assert not example.failed
@@ -263,7 +263,7 @@ def test_made_up_viruses_are_found_as_they_were_put_in(tmp_path: Path) -> None:
 
 def test_an_empty_sample_has_an_empty_profile(tmp_path: Path) -> None:
     require_kraken2()
-    generate("metagenome", tmp_path / "in", "--database", str(tmp_path / "db"))
+    generate("metagenome", tmp_path / "db", "--database")
     sheet = "sample,fastq_1,fastq_2\nNTC,a.fastq.gz,b.fastq.gz\n"
     archive = upload(tmp_path / "e.tar", sheet, {"a.fastq.gz": fastq(), "b.fastq.gz": fastq()})
     example = lab()
