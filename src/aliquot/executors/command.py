@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 
 from aliquot.executors.attempt import AttemptFailed
@@ -12,6 +13,13 @@ OWNER_MARK = "ALIQUOT_OWNER"
 """Two variables that every process of a task inherits, by which leftovers are told from everything else."""
 
 _NAME = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Z_][A-Z0-9_]*))")
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def default_path() -> str:
+    """Give the search path of commands: beside this Python, then the system's own folders."""
+    return f"{os.path.dirname(sys.executable)}:{_SYSTEM_PATH}"  # noqa: PTH120  # a text stays a text
 
 
 def task_mark(document: TaskDocument) -> str:

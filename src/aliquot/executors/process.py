@@ -1,11 +1,10 @@
 """The process executor: commands run as processes of this machine."""
 
-import os
 import platform
-import sys
 from pathlib import Path
 
 from aliquot.blobs import Store
+from aliquot.executors.command import default_path
 from aliquot.executors.owner import Owner, end_leftovers
 from aliquot.executors.process_runner import ProcessRunner
 from aliquot.executors.slots import SlotExecutor
@@ -16,13 +15,6 @@ from aliquot.model.digest import digest_document
 from aliquot.model.errors import Invalid
 
 __all__ = ["ProcessExecutor", "default_path", "end_leftovers"]
-
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def default_path() -> str:
-    """Give the search path of commands: beside this Python, then the system's own folders."""
-    return f"{os.path.dirname(sys.executable)}:{_SYSTEM_PATH}"  # noqa: PTH120  # a text stays a text
 
 
 class ProcessExecutor(SlotExecutor):

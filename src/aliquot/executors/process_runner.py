@@ -29,19 +29,25 @@ _MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 class ProcessRunner:
-    """Runs commands in one working directory, one after the other."""
+    """Runs commands in one working directory, one after the other.
 
-    def __init__(self, directory: WorkingDirectory, watch: Watch, path: str, owner: str) -> None:
+    `inside_image`: whoever started this program has seen to it that it runs in the step's image.
+    """
+
+    def __init__(
+        self, directory: WorkingDirectory, watch: Watch, path: str, owner: str, *, inside_image: bool = False
+    ) -> None:
         adopt_orphans()
         self._watch = watch
         self._path = path
         self._owner = owner
+        self._inside_image = inside_image
         self._spawner = Spawner(directory.folder, directory.stdout.handle, directory.stderr.handle)
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         """Run the command, and end everything that it leaves behind."""
         document = attempt.document
-        if document.image is not None:
+        if document.image is not None and not self._inside_image:
             raise AttemptFailed(
                 Cause.REFUSED,
                 f"The step asks for the image {document.image}, but this lab runs commands as processes. Set "
@@ -54,7 +60,7 @@ class ProcessRunner:
         began = time.monotonic()
         pid = self._start(attempt, program, argv, values)
         marks = (f"{TASK_MARK}={task_mark(document)}".encode(), f"{OWNER_MARK}={self._owner}".encode())
-        tree = Tree(pid, marks)
+        tree = Tree(pid, marks, directory.folder)
         self._watch.add(attempt, directory, tree.memory)
         try:
             # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.

@@ -42,11 +42,15 @@ def orphans() -> list[int]:
 
 
 class Tree:
-    """The processes of one attempt: a session, and what bears the attempt's marks."""
+    """The processes of one attempt: a session, and among the orphans those that bear its marks or work in its folder.
 
-    def __init__(self, leader: int, marks: tuple[bytes, ...]) -> None:
+    A process that has left the session, cleared its environment and its parent, and works elsewhere is not found.
+    """
+
+    def __init__(self, leader: int, marks: tuple[bytes, ...], folder: str) -> None:
         self.leader = leader
         self._marks = marks
+        self._folder = folder
 
     def memory(self, *, exact: bool = False) -> int:
         """Give the bytes of memory that the tree holds now; `exact` counts shared pages once, and takes longer."""
@@ -90,7 +94,9 @@ class Tree:
         return [pid for pid in orphans() if self._is_ours(pid)]
 
     def _is_ours(self, pid: int) -> bool:
-        return pid != self.leader and (_session(pid) == self.leader or bears(pid, self._marks))
+        if pid == self.leader:
+            return False
+        return _session(pid) == self.leader or bears(pid, self._marks) or works_in(pid, self._folder)
 
 
 def bears(pid: int, marks: Iterable[bytes]) -> bool:
@@ -101,6 +107,15 @@ def bears(pid: int, marks: Iterable[bytes]) -> bool:
     except OSError:
         return False
     return all(mark in values for mark in marks)
+
+
+def works_in(pid: int, folder: str) -> bool:
+    """Say whether a process has its working directory in a folder or below it."""
+    try:
+        place = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115  # plain text paths
+    except OSError:
+        return False
+    return place == folder or place.startswith(f"{folder}/")
 
 
 def descendants(pids: Iterable[int]) -> list[int]:

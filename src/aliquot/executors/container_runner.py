@@ -1,0 +1,166 @@
+"""Running a command in a container of this machine."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
+from aliquot.executors.captured import CapturedLog
+from aliquot.executors.command import arguments, environment, task_mark
+from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict
+from aliquot.executors.gauge import Gauge
+from aliquot.executors.images import Image, Runtime, last_line
+from aliquot.executors.spawn import Spawner
+from aliquot.executors.steps import Ended
+from aliquot.executors.watch import Seen, Watch
+from aliquot.executors.working_directory import WorkingDirectory
+from aliquot.model.errors import Unavailable
+from aliquot.model.task import Cause, TaskDocument, Usage
+
+FOLDER = "/task"
+"""Where a command finds its working directory in every container."""
+
+_PIDS = 4096
+
+
+class ContainerRunner:
+    """Runs commands in containers that see one working directory, one after the other."""
+
+    def __init__(self, runtime: Runtime, directory: WorkingDirectory, notes: Path, watch: Watch, owner: str) -> None:
+        self._runtime = runtime
+        self._watch = watch
+        self._owner = owner
+        self._pid_file = notes / "container.pid"
+        self._spawner = Spawner(directory.folder, directory.stdout.handle, directory.stderr.handle)
+
+    def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
+        """Run the command in a container, and remove the container."""
+        document = attempt.document
+        image = self._image(document)
+        attempt.image_digest = image.digest
+        values = environment(document, FOLDER, None, self._owner)
+        name = f"aliquot-{self._owner}-{task_mark(document)}"
+        argv = self._arguments(name, document, image, values, directory.folder)
+        self._pid_file.unlink(missing_ok=True)
+        attempt.check()
+        attempt.running = True
+        began = time.monotonic()
+        pid = self._spawner.spawn(self._runtime.program, argv, os.environ)
+        with attempt.lock:
+            attempt.stop = lambda number: self._signal(name, number)
+        gauge = Gauge(lambda: self._first_process(name))
+        self._watch.add(attempt, directory, gauge)
+        try:
+            _, status = os.waitpid(pid, 0)
+        finally:
+            with attempt.lock:
+                attempt.stop = None
+            seen = self._watch.remove(attempt)
+        attempt.usage = Usage(wall=time.monotonic() - began, cpu=gauge.cpu, peak_memory=seen.peak)
+        try:
+            return self._conclude(name, status, document, gauge, seen, directory.stderr)
+        finally:
+            self._runtime.ask("rm", "--force", "--volumes", name)
+
+    def close(self) -> None:
+        """Let go of what was prepared."""
+        self._spawner.close()
+
+    def _image(self, document: TaskDocument) -> Image:
+        if document.image is None:
+            raise AttemptFailed(
+                Cause.REFUSED,
+                "The step names no image, but this lab runs commands in containers. Name one in the pipeline, or "
+                "set executor: process in aliquot.yaml.",
+            )
+        try:
+            return self._runtime.image(document.image)
+        except Unavailable as error:
+            raise AttemptFailed(Cause.REFUSED, error.message) from error
+
+    def _arguments(
+        self, name: str, document: TaskDocument, image: Image, values: dict[str, str], folder: str
+    ) -> list[str]:
+        limits = document.resources
+        argv = [self._runtime.program, "run", f"--name={name}", "--pull=never", "--log-driver=none"]
+        argv += [f"--label=aliquot.owner={self._owner}", f"--label=aliquot.task={task_mark(document)}"]
+        argv += ["--security-opt=no-new-privileges", "--security-opt=label=disable", f"--pids-limit={_PIDS}"]
+        argv += self._runtime.user_options()
+        if not document.network:
+            argv.append("--network=none")
+        if self._runtime.name == "podman":
+            argv.append(f"--pidfile={self._pid_file}")
+        argv.append(f"--cpus={min(limits.cpus, os.cpu_count() or 1):g}")
+        if limits.memory is not None:
+            argv += [f"--memory={limits.memory}b", f"--memory-swap={limits.memory}b"]
+        argv += [f"--workdir={FOLDER}", "--mount", _mount(folder, FOLDER)]
+        argv += ["--mount", _mount(f"{folder}/in", f"{FOLDER}/in", "readonly")]
+        argv += ["--mount", _mount(f"{folder}/bundle", f"{FOLDER}/bundle", "readonly")]
+        argv += [f"--env={variable}={value}" for variable, value in values.items()]
+        program, *rest = arguments(document.command, values)
+        return [*argv, f"--entrypoint={program}", image.reference, *rest]
+
+    def _signal(self, name: str, number: int) -> None:
+        # Fails while the container is being made; the watch asks again.
+        self._runtime.ask("kill", f"--signal={signal.Signals(number).name}", name)
+
+    def _first_process(self, name: str) -> int | None:
+        with suppress(OSError, ValueError):
+            return int(self._pid_file.read_text())
+        if self._runtime.name == "podman":
+            return None
+        state = self._runtime.inspect_container(name)
+        pid = state.get("Pid") if state else None
+        return pid if isinstance(pid, int) and pid > 0 else None
+
+    def _conclude(
+        self, name: str, status: int, document: TaskDocument, gauge: Gauge, seen: Seen, stderr: CapturedLog
+    ) -> Ended:
+        code = os.waitstatus_to_exitcode(status)
+        code = code if code >= 0 else SIGNALLED - code
+        if code == 0:
+            return Ended(0)
+        state = self._runtime.inspect_container(name)
+        if not _has_started(state):
+            return Ended(code, self._not_started(code, stderr))
+        assert state is not None
+        limit = document.resources.memory
+        killed = code == SIGNALLED + signal.SIGKILL
+        # Not every runtime notices on every system that the kernel has killed for want of memory. A SIGKILL under a
+        # limit of memory that nobody here sent is taken for it.
+        if state.get("OOMKilled") is True or gauge.oom_kills or (killed and limit is not None):
+            allowed = f" {limit / 2**20:.0f} MiB" if limit is not None else ""
+            return Ended(
+                code,
+                Verdict(
+                    Cause.OOM,
+                    f"The container needed more memory than the{allowed} that it may use, and the kernel killed it. "
+                    f"Raise the step's resources.memory.",
+                ),
+            )
+        return Ended(code, kernel_oom_verdict(code, seen.oom_kills))
+
+    def _not_started(self, code: int, stderr: CapturedLog) -> Verdict:
+        reason = last_line(stderr.last_lines())
+        if code in {126, 127}:
+            return Verdict(
+                Cause.USER,
+                f"The container could not start its command: {reason}. Correct the command, or choose an image "
+                f"that has it.",
+            )
+        return Verdict(Cause.REFUSED, f"{self._runtime.name} could not start the container: {reason}.")
+
+
+def _has_started(state: dict[str, object] | None) -> bool:
+    if state is None:
+        return False
+    started = state.get("StartedAt")
+    return state.get("Status") != "created" and isinstance(started, str) and not started.startswith("0001-")
+
+
+def _mount(source: str, target: str, *options: str) -> str:
+    """Write a mount as the comma-separated value that both runtimes read, quoted where a path needs it."""
+    fields = ["type=bind", f"source={source}", f"target={target}", *options]
+    return ",".join(f'"{each.replace(chr(34), chr(34) * 2)}"' if set(each) & {",", '"'} else each for each in fields)
