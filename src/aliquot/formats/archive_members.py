@@ -1,12 +1,13 @@
 """The members of an archive, one after the other, as they stand in the file: nothing is trusted, nothing is kept."""
 
+import contextlib
 import lzma
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -15,6 +16,7 @@ from aliquot.formats.gzipped import GZIP_MAGIC, blocks
 from aliquot.model.errors import Invalid
 
 _READ = 2**20
+_AHEAD = 64 * 2**10
 _TAR_BLOCK = 512
 _HEADERS = 2**20  # bytes that the headers of one member may take; tarfile holds them in memory
 _ZIP_ENTRY = 46 + 1024  # bytes that a member may take in a ZIP's directory, on the average
@@ -113,13 +115,26 @@ class _Stream:
 def _tar_members(path: Path) -> Iterator[Member]:
     stream = _Stream(path)
     stream.allow(_HEADERS)
+    with _tar_faults(stream):
+        # It only reads, and holds nothing that would have to be closed.
+        archive = tarfile.open(  # noqa: SIM115
+            fileobj=stream,  # pyright: ignore[reportArgumentType]  # a stream needs read() alone
+            mode="r|",
+            bufsize=_AHEAD,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+        while (info := archive.next()) is not None:
+            archive.members = []
+            yield _tar_member(archive, info, stream)
+            stream.allow(_HEADERS)
+        _require_end(archive.offset, stream)
+
+
+@contextlib.contextmanager
+def _tar_faults(stream: _Stream) -> Generator[None]:
     try:
-        with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
-            while (info := archive.next()) is not None:
-                archive.members = []
-                yield _tar_member(archive, info, stream)
-                stream.allow(_HEADERS)
-            _require_end(archive.offset, stream)
+        yield
     except tarfile.TarError as error:
         if any(word in str(error) for word in ("end of", "empty", "truncated")):
             raise _cut_off(error) from None
@@ -138,7 +153,8 @@ def _tar_content(archive: tarfile.TarFile, info: tarfile.TarInfo, stream: _Strea
     file = archive.extractfile(info)
     while file is not None:
         stream.allow(2 * _READ)
-        block = file.read(_READ)
+        with _tar_faults(stream):
+            block = file.read(_READ)
         if not block:
             return
         yield block
