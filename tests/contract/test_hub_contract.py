@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 from services import require_service
 
 pl = pytest.importorskip("polars", reason="needs the PyPI package polars")
@@ -132,8 +133,10 @@ def test_a_value_that_its_type_cannot_hold_is_refused_by_name_and_loads_nothing(
 def test_append_loads_each_content_once_and_a_changed_file_beside(hub: Hub) -> None:
     a, b = samples("/a", ("a", 1)), samples("/b", ("b", 2))
     assert loaded(hub, "append", 1, a, b).added == 2
+    before = tables(hub)
     again = loaded(hub, "append", 1, a, b)
     assert (again.added, again.unchanged) == (0, 2)
+    assert tables(hub) == before
     assert loaded(hub, "append", 2, a, samples("/b", ("b", 3))).added == 1
     assert content(hub, "sample, reads, _version") == [("a", 1, 1), ("b", 2, 1), ("b", 3, 2)]
 

@@ -70,6 +70,8 @@ class Hub:
     @contextmanager
     def reading(self) -> Generator["Session"]:
         """Open a session that the database itself keeps from writing; an SQLite hub not made yet is empty."""
+        # Through the driver that writes, not through Python's own sqlite3: two SQLite libraries in one process
+        # undo each other's file locks.
         location = self.location
         if self.dialect == "sqlite":
             location = f"file:{quote(location)}?mode=ro" if Path(location).exists() else ":memory:"

@@ -92,9 +92,10 @@ def load(hub: Hub, load: Load) -> LoadResult:
                 return LoadResult(load.table, stale=True, note=_stale_note(load, known))
             full, changed = _shaped(session, load, shape, known)
             done = _Loading(session, load, full, changed).run()
-            now = _now()
-            newest = known if known and _older(load, known) else _newest(load, full, now)
-            ledger.remember(session, replace(newest, shape=full))
+            newest = known if known and _older(load, known) else _newest(load, full)
+            newest = replace(newest, shape=full)
+            if known is None or done.files or done.removed or replace(newest, loaded_at=known.loaded_at) != known:
+                ledger.remember(session, newest)
     return done
 
 
@@ -241,8 +242,8 @@ def _stale_note(load: Load, known: Known) -> str:
     return f"{mine} was not loaded into {load.table}, which already holds {newer} of run {known.run}."
 
 
-def _newest(load: Load, shape: Shape, now: str) -> Known:
-    return Known(load.table, shape, load.dataset, load.version, load.run, now)
+def _newest(load: Load, shape: Shape) -> Known:
+    return Known(load.table, shape, load.dataset, load.version, load.run, _now())
 
 
 def _now() -> str:
