@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from aliquot.formats.gzipped import GZIP_MAGIC, blocks
 from aliquot.model.errors import Invalid
@@ -118,7 +118,7 @@ def _tar_members(path: Path) -> Iterator[Member]:
     with _tar_faults(stream):
         # It only reads, and holds nothing that would have to be closed.
         archive = tarfile.open(  # noqa: SIM115
-            fileobj=stream,  # pyright: ignore[reportArgumentType]  # a stream needs read() alone
+            fileobj=cast("IO[bytes]", stream),  # of which a stream needs read() alone
             mode="r|",
             bufsize=_AHEAD,
             encoding="utf-8",
