@@ -125,7 +125,7 @@ def _tar_members(path: Path) -> Iterator[Member]:
             errors="surrogateescape",
         )
         while (info := archive.next()) is not None:
-            archive.members = []
+            archive.members = []  # pyright: ignore[reportAttributeAccessIssue]  # else tarfile remembers them all
             yield _tar_member(archive, info, stream)
             stream.allow(_HEADERS)
         _require_end(archive.offset, stream)
