@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, false, select, update
 
 from aliquot.db.tables import run, task
 from aliquot.engine.pipelines import by_id
@@ -30,7 +30,7 @@ def find_task(connection: Connection, number: int, name: str) -> Row[*tuple[Any,
     elif name.isdigit():
         query = query.where(task.c.id == int(name))
     else:
-        query = query.where(False)
+        query = query.where(false())
     row = connection.execute(query).first()
     if row is None:
         raise Missing(

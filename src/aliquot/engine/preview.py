@@ -76,14 +76,10 @@ def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts)
     if latest is None:
         return "this step has not succeeded yet"
     now = parts.document()
-    words: list[str] = []
-    for name in ("environment", "command"):
-        if latest[name] != now[name]:
-            words.append(f"{name} changed")
+    words = [f"{name} changed" for name in ("environment", "command") if latest[name] != now[name]]
     for kind, word in (("code", "code"), ("parameters", "parameter")):
-        for each in sorted({*latest[kind], *now[kind]}):
-            if latest[kind].get(each) != now[kind].get(each):
-                words.append(f"{word} {each} changed")
+        names = sorted({*latest[kind], *now[kind]})
+        words += [f"{word} {each} changed" for each in names if latest[kind].get(each) != now[kind].get(each)]
     return ", ".join(words)
 
 

@@ -163,9 +163,8 @@ def _drafts(
 def _changes(connection: Connection, run_id: int, step: str, name: str) -> tuple[list[NewEntry], list[str]]:
     """Compare what a full run would give with what the dataset holds."""
     exists = connection.execute(select(dataset.c.id).where(dataset.c.name == name)).first()
-    held = (
-        {each.path: each.digest for each in entries(connection, resolve(connection, Reference(name)))} if exists else {}
-    )
+    found_now = entries(connection, resolve(connection, Reference(name))) if exists else ()
+    held = {each.path: each.digest for each in found_now}
     query = (
         select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.id)
         .join(task, task.c.key == output.c.key)

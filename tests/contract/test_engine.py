@@ -1,0 +1,329 @@
+"""Runs from start to published version, on both databases, with real processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_lab import SmallLab
+
+from aliquot.blobs import Store
+from aliquot.db import Catalogue
+from aliquot.engine.control import cancel, retry
+from aliquot.engine.explain import why
+from aliquot.engine.supervise import Supervisor
+from aliquot.model.state import State
+
+both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
+
+COUNT: dict[str, Any] = {
+    "pipeline": "count",
+    "parameters": {"unit": {"type": "string", "default": "l"}, "title": {"type": "string", "default": "Lines"}},
+    "inputs": {"texts": {"dataset": "texts"}},
+    "steps": {
+        "count": {
+            "inputs": {"file": {"from": "texts", "glob": "/{name}.txt"}},
+            "parameters": ["unit"],
+            "command": 'wc -$UNIT < "$FILE" | tr -d " " > "$OUT/$NAME.count"',
+        },
+        "sum": {
+            "inputs": {"counts": {"from": "count", "glob": "/"}},
+            "parameters": ["title"],
+            "bundle": ["sum.sh"],
+            "command": 'sh "$BUNDLE/sum.sh" "$COUNTS" > "$OUT/total"',
+        },
+    },
+    "outputs": {"counts": {"from": "count", "publish": "counts"}, "total": {"from": "sum", "publish": "total"}},
+}
+SUM = b'echo "$TITLE"; cat "$1"/*.count | awk "{ s += \\$1 } END { print s }"\n'
+
+
+@pytest.fixture
+def lab(catalogue: Catalogue, store: Store, tmp_path: Path) -> Iterator[SmallLab]:
+    made = SmallLab(catalogue, store, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def counted(lab: SmallLab) -> SmallLab:
+    lab.add("texts", {"/a.txt": "1\n2\n", "/b.txt": "3\n", "/notes.md": "no\n"})
+    lab.apply(COUNT, {"sum.sh": SUM})
+    return lab
+
+
+@both
+def test_a_run_publishes_what_its_steps_give(counted: SmallLab) -> None:
+    number = counted.run("count")
+    assert counted.row(number).state == State.COMPLETE, counted.row(number).message
+    assert counted.content("counts") == {"/a.count": b"2\n", "/b.count": b"1\n"}
+    assert counted.content("total") == {"/total": b"Lines\n3\n"}
+
+
+@both
+def test_nothing_runs_twice_and_only_what_is_new_runs(counted: SmallLab) -> None:
+    counted.run("count")
+    again = counted.run("count")
+    assert counted.ran(again) == []
+    assert counted.content("counts", "1") == counted.content("counts")
+    counted.add("texts", {"/c.txt": "4\n5\n6\n"})
+    more = counted.run("count")
+    assert counted.ran(more) == ["count:/c.txt", "sum:/"]
+    assert counted.content("total") == {"/total": b"Lines\n6\n"}
+
+
+@both
+def test_a_parameter_reruns_only_the_steps_that_declare_it(counted: SmallLab) -> None:
+    counted.run("count")
+    titled = counted.run("count", title="Zeilen")
+    assert counted.ran(titled) == ["sum:/"]
+    words = counted.run("count", unit="w")
+    assert counted.ran(words, "count") == ["count:/a.txt", "count:/b.txt"]
+
+
+@both
+def test_a_changed_script_reruns_the_steps_that_use_it(counted: SmallLab) -> None:
+    counted.run("count")
+    counted.apply(COUNT, {"sum.sh": SUM + b"# changed\n"})
+    number = counted.run("count")
+    assert counted.ran(number) == ["sum:/"]
+    with counted.catalogue.read() as connection:
+        reason = why(connection, number, "sum/1")
+    assert [each.part for each in reason.differences] == ["code sum.sh"]
+
+
+@both
+def test_a_removed_input_takes_its_outputs_from_the_next_version(counted: SmallLab) -> None:
+    counted.run("count")
+    counted.put("texts", removes=("/a.txt",))
+    number = counted.run("count")
+    assert counted.ran(number) == ["sum:/"]
+    assert counted.content("counts") == {"/b.count": b"1\n"}
+    assert counted.content("counts", "1") == {"/a.count": b"2\n", "/b.count": b"1\n"}
+
+
+@both
+def test_equal_files_of_two_datasets_are_computed_once(counted: SmallLab) -> None:
+    counted.add("others", {"/b.txt": "3\n"})
+    counted.run("count")
+    with counted.catalogue.write() as connection:
+        from aliquot.engine.pipelines import current
+        from aliquot.engine.start import Order, start
+
+        number = start(connection, Order(current(connection, "count"), inputs={"texts": "others"}))
+    counted.supervise()
+    assert number
+    assert counted.ran(number, "count") == []
+
+
+@both
+def test_a_bad_datum_is_parked_with_its_log_and_the_rest_goes_on(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "ok\n", "/b.txt": "bad\n"})
+    lab.apply(
+        {
+            "pipeline": "check",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "check": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": 'if grep -q bad "$FILE"; then echo "this is bad" >&2; exit 3; fi; cp "$FILE" "$OUT"',
+                }
+            },
+            "outputs": {"checked": {"from": "check", "publish": "checked"}},
+        }
+    )
+    number = lab.run("check")
+    row = lab.row(number)
+    assert (row.state, row.parked) == (State.COMPLETE, 1)
+    assert lab.content("checked") == {"/a.txt": b"ok\n"}
+    bad = next(each for each in lab.tasks(number) if each.state == State.EXECUTOR_ERROR)
+    assert bad.cause == "user"
+    lab.add("texts", {"/b.txt": "good\n"})
+    fixed = lab.run("check")
+    assert lab.ran(fixed) == ["check:/b.txt"]
+    assert set(lab.content("checked")) == {"/a.txt", "/b.txt"}
+    assert lab.row(fixed).parked == 0
+
+
+@both
+@pytest.mark.parametrize(
+    ("policy", "state"),
+    [("stop", State.EXECUTOR_ERROR), ({"allow": 1}, State.COMPLETE), ({"allow": "10%"}, State.EXECUTOR_ERROR)],
+)
+def test_a_run_ends_as_its_failure_policy_says(lab: SmallLab, policy: Any, state: State) -> None:
+    lab.add("texts", {f"/{n}.txt": "ok\n" for n in range(4)} | {"/0.txt": "bad\n"})
+    lab.apply(
+        {
+            "pipeline": "check",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "check": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": 'grep -q ok "$FILE" && cp "$FILE" "$OUT"',
+                    "failures": policy,
+                }
+            },
+            "outputs": {"checked": {"from": "check", "publish": "checked"}},
+        }
+    )
+    number = lab.run("check")
+    assert lab.row(number).state == state, lab.row(number).message
+    if state is State.COMPLETE:
+        assert len(lab.content("checked")) == 3
+    else:
+        assert "failed" in lab.row(number).message
+
+
+@both
+def test_two_tasks_that_write_one_path_fail_the_run_with_both_named(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "1", "/b.txt": "2"})
+    lab.apply(
+        {
+            "pipeline": "clash",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "copy": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": 'cp "$FILE" "$OUT/same"',
+                }
+            },
+            "outputs": {"copies": {"from": "copy", "publish": "copies"}},
+        }
+    )
+    row = lab.row(lab.run("clash"))
+    assert row.state == State.EXECUTOR_ERROR
+    assert "copy/1 and copy/2 both wrote /same" in row.message
+
+
+@both
+def test_retries_end_when_their_budget_is_spent(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "1"})
+    lab.apply(
+        {
+            "pipeline": "never",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "fail": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": "exit 1",
+                    "retry": {"attempts": 3, "on": ["user"], "backoff": "1ms"},
+                }
+            },
+        }
+    )
+    number = lab.run("never")
+    assert [row.attempts for row in lab.tasks(number)] == [3]
+    assert lab.row(number).state == State.EXECUTOR_ERROR
+
+
+@both
+def test_exports_reach_later_steps_and_their_keys(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "1\n2\n"})
+    lab.apply(
+        {
+            "pipeline": "export",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "measure": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": 'echo "{\\"summary\\": {\\"lines\\": $(wc -l < "$FILE")}}" > "$OUT/exports.json"; '
+                    'cp "$FILE" "$OUT/"',
+                    "exports": {"n_lines": "summary.lines"},
+                },
+                "use": {
+                    "inputs": {"file": {"from": "measure", "glob": "/*"}},
+                    "command": 'echo "$N_LINES" > "$OUT/n"',
+                },
+            },
+            "outputs": {"n": {"from": "use", "publish": "n"}},
+        }
+    )
+    lab.run("export")
+    assert lab.content("n") == {"/n": b"2\n"}
+
+
+@both
+def test_groups_share_a_key_and_crosses_combine(lab: SmallLab) -> None:
+    lab.add("reads", {"/s1_R1.fq": "1", "/s1_R2.fq": "2", "/s2_R1.fq": "3"})
+    lab.add("params", {"/x": "x", "/y": "y"})
+    lab.apply(
+        {
+            "pipeline": "cross",
+            "inputs": {"reads": {"dataset": "reads"}, "params": {"dataset": "params"}},
+            "steps": {
+                "both": {
+                    "inputs": {
+                        "reads": {"from": "reads", "glob": "/{sample}_R*.fq", "group_by": "$sample"},
+                        "with": {"from": "params", "glob": "/{p}"},
+                    },
+                    "command": 'cat "$READS"/* > "$OUT/$SAMPLE-$P"',
+                }
+            },
+            "outputs": {"both": {"from": "both", "publish": "both"}},
+        }
+    )
+    lab.run("cross")
+    assert lab.content("both") == {"/s1-x": b"12", "/s1-y": b"12", "/s2-x": b"3", "/s2-y": b"3"}
+
+
+@both
+def test_no_datums_is_a_legal_run(lab: SmallLab) -> None:
+    lab.apply(COUNT, {"sum.sh": SUM})
+    row = lab.row(lab.run("count"))
+    assert row.state == State.COMPLETE
+    assert lab.content("counts") == {}
+
+
+@both
+def test_cancel_ends_a_command_that_ignores_sigterm(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "1", "/b.txt": "2", "/c.txt": "3"})
+    lab.apply(
+        {
+            "pipeline": "slow",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "sleep": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": "trap '' TERM; sleep 300",
+                }
+            },
+        }
+    )
+    number = lab.start("slow")
+    supervisor = Supervisor(lab.catalogue, lab.store, lambda _: lab.executor)
+    supervisor.open()
+    while not any(row.state == State.RUNNING for row in lab.tasks(number)):
+        supervisor.cycle()
+        supervisor.wait(0.05)
+    with lab.catalogue.write() as connection:
+        cancel(connection, number)
+    lab.supervise(supervisor, seconds=30)
+    supervisor.close()
+    assert lab.row(number).state == State.CANCELED
+    assert {row.state for row in lab.tasks(number)} == {State.CANCELED}
+
+
+@both
+def test_retry_starts_a_run_that_does_only_what_failed(lab: SmallLab) -> None:
+    flag = lab.folder / "flag"
+    lab.add("texts", {"/a.txt": "1", "/b.txt": "2"})
+    lab.apply(
+        {
+            "pipeline": "later",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "copy": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": f'case "$FILE" in *b.txt) test -e "{flag}" || exit 1;; esac; cp "$FILE" "$OUT"',
+                }
+            },
+        }
+    )
+    first = lab.run("later")
+    assert lab.row(first).parked == 1
+    flag.write_text("")
+    with lab.catalogue.write() as connection:
+        second = retry(connection, first, "test")
+    lab.supervise()
+    assert lab.ran(second) == ["copy:/b.txt"]
+    assert lab.row(second).parked == 0
