@@ -11,8 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
+from aliquot.definitions import read_lab
 from aliquot.model.file_type import FileType
 from aliquot.model.glob import compile_glob, fill
 from aliquot.model.lab_config import LabConfig
@@ -23,11 +22,6 @@ Files = dict[str, Path]
 Rows = list[dict[str, str]]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def load(path: Path) -> object:
-    """Read a YAML file."""
-    return YAML(typ="safe").load(path)
 
 
 def rows_of(path: Path) -> Rows:
@@ -70,22 +64,21 @@ class ExampleLab:
 
     folder: Path
     pipeline: Pipeline
+    config: LabConfig
+    types: dict[str, FileType]
     tasks: list[str] = field(default_factory=list)
     """Step of each task that ran, in order."""
     failed: list[str] = field(default_factory=list)
     """What each failed task wrote to its error stream."""
 
     @classmethod
-    def open(cls, example: str, pipeline: str) -> "ExampleLab":
+    def open(cls, example: str) -> "ExampleLab":
+        """Read an example as `aliquot apply` does; it has one pipeline."""
         folder = EXAMPLES / example
-        return cls(folder, Pipeline.model_validate(load(folder / "pipelines" / f"{pipeline}.yaml")))
-
-    def config(self) -> LabConfig:
-        return LabConfig.model_validate(load(self.folder / "aliquot.yaml"))
-
-    def types(self) -> dict[str, FileType]:
-        found = (FileType.model_validate(load(path)) for path in (self.folder / "types").glob("*.yaml"))
-        return {each.type: each for each in found}
+        found = read_lab(folder, {})
+        (pipeline,) = (each.model for each in found.pipelines.values())
+        types = {name: each.model for name, each in found.types.items()}
+        return cls(folder, pipeline, found.lab, types)
 
     def task(
         self, work: Path, step: str, datum: Datum, parameters: dict[str, str] | None = None, path: str | None = None
@@ -99,7 +92,9 @@ class ExampleLab:
         declared = self.pipeline.parameters if definition.parameters is None else definition.parameters
         values = {name: str(self.pipeline.parameters[name]["default"]) for name in declared} | (parameters or {})
         environment = {
-            "PATH": path if path is not None else f"{Path(sys.executable).parent}{os.pathsep}/usr/bin:/bin",
+            "PATH": path
+            if path is not None
+            else f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "OUT": str(work / "out"),
             "BUNDLE": str(work / "bundle"),
             "CPUS": f"{definition.resources.cpus:g}",
@@ -157,8 +152,8 @@ class ExampleLab:
                 with path.open(encoding="utf-8", newline="") as handle:
                     assert next(csv.reader(handle)) == columns
                 rows += rows_of(path)
-        keys = [tuple(row[column] for column in table.key) for row in rows]
-        assert not table.key or len(set(keys)) == len(keys)
+        keys = [tuple(row[column] for column in table.schema_.primary_key) for row in rows]
+        assert len(set(keys)) == len(keys)
         return rows
 
 

@@ -4,19 +4,24 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from aliquot.formats.check import check
+from aliquot.formats.recognise import recognise
+from aliquot.formats.table_split import split_table
 from example_lab import Datum, ExampleLab, Files, Rows, files_in, rows_of
 from example_lab import generate as generate_example
+from services import require_service
 
 TABLES = ("control_totals", "postings", "balances")
 
 
 def lab() -> ExampleLab:
-    return ExampleLab.open("claims", "postings")
+    return ExampleLab.open("claims")
 
 
 def task(work: Path, step: str, files: Files) -> CompletedProcess[str]:
@@ -68,8 +73,8 @@ def paid(number: int, amount: str, kind: str = "PAYMENT", account: int = 1) -> s
 
 def test_definitions_are_valid() -> None:
     claims = lab()
-    types = claims.types()
-    assert [rule.type for rule in claims.config().sources["billing"].accept] == ["charges", "transactions"]
+    types = claims.types
+    assert [rule.type for rule in claims.config.sources["billing"].accept] == ["charges", "transactions"]
     assert set(types) == {"charges", "transactions"}
     for kind in types.values():
         assert kind.on_invalid == "split"
@@ -222,6 +227,47 @@ def test_a_charge_that_was_sent_twice_counts_once_and_two_that_differ_stop_the_s
     done = task(tmp_path / "other", "balances", files)
     assert done.returncode == 1
     assert "a.csv and in b.csv, and the two differ" in done.stderr
+
+
+def require_polars() -> None:
+    require_service(find_spec("polars") is not None, "polars")
+
+
+def test_bad_rows_are_split_off_and_good_rows_are_counted(tmp_path: Path) -> None:
+    require_polars()
+    source = generate(tmp_path / "in", "--months", "1", "--wrong", "--totals", str(tmp_path / "totals.csv"))
+    types = list(lab().types.values())
+    expected = {row["file"]: row for row in rows_of(tmp_path / "totals.csv")}
+    for file in sorted(source.iterdir()):
+        kind = recognise(file.name, f"/{file.name}", file, types).type
+        if file.name == "HSP1_charge_corrected.csv":
+            assert kind is None
+            continue
+        assert kind is not None
+        assert kind.type == f"{expected[file.name]['kind']}s"
+        report = check(kind, {file.name: file})
+        bad = file.name == "HSP1_charge_202312.csv"
+        assert list(report.refused_rows) == ([1, 3, 5, 7, 9, 11, 13] if bad else [])
+        if bad:
+            split = split_table(file, report, tmp_path / "valid.csv", tmp_path / "refused.csv")
+            assert split == (int(expected[file.name]["rows"]), 7)
+            ran(task(tmp_path / "work", "control", {f"/{file.name}": tmp_path / "valid.csv"}))
+            (total,) = rows_of(tmp_path / "work" / "out" / file.name)
+            assert total["amount_cents"] == expected[file.name]["amount_cents"]
+
+
+def test_real_files_are_recognised_by_their_columns_and_have_no_bad_row(shared_data: Path) -> None:
+    require_polars()
+    types = list(lab().types.values())
+    kinds: Counter[str] = Counter()
+    for file in (shared_data / "claims" / "good").iterdir():
+        kind = recognise("any.csv", "/any.csv", file, types).type
+        if kind is None:
+            assert file.name == "CONTROL_TOTALS.csv"
+            continue
+        assert check(kind, {file.name: file}).findings == ()
+        kinds[kind.type] += 1
+    assert kinds == {"charges": 36, "transactions": 34}
 
 
 def test_real_control_totals_are_reproduced_to_the_cent(shared_data: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from aliquot.formats.check import check
+from aliquot.formats.recognise import recognise
 from example_lab import EXAMPLES, Datum, ExampleLab, Files, files_in, generate, rows_of
 from services import require_service
 
@@ -33,7 +35,7 @@ HOSTILE = {
 
 
 def lab() -> ExampleLab:
-    return ExampleLab.open("metagenome", "metagenome")
+    return ExampleLab.open("metagenome")
 
 
 def require_kraken2() -> None:
@@ -78,7 +80,7 @@ def quality(work: Path, one: bytes, two: bytes) -> CompletedProcess[str]:
 
 def test_definitions_are_valid() -> None:
     example = lab()
-    assert set(example.types()) == {rule.type for rule in example.config().sources["inbox"].accept}
+    assert set(example.types) == {rule.type for rule in example.config.sources["inbox"].accept}
     assert example.pipeline.order() == ["unpack", "quality", "profile"]
     for step in example.pipeline.steps.values():
         assert all((example.folder / path).is_file() for path in step.bundle)
@@ -121,6 +123,17 @@ def test_every_hostile_archive_is_refused_and_writes_nothing(tmp_path: Path) -> 
         assert not Path("/tmp/escaped.txt").exists()
         assert not list(tmp_path.rglob("escaped.txt"))
         assert all(path.is_file() or path.is_dir() for path in work.rglob("*"))
+
+
+def test_the_check_on_arrival_takes_what_it_should_and_refuses_most_hostile_archives(tmp_path: Path) -> None:
+    good = generate("metagenome", tmp_path / "in") / "run1.tar"
+    types = lab().types
+    assert recognise(good.name, f"/{good.name}", good, list(types.values())).type == types["upload"]
+    assert check(types["upload"], {good.name: good}).findings == ()
+    folder = generate("metagenome", tmp_path / "hostile", "--hostile", "all")
+    taken = {path.stem for path in folder.iterdir() if check(types["upload"], {path.name: path}).findings == ()}
+    # These are proper archives, and what is wrong with them only the sample sheet and the checksums show.
+    assert taken == {"bomb", "changed", "missing"}
 
 
 def test_limits_are_held(tmp_path: Path) -> None:
