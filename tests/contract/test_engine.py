@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lab import SmallLab
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
@@ -13,6 +12,7 @@ from aliquot.engine.control import cancel, retry
 from aliquot.engine.explain import why
 from aliquot.engine.supervise import Supervisor
 from aliquot.model.state import State
+from small_lab import SmallLab
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 

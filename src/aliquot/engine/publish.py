@@ -127,7 +127,7 @@ def _clash(connection: Connection, run_id: int, pipeline: Pipeline) -> str:
         ).first()
         if found:
             return (
-                f"tasks {each.from_}/{found.one} and {each.from_}/{found.other} both wrote {found.path}, with different "
+                f"tasks {each.from_}/{found.one} and {each.from_}/{found.other} both wrote {found.path}, each its own "
                 "content: give each datum's files a name of their own, for instance from a capture"
             )
     return ""
