@@ -10,8 +10,17 @@ from aliquot.model.seams import Format
 
 
 def check(file_type: FileType, files: Mapping[str, Path]) -> Report:
-    """Check files, given under their original names, against their type; what is wrong with them is in the report."""
-    return format_named(file_type.format).check(files, {"table": file_type.table})
+    """Check files, given under their original names, against their type; what is wrong with them is in the report.
+
+    A table without a Table Schema is as good as any file. `Unavailable` where an extra is missing.
+    """
+    name = "any" if file_type.format == "table" and file_type.table is None else file_type.format
+    try:
+        return format_named(name).check(files, {"table": file_type.table})
+    except OSError as error:
+        found = Collected(next(iter(files), None))
+        found.error("file-unreadable", f"The file cannot be read: {error.strerror or error}.")
+        return found.report()
 
 
 def format_named(name: str) -> Format:
