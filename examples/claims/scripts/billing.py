@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -78,9 +78,9 @@ def names(path: Path) -> dict[str, str]:
         return {row[0]: row[1] for row in csv.reader(handle) if len(row) == 2}
 
 
-def run(main: object) -> None:
+def run(main: Callable[[], None]) -> None:
     """Run a step; what can't be read ends it with a sentence instead of a traceback."""
     try:
-        main()  # type: ignore[operator]
+        main()
     except Unreadable as error:
         sys.exit(str(error))
