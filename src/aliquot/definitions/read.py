@@ -62,6 +62,15 @@ def read_lab(folder: Path, environment: Mapping[str, str] | None = None) -> Defi
     return Definitions(folder, config, types, pipelines, records)
 
 
+def read_config(folder: Path, environment: Mapping[str, str] | None = None) -> LabConfig:
+    """Read `aliquot.yaml` alone, so that a broken type or pipeline stops no other command."""
+    reading = _Reading(folder)
+    found = _config(reading, os.environ if environment is None else environment)
+    refuse(reading.problems)
+    assert found is not None
+    return found.model
+
+
 def read_pipeline_file(path: Path, folder: Path) -> Found[Pipeline]:
     """Read one pipeline's file, wherever it lies, with bundled files of the lab in `folder`.
 

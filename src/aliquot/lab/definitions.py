@@ -1,0 +1,93 @@
+"""Registering what the lab's folder defines."""
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from aliquot.datasets import places
+from aliquot.db.tables import definition
+from aliquot.definitions.difference import Change, Registered, difference
+from aliquot.definitions.found import Definitions
+from aliquot.definitions.read import read_lab
+from aliquot.lab.lab import Lab
+from aliquot.model.file_type import FileType
+from aliquot.model.pipeline import Pipeline
+
+
+def apply(lab: Lab, *, dry_run: bool = False) -> list[Change]:
+    """Register what changed in the lab's folder; with `dry_run` only say what would."""
+    found = read_lab(lab.folder)
+    batch = lab.store.batch()
+    for each in found:
+        for bundled in each.bundle.values():
+            batch.add_bytes(bundled.data)
+    with lab.catalogue.read() as connection:
+        changes = difference(registered(connection), found)
+    if dry_run or all(change.change == "unchanged" for change in changes):
+        return changes
+    locations = batch.flush()
+
+    def write(connection: Connection) -> list[Change]:
+        places.record(connection, locations)
+        now = difference(registered(connection), found)
+        _write(connection, now, found, lab.who)
+        return now
+
+    return lab.catalogue.repeat(write)
+
+
+def pending(lab: Lab) -> list[Change]:
+    """List what `apply` would change."""
+    found = read_lab(lab.folder)
+    with lab.catalogue.read() as connection:
+        return [change for change in difference(registered(connection), found) if change.change != "unchanged"]
+
+
+def registered(connection: Connection) -> dict[tuple[str, str], Registered]:
+    """Give the current definitions by kind and name."""
+    rows = connection.execute(select(definition).where(definition.c.current))
+    return {(row.kind, row.name): Registered(row.document, row.bundle) for row in rows}
+
+
+def file_types(connection: Connection) -> dict[str, FileType]:
+    """Give the current file types by name."""
+    return {name: FileType.model_validate(document) for name, document in _documents(connection, "type").items()}
+
+
+def pipelines(connection: Connection) -> dict[str, Pipeline]:
+    """Give the current pipelines by name."""
+    return {name: Pipeline.model_validate(document) for name, document in _documents(connection, "pipeline").items()}
+
+
+def _documents(connection: Connection, kind: str) -> dict[str, Any]:
+    query = select(definition).where(definition.c.kind == kind, definition.c.current).order_by(definition.c.name)
+    return {row.name: row.document for row in connection.execute(query)}
+
+
+def _write(connection: Connection, changes: list[Change], found: Definitions, who: str) -> None:
+    by_name = {(each.kind, each.name): each for each in found}
+    for change in changes:
+        if change.change == "unchanged":
+            continue
+        connection.execute(
+            update(definition)
+            .where(definition.c.kind == change.kind, definition.c.name == change.name, definition.c.current)
+            .values(current=False)
+        )
+        if change.change == "gone":
+            continue
+        each = by_name[change.kind, change.name]
+        connection.execute(
+            insert(definition).values(
+                kind=each.kind,
+                name=each.name,
+                digest=each.digest,
+                document=each.document,
+                bundle=each.bundle_digests,
+                file=each.source,
+                applied_at=time.time(),
+                applied_by=who,
+                current=True,
+            )
+        )

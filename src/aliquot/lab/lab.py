@@ -1,0 +1,131 @@
+"""The open lab: builds the parts from the settings, each when it is first needed, and holds them."""
+
+import getpass
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from aliquot.blobs import Store, open_store
+from aliquot.db import Catalogue, open_catalogue
+from aliquot.definitions.read import LAB_FILE, read_config
+from aliquot.model.errors import Missing
+from aliquot.model.lab_config import LabConfig
+from aliquot.model.seams import Executor
+from aliquot.secrets.resolve import open_vaults, resolve
+from aliquot.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from aliquot.hub.hub import Hub
+
+STATE = ".aliquot"
+"""The folder below a lab's own in which everything is that people do not write."""
+
+
+def find_folder(start: Path | None = None) -> Path:
+    """Find the lab's folder: ALIQUOT_LAB, or the first one from here upwards that has an `aliquot.yaml`."""
+    named = os.environ.get("ALIQUOT_LAB")
+    if start is None and named:
+        return Path(named).absolute()
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / LAB_FILE).is_file():
+            return folder
+    raise Missing(
+        "lab-missing",
+        f"There is no {LAB_FILE} in {here} or above it; change to a lab's folder, or make one with: aliquot init DIR",
+        folder=str(here),
+    )
+
+
+def open_lab(folder: Path | None = None) -> "Lab":
+    """Open the lab in a folder, or the one around the current folder."""
+    return Lab(find_folder(folder) if folder is None else folder.absolute())
+
+
+class Lab:
+    """One deployment: its settings, and its catalogue, store, hub and executors, opened when first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._made: dict[str, Executor] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def config(self) -> LabConfig:
+        """Give the settings of `aliquot.yaml`."""
+        return read_config(self.folder)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Open the catalogue."""
+        return open_catalogue(self._resolved("catalogue"), self.folder)
+
+    @cached_property
+    def store(self) -> Store:
+        """Open the store."""
+        return open_store(self._resolved("store"), self.folder)
+
+    @cached_property
+    def hub(self) -> "Hub":
+        """Open the hub."""
+        from aliquot.hub.hub import open_hub
+
+        return open_hub(self._resolved("hub"), self.folder)
+
+    @property
+    def work(self) -> Path:
+        """Give the folder in which executors work."""
+        return self.folder / STATE / "work"
+
+    @property
+    def who(self) -> str:
+        """Name the person at this machine, for receipts and traces."""
+        return os.environ.get("ALIQUOT_USER") or getpass.getuser()
+
+    @property
+    def executor_for(self) -> Callable[[str | None], Executor]:
+        """Give the choice of an executor by a step's image: a step without one runs as a process."""
+        return self._executor_for
+
+    def close(self) -> None:
+        """End what still runs and let go of everything."""
+        for executor in self._made.values():
+            executor.close()
+        self._made.clear()
+        for name in ("store", "catalogue"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+    def _executor_for(self, image: str | None) -> Executor:
+        kind = "container" if image is not None and self.config.executor.kind == "container" else "process"
+        if kind not in self._made:
+            self._made[kind] = self._make_executor(kind)
+        return self._made[kind]
+
+    def _make_executor(self, kind: str) -> Executor:
+        settings = self.config.executor
+        workers = settings.workers or len(os.sched_getaffinity(0))
+        if kind == "container":
+            from aliquot.executors.container import ContainerExecutor, end_leftover_containers
+
+            end_leftover_containers(self.work, settings.runtime)
+            return ContainerExecutor(self.store, self.work, workers, settings.runtime)
+        from aliquot.executors.process import ProcessExecutor, end_leftovers
+
+        end_leftovers(self.work)
+        return ProcessExecutor(self.store, self.work, workers, settings.path)
+
+    def _resolved(self, name: str) -> str:
+        vaults = open_vaults(self.config.vaults, self.folder)
+        value = resolve(getattr(self.config, name), vaults, where=f"{LAB_FILE}: {name}")
+        return value.reveal() if isinstance(value, Secret) else str(value)
