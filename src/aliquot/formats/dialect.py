@@ -51,7 +51,7 @@ def detect(path: Path) -> Dialect:
 
 
 def detect_bytes(head: bytes, *, tabs_first: bool = False) -> Dialect:
-    """Tell how a file is written from its first bytes; `tabs_first` prefers the tab where two delimiters are as likely."""
+    """Tell how a file is written from its first bytes; `tabs_first` prefers the tab between equals."""
     encoding, mark = _encoding(head)
     text = head[mark:].decode(encoding, errors="replace")
     delimiter = _delimiter(text, tabs_first)
@@ -68,7 +68,7 @@ def detect_bytes(head: bytes, *, tabs_first: bool = False) -> Dialect:
 def header(path: Path) -> list[str] | None:
     """Give the labels of a file's first row, or `None` for a file that is not a delimited text file.
 
-    Only the first 64 KiB are read; a file whose first row is blank, longer than that, or holds control characters is none.
+    Only the first 64 KiB are read; a first row that is blank, longer than that, or holds control characters is none.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aliquot.formats.dialect import detect
 from aliquot.formats.table_header import Columns, match_header
@@ -17,9 +16,6 @@ from aliquot.formats.table_survey import Survey, survey
 from aliquot.model.errors import Invalid
 from aliquot.model.finding import Finding, Report, Severity
 from aliquot.model.table_schema import TableSchema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class TableFormat:
@@ -96,7 +92,7 @@ def _check(source: Source, seen: Survey, columns: Columns, schema: TableSchema, 
 
 def _report(judge: Judge, seen: Survey, columns: Columns, rows: int, most: int) -> Report:
     whole = _whole_file(seen)
-    findings = [*columns.findings, *judge.findings()]
+    findings = [*columns.findings, *judge.findings(rows)]
     counts = Counter(finding.code for finding in columns.findings) + judge.counts
     errors = [finding for finding in whole if finding.severity is Severity.ERROR]
     warnings = [finding for finding in whole if finding.severity is Severity.WARNING]
@@ -108,7 +104,7 @@ def _report(judge: Judge, seen: Survey, columns: Columns, rows: int, most: int) 
         "dialect": seen.dialect.document(),
     }
     kept = [*errors, *findings][: max(most, 1)]
-    return Report(tuple([*kept, *warnings]), dict(counts), facts, tuple(sorted(set(judge.refused))))
+    return Report((*kept, *warnings), dict(counts), facts, tuple(sorted(set(judge.refused))))
 
 
 def _whole_file(seen: Survey) -> list[Finding]:
@@ -130,5 +126,3 @@ _ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 
 def _refused(finding: Finding) -> Report:
     return Report((finding,), {finding.code: 1}, {"rows": 0, "columns": []})
-
-

@@ -8,7 +8,7 @@ from aliquot.model.table_schema import Field, TableSchema
 
 _ALLOWS_EXTRA = {"subset", "partial"}
 _ALLOWS_MISSING = {"superset", "partial"}
-_NO_FIELD = Field(name="-", type="any")
+_NO_FIELD = Field.model_validate({"name": "-", "type": "any"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def match_header(labels: list[str], schema: TableSchema, *, looks_like_data: boo
     else:
         findings += _doubled(labels, range(len(labels)))
     names = [field.name if field else label or f"column {at + 1}" for at, (field, label) in enumerate(zip(fields, labels, strict=True))]  # noqa: E501  # fmt: skip
-    empty = TableSchema(fields=[_NO_FIELD])
+    empty = TableSchema.model_validate({"fields": [_NO_FIELD]})
     return Columns(
         labels=tuple(labels),
         names=tuple(names),
@@ -63,7 +63,7 @@ def _mismatches(labels: list[str], fields: list[Field | None], schema: TableSche
     found: list[Finding] = []
     if schema.fields_match not in _ALLOWS_EXTRA:
         found += [
-            _finding("extra-label", f"the column {label!r} is not expected here. Remove it, or add it to the schema.", label)
+            _finding("extra-label", f"the column {label!r} is not expected. Remove it, or add it to the schema.", label)
             for at, (label, field) in enumerate(zip(labels, fields, strict=True))
             if field is None and (schema.fields_match == "exact" or label not in labels[:at])
         ]  # fmt: skip

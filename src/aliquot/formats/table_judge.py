@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aliquot.formats.table_header import Columns
@@ -48,7 +48,7 @@ class Judge:
         self._most = most
         self._truncated = not seen.ends_with_line
         self._marks = [mark for mark, there in (("\0", seen.nuls), ("\ufffd", seen.broken)) if there]
-        self._sieves = [sieve(rules, column(at)) for at, rules in enumerate(columns.rules)]
+        self._sieves = [sieve(rules, column(at), nullable=source.rewritten) for at, rules in enumerate(columns.rules)]
         places = [columns.place(name) for name in schema.primary_key]
         self._key = [place for place in places if place is not None] if None not in places else []
         self._told: dict[str, list[_Told]] = {}
@@ -67,7 +67,9 @@ class Judge:
             whole.append(~self._blank())
         whole += [~missing(self._columns.rules[at].missing, pl.col(column(at))) for at in self._key]
         for mark in self._marks:
-            whole += [~pl.col(column(at)).str.contains(mark, literal=True).fill_null(value=False) for at in range(width)]
+            whole += [
+                ~pl.col(column(at)).str.contains(mark, literal=True).fill_null(value=False) for at in range(width)
+            ]
         if self._rewritten:
             whole += [pl.col(WIDTH) == width, pl.col(FAULT) == ""]
         return [*verdicts, pl.all_horizontal(whole).alias(_GOOD)]
@@ -99,11 +101,16 @@ class Judge:
         text = f"Row {row + 2}: {field} {words}."
         self._tell(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=value, rule=rule))
 
-    def findings(self) -> list[Finding]:
-        """Give the first findings in the order of rows."""
+    def findings(self, rows: int) -> list[Finding]:
+        """Give the first findings in the order of rows, after a table of so many."""
         told = [one for kept in self._told.values() for one in kept]
         told.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
-        return [one.finding for one in told[: self._most]]
+        return [self._cut_off(one, rows) for one in told[: self._most]]
+
+    def _cut_off(self, one: _Told, rows: int) -> Finding:
+        if not self._truncated or one.row != rows - 1 or one.finding.code != "missing-cell":
+            return one.finding
+        return replace(one.finding, text=f"{one.finding.text} The file ends within this row: it was probably cut off.")
 
     def _blank(self) -> "pl.Expr":
         import polars as pl

@@ -122,7 +122,9 @@ def _strangers(frame: "pl.LazyFrame", columns: Columns, own: list[int], other: l
     names = [f"key{number}" for number in range(len(own))]
     texts = [pl.col(column(at)).alias(f"text{number}") for number, at in enumerate(own)]
     local = frame.select(
-        ROW, *(canonical(columns.rules[at], column(at)).alias(name) for at, name in zip(own, names, strict=True)), *texts
+        ROW,
+        *(canonical(columns.rules[at], column(at)).alias(name) for at, name in zip(own, names, strict=True)),
+        *texts,
     ).filter(~pl.all_horizontal(pl.col(name).is_null() for name in names))
     known = frame.select(
         canonical(columns.rules[at], column(at)).alias(name) for at, name in zip(other, names, strict=True)

@@ -90,7 +90,7 @@ def text_encoding(dialect: Dialect) -> str:
 
 @contextmanager
 def _lines(path: Path, dialect: Dialect) -> Generator[_Lines]:
-    # Latin-1 gives each byte as one character and back: lines end where the csv module thinks they do, and no byte changes.
+    # Latin-1 gives each byte as one character and back, so lines end where the csv module wants and no byte changes.
     with path.open("rb") as file:
         file.seek(dialect.mark)
         encoding, errors = (dialect.encoding, "replace") if dialect.wide else ("latin-1", "strict")

@@ -13,7 +13,7 @@ import jsonschema_rs
 from aliquot.formats.table_dates import duration_seconds
 from aliquot.formats.table_values import NUMBER, Reader, expected, finite, reader
 from aliquot.model.errors import Invalid
-from aliquot.model.table_schema import Constraints, Field, TableSchema
+from aliquot.model.table_schema import Field, TableSchema
 
 _ORDERED = {"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"}
 _COLLECTIONS = {"array", "object", "list"}
@@ -68,6 +68,14 @@ class ColumnRules:
             for check in self._checks
             if not check.holds(text, value)
         )
+
+    def refuses(self, text: str) -> bool:
+        """Say whether a text is no good value, leaving aside that it may stand for a missing one."""
+        try:
+            value = self.read(text)
+        except (ValueError, ArithmeticError):
+            return True
+        return any(not check.holds(text, value) for check in self._checks)
 
     def canonical(self, text: str | None) -> str | None:
         """Give one text for all texts of equal value, or `None` for a missing or unreadable cell."""
@@ -248,8 +256,3 @@ def _constant(field: Field, read: Reader, rule: str, value: Any) -> Any:
             field=field.name,
         ) from error
     return value
-
-
-def has_rules(constraints: Constraints) -> bool:
-    """Say whether any constraint bears on single cells."""
-    return constraints.model_copy(update={"unique": False}) != Constraints()

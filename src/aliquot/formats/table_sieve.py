@@ -28,31 +28,34 @@ _DIGITS_OF_A_FLOAT = 15
 _TEXTS = {"any", "string"}
 
 
-def sieve(rules: ColumnRules, name: str) -> "pl.Expr | None":
-    """Give an expression that is true only for good cells of the column `name`, or `None` if no cell can be bad."""
+def sieve(rules: ColumnRules, name: str, *, nullable: bool) -> "pl.Expr | None":
+    """Give an expression that is true only for good cells of the column `name`, or `None` if no cell can be bad.
+
+    `nullable` columns have nulls for the cells that their rows lack.
+    """
     import polars as pl
 
     cell = pl.col(name)
     good = _good(rules, cell)
-    required = rules.field.constraints.required
-    if not required:
-        return None if good is None else _missing(rules, cell) | good.fill_null(value=False)
-    present = ~_missing(rules, cell)
-    return present if good is None else present & good
+    absent = missing(rules.missing, cell, nullable=nullable)
+    if not rules.field.constraints.required:
+        return None if good is None else absent | (good.fill_null(value=False) if nullable else good)
+    if good is None:
+        return ~absent
+    # Mostly a text that stands for no value is no good value either, and one test does for both.
+    tested = good if all(rules.refuses(text) for text in rules.missing) else ~absent & good
+    return tested.fill_null(value=False) if nullable else tested
 
 
-def _missing(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr":
-    return missing(rules.missing, cell)
+def missing(texts: frozenset[str], cell: "pl.Expr", *, nullable: bool = True) -> "pl.Expr":
+    """Give an expression that is true for cells without a value, and otherwise false."""
+    import polars as pl
 
-
-def missing(texts: frozenset[str], cell: "pl.Expr") -> "pl.Expr":
-    """Give an expression that is true for cells without a value."""
-    found = cell.is_null()
-    if len(texts) > 2:
-        return found | cell.is_in(sorted(texts)).fill_null(value=False)
-    for text in sorted(texts):
-        found = found | (cell == text).fill_null(value=False)
-    return found
+    if len(texts) == 1:
+        found = cell == next(iter(texts))
+    else:
+        found = cell.is_in(sorted(texts)) if texts else pl.lit(value=False)
+    return cell.is_null() | found.fill_null(value=False) if nullable else found
 
 
 def _good(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr | None":
@@ -85,18 +88,20 @@ def _good(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr | None":
 
 def _listed(rules: ColumnRules, cell: "pl.Expr", values: list[Any]) -> "pl.Expr":
     """Let those texts through that the exact judge finds good, spelled as in the schema."""
-    spelled = {value if isinstance(value, str) else str(value) for value in values if not isinstance(value, dict | list)}
+    spelled = {
+        value if isinstance(value, str) else str(value) for value in values if not isinstance(value, dict | list)
+    }
     return cell.is_in([text for text in sorted(spelled) if not rules.judge(text)])
 
 
-def _typed(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr | bool":  # noqa: PLR0911  # one return for each type
+def _typed(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr | bool":  # one return for each type
     """Tell cells of the type within its bounds; `True` if every cell is, `False` if only the exact reader can tell."""
     field = rules.field
     form = field.format or "default"
     match field.type, form:
         case ("any", _) | ("string", "default"):
             return True
-        case ("integer" | "number"), _:
+        case (("integer" | "number"), _):
             return _numeric(rules, cell)
         case "boolean", _:
             return cell.is_in([*field.true_values, *field.false_values])
@@ -124,7 +129,7 @@ def _whole(cell: "pl.Expr", pattern: str) -> "pl.Expr":
 
 
 def _ascii_digits(pattern: str) -> str:
-    """Narrow `\\d` to ASCII, as the two kinds of expressions know different editions of Unicode."""
+    r"""Narrow `\\d` to ASCII, as the two kinds of expressions know different editions of Unicode."""
     inside = False
     parts: list[str] = []
     for part in re.findall(r"\\.|.", pattern, re.DOTALL):

@@ -1,4 +1,4 @@
-"""One quick look over all bytes of a delimited text file: may polars read it as it is, or has it to be rewritten first?"""
+"""One quick look over all bytes of a delimited text file: may it be scanned as it is, or must it be rewritten?"""
 
 import re
 from dataclasses import dataclass, replace
@@ -108,10 +108,7 @@ class _Look:
 
     def survey(self, *, ends_with_line: bool) -> Survey:
         """Sum up."""
-        if self._plain:
-            shape = Shape.PLAIN
-        else:
-            shape = Shape.QUOTED if self._quotes and not self._nuls else Shape.IRREGULAR
+        shape = Shape.PLAIN if self._plain else Shape.QUOTED if self._quotes and not self._nuls else Shape.IRREGULAR
         if self._fallback is not None or self._broken:
             shape = Shape.IRREGULAR
         dialect = replace(self._dialect, encoding=self._fallback) if self._fallback else self._dialect

@@ -40,9 +40,9 @@ _FORMATS = {
     "geopoint": {"default", "array", "object"},
     "geojson": {"default", "topojson"},
 }
-# What Python carries in an integer of a calendar; beyond, only the text is checked.
 _TYPE_NAMES = {
-    "any": "a value", "array": "a JSON array", "boolean": "true or false", "date": "a date", "datetime": "a date and time",
+    "any": "a value", "array": "a JSON array", "boolean": "true or false", "date": "a date",
+    "datetime": "a date and time",
     "duration": "an ISO 8601 duration", "geojson": "a GeoJSON object", "geopoint": "a point (longitude, latitude)",
     "integer": "a whole number", "list": "a list", "number": "a number", "object": "a JSON object", "string": "text",
     "time": "a time of day", "year": "a year", "yearmonth": "a year and month (YYYY-MM)",
