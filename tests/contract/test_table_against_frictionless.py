@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a case stands on one line, where it can be compared with its neighbours
 """Our verdicts on tables against those of frictionless-py, which is slower by orders of magnitude but widely trusted."""
 
 import csv

@@ -134,7 +134,7 @@ def _one_by_one(texts: "pl.Series", rules: ColumnRules, dtype: Any) -> "pl.Serie
     different = texts.drop_nulls().unique()
     try:
         values = pl.Series([_stored(rules.read(text)) for text in different], dtype=dtype)
-    except (OverflowError, pl.exceptions.PolarsError) as error:
+    except (OverflowError, TypeError, pl.exceptions.PolarsError) as error:
         raise Invalid(
             "value-too-large",
             f"field {rules.field.name!r} has values beyond what a column can hold; declare it as a string",
