@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from aliquot.definitions.found import Bundled, bundled
-from aliquot.definitions.problem import Problem, instead
+from aliquot.definitions.problem import Problem, instead, nearest
 from aliquot.definitions.yaml_text import Document
 from aliquot.model.pipeline import Pipeline, Step
 
@@ -48,10 +48,10 @@ def _files(folder: Path, text: str) -> Iterator[tuple[str, Path]]:
     home = folder.resolve()
     whole = home / path
     if not whole.exists():
-        siblings = [each.name for each in whole.parent.iterdir()] if whole.parent.is_dir() else []
-        raise ValueError(
-            f"there is no file {text!r} in the lab's folder" + (instead(path.name, siblings) if siblings else "")
-        )
+        siblings = [str(path.parent / each.name) for each in whole.parent.iterdir()] if whole.parent.is_dir() else []
+        guess = nearest(str(path), siblings)
+        advice = f"; did you mean {guess!r}?" if guess else ""
+        raise ValueError(f"there is no file {text!r} in the lab's folder{advice}")
     if not whole.resolve().is_relative_to(home):
         raise ValueError(f"{text!r} is a link that leads out of the lab's folder; copy the file instead")
     if not whole.is_dir():

@@ -170,8 +170,8 @@ def check_references(document: Document, vaults: Collection[str]) -> Iterator[Pr
             continue
         for each in references:
             if each.vault is not None and each.vault not in vaults:
-                words = f"there is no vault {each.vault!r}{instead(each.vault, sorted(vaults))}"
-                yield document.problem(path, f"{words}; vaults are named in aliquot.yaml")
+                words = f"aliquot.yaml has no vault {each.vault!r}{instead(each.vault, sorted(vaults))}"
+                yield document.problem(path, words)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -54,7 +54,8 @@ def _step(document: Document, pipeline: Pipeline, name: str) -> Iterator[Problem
         try:
             jmespath.compile(expression)  # pyright: ignore[reportUnknownMemberType]  # jmespath has no types
         except JMESPathError as error:
-            words = f"{expression!r} is not a JMESPath expression: {' '.join(str(error).splitlines()[0].split())}"
+            at = getattr(error, "lex_position", None)
+            words = f"{expression!r} is not a JMESPath expression" + ("" if at is None else f" (at character {at + 1})")
             yield document.problem((*path, "exports", export), words)
 
 

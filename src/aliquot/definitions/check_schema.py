@@ -47,13 +47,15 @@ def check_schema(document: Document, path: Path, schema: Any) -> list[Problem]:
 
 
 def _refuse_to_fetch(uri: str) -> NoReturn:
-    raise ValueError(f"a schema refers to nothing outside of itself, but here to {uri}")
+    raise ValueError(f"{uri} is not fetched")
 
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, jsonschema_rs.ValidationError):
         if list(error.instance_path)[-1:] == ["pattern"]:
             return f"{error.message.split(' is not a ')[0]} is not a regular expression"
+        if "retrieving it failed" in error.message:
+            return f"nothing is fetched from outside; write out what {error.message.split()[1]} says"
         return f"the JSON Schema cannot be used: {error.message}"
     return f"the JSON Schema cannot be used: {str(error).splitlines()[0]}"
 

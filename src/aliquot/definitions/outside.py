@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aliquot.definitions.located import located
 from aliquot.definitions.problem import Path, Problem
-from aliquot.definitions.validate import located
+from aliquot.definitions.recover import put, read
 from aliquot.definitions.yaml_text import Document, plain_scalar
 from aliquot.model.definition import Definition
 from aliquot.model.errors import Invalid
@@ -22,7 +23,7 @@ def from_outside(
     A setting that is a text keeps its reference; it is resolved where it is used.
     """
     try:
-        model.model_validate(document.value, strict=True, by_alias=True, by_name=False)
+        read(document.value, model)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     else:
@@ -37,7 +38,7 @@ def from_outside(
             words = f"the environment variable {name} is not set, and this setting is needed to read the lab"
             problems.append(document.problem(path, words))
         else:
-            value = _put(value, path, _from_text(environment[name]))
+            value = put(value, path, _from_text(environment[name]))
     return replace(document, value=value), problems
 
 
@@ -63,11 +64,3 @@ def _variable(text: Any) -> str | None:
         return None
     whole = len(references) == 1 and str(references[0]) == text and references[0].vault is None
     return references[0].name if whole else None
-
-
-def _put(value: Any, path: Path, new: Any) -> Any:
-    if not path:
-        return new
-    copy: Any = value.copy()
-    copy[path[0]] = _put(value[path[0]], path[1:], new)
-    return copy

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -137,7 +137,7 @@ def _one(reading: _Reading, path: Path, kind: str, model: type[M]) -> Found[M] |
     reading.problems += refused + _not_below(problems, refused)
     if valid is None:
         return None
-    return Found(kind, str(name), valid, document.file, replace(document, value=value), bundle)
+    return Found(kind, str(name), valid, document.file, document, bundle)
 
 
 def _check_one(folder: Path, document: Document, model: Definition) -> tuple[list[Problem], dict[str, Bundled]]:

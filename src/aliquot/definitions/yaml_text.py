@@ -227,7 +227,7 @@ class _Composing:
         except ValueError as error:
             too_long = "digits" in str(error)
             self.note(event, path, "the number has too many digits; write it in quotes" if too_long else str(error))
-            return None
+            return 0
 
     def alias(self, event: Any, path: Path) -> Any:
         found = self.anchors.get(event.anchor)
@@ -236,7 +236,7 @@ class _Composing:
                 f"'*{event.anchor}' refers to nothing; a text that begins with '*' needs quotes: \"*{event.anchor}\""
             )
             self.note(event, path, words)
-            return None
+            return f"*{event.anchor}"
         self.counted(event, path, found[1])
         return found[0]
 

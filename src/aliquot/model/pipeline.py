@@ -150,6 +150,8 @@ class Trigger(Definition):
     @model_validator(mode="before")
     @classmethod
     def _manual_is_no_trigger(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "manual":
+            raise ValueError("write manual, or a mapping with 'new_version' or 'schedule'")
         return {} if value == "manual" else value
 
 
