@@ -65,7 +65,7 @@ def end_leftover_containers(work: Path, runtime: Literal["podman", "docker"] | N
         listed = program.ask("ps", "--all", "--quiet", f"--filter=label=aliquot.owner={owner}")
         names = listed.stdout.split()
         if names:
-            program.ask("rm", "--force", *names)
-        removed += len(names) + end_processes(work, owner)
+            program.remove_containers(*names)
+        removed += len(names) + end_processes(owner)
         bury(work, owner, handle)
     return removed

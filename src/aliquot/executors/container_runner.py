@@ -62,7 +62,7 @@ class ContainerRunner:
         try:
             return self._conclude(name, status, document, gauge, seen, directory.stderr)
         finally:
-            self._runtime.ask("rm", "--force", "--volumes", name)
+            self._runtime.remove_containers(name)
 
     def close(self) -> None:
         """Let go of what was prepared."""

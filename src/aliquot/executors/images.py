@@ -94,6 +94,12 @@ class Runtime:
             return None
         return state if answer.returncode == 0 and isinstance(state, dict) else None
 
+    def remove_containers(self, *names: str) -> None:
+        """Remove containers at once, whatever they do."""
+        # podman asks politely first and waits ten seconds; docker does not, and knows no such option.
+        at_once = ("--time=0",) if self.name == "podman" else ()
+        self.ask("rm", "--force", "--volumes", *at_once, *names)
+
     def user_options(self) -> Sequence[str]:
         """Give the options with which what a container writes belongs to the user that we are."""
         if os.geteuid() == 0:
@@ -102,10 +108,10 @@ class Runtime:
         return (user, "--userns=keep-id") if self.name == "podman" else (user,)
 
     def _inspect(self, name: str) -> Image | None:
-        answer = self.ask("image", "inspect", "--format", "{{json .}}", name)
+        answer = self.ask("image", "inspect", name)
         if answer.returncode != 0:
             return None
-        facts = json.loads(answer.stdout)
+        (facts,) = json.loads(answer.stdout)
         digest = match[1] if (match := _BY_DIGEST.search(name)) else facts.get("Digest")
         if not digest:
             named = [found[1] for each in facts.get("RepoDigests") or [] if (found := _BY_DIGEST.search(each))]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aliquot.executors.command import OWNER_MARK
-from aliquot.executors.process_tree import bears, descendants, start_time, works_in
+from aliquot.executors.process_tree import bears, descendants, start_time
 from aliquot.executors.working_directory import remove
 from aliquot.model.errors import Unavailable
 
@@ -84,22 +84,18 @@ def end_leftovers(work: Path) -> int:
     """
     killed = 0
     for owner, handle in dead_owners(work):
-        killed += end_processes(work, owner)
+        killed += end_processes(owner)
         bury(work, owner, handle)
     return killed
 
 
-def end_processes(work: Path, owner: str) -> int:
-    """Kill every process that bears an owner's mark or works in its folder, with all that they started.
-
-    Gives how many there were.
-    """
-    folder = str(work.absolute() / owner)
+def end_processes(owner: str) -> int:
+    """Kill every process that bears an owner's mark, with all that they started; gives how many there were."""
     mark = f"{OWNER_MARK}={owner}".encode()
     killed: set[int] = set()
     deadline = time.monotonic() + _DEADLINE
     while time.monotonic() < deadline:
-        marked = [pid for pid in _processes() if bears(pid, [mark]) or works_in(pid, folder)]
+        marked = [pid for pid in _processes() if bears(pid, [mark])]
         if not marked:
             break
         for pid in descendants(marked):

@@ -1,5 +1,6 @@
 """The folder that a command works in, laid out for one attempt after the other."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt, AttemptFailed
 from aliquot.executors.captured import CapturedLog
+from aliquot.model.blob import Location
 from aliquot.model.digest import digest_bytes
 from aliquot.model.errors import Damaged
 from aliquot.model.task import Cause, TaskFile
@@ -121,8 +123,21 @@ class WorkingDirectory:
                 )
             write(path, data, mode)
         else:
-            store.fetch(file.blob, Path(path))
+            _fetch(file.blob, path, store)
             os.chmod(path, mode)  # noqa: PTH101  # plain text paths
+
+
+def _fetch(blob: Location, path: str, store: Store) -> None:
+    try:
+        store.fetch(blob, Path(path))
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # The kernel copies within one file system only; the store lies on another.
+        remove(path)
+        with open(path, "xb") as file:  # noqa: PTH123  # plain text paths
+            for piece in store.stream(blob):
+                file.write(piece)
 
 
 def write(path: str, data: bytes, mode: int = 0o644) -> None:
