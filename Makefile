@@ -1,0 +1,44 @@
+# Everything happens in an environment of its own, .venv; nothing is installed outside the checkout.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+.PHONY: demo test bench lint setup setup-dev clean
+
+demo: setup
+	@$(BIN)/python examples/demo.py
+
+test: setup-dev
+	$(BIN)/pytest -n $(WORKERS) tests
+
+bench: setup-dev
+	$(BIN)/python benchmarks/run.py
+
+lint: setup-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+setup: $(VENV)/.ready
+
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/.uv:
+	@test -n "$(PYTHON)" || { echo "Aliquot needs Python 3.11 or later; install it, then try again." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.uv pyproject.toml constraints.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[tables,imaging]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[tables,imaging,postgresql]' --group dev
+	@touch $@ $(VENV)/.ready
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,6 @@
+"""The loop that keeps a lab alive: watch, schedule, supervise, load."""
+
+from aliquot.daemon.daemon import Daemon
+from aliquot.daemon.summary import Summary
+
+__all__ = ["Daemon", "Summary"]

@@ -1,0 +1,101 @@
+"""kill -9 at any moment: nothing is lost, nothing doubled, every run ends."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from lab_folder import LabFolder
+
+KILLS = 30
+FILES_A_ROUND = 3
+
+SETTINGS = """
+lab: kill-test
+executor: {kind: process, workers: 2}
+sources:
+  drop:
+    watch: ./inbox
+    settled: {quiet: 50ms}
+    accept: [{type: numbers, into: numbers}]
+"""
+TYPE = """
+type: numbers
+recognise: {name: "*.csv", columns: [name, n]}
+format: table
+table:
+  fields:
+    - {name: name, type: string, constraints: {required: true}}
+    - {name: n, type: integer, constraints: {minimum: 0}}
+"""
+PIPELINE = """
+pipeline: squares
+inputs: {numbers: {dataset: numbers}}
+steps:
+  square:
+    inputs: {file: {from: numbers, glob: "/{name}.csv"}}
+    command: |
+      sleep 0.0$(( $$ % 9 ))
+      awk -F, 'NR == 1 { print "name,n" } NR > 1 { print $1 "," $2 * $2 }' "$FILE" > "$OUT/$NAME.csv"
+  total:
+    inputs: {files: {from: square, glob: "/"}}
+    command: cat "$FILES"/*.csv | awk -F, '$1 != "name" { s += $2 } END { print s }' > "$OUT/total"
+outputs:
+  squares: {from: square, publish: squares}
+  total: {from: total, publish: total}
+tables:
+  squares:
+    from: square
+    mode: upsert
+    key: [name]
+    schema: {fields: [{name: name, type: string}, {name: n, type: integer}]}
+trigger: {new_version: [numbers]}
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_lab_killed_thirty_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path)
+    lab.write("aliquot.yaml", SETTINGS)
+    lab.write("types/numbers.yaml", TYPE)
+    lab.write("pipelines/squares.yaml", PIPELINE)
+    (tmp_path / "inbox").mkdir()
+    lab.run("apply")
+    chance = random.Random(os.environ.get("ALIQUOT_SEED", "41"))
+    expected: dict[str, int] = {}
+    for _ in range(KILLS):
+        for _ in range(FILES_A_ROUND):
+            number = len(expected) + 1
+            expected[f"n{number}"] = number
+            draft = lab.write(f"draft-{number}", f"name,n\nn{number},{number}\n")
+            draft.rename(tmp_path / "inbox" / f"n{number}.csv")
+        process = lab.start("up")
+        moment = time.monotonic() + chance.uniform(0.3, 2.5)
+        while time.monotonic() < moment and process.poll() is None:
+            time.sleep(0.01)  # the random moment is the test
+        assert process.poll() is None, (tmp_path / "background.log").read_text()[-3000:]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    lab.run("up", "--until-idle", expect=None, seconds=300)
+    again = lab.up()
+    assert again["runs"] == []
+    assert not again["failed"]
+
+    files = lab.json("dataset", "files", "numbers")
+    assert sorted(each["path"] for each in files) == sorted(f"/{name}.csv" for name in expected)
+    receipts = lab.json("receipts", "list", "--limit", "10000")
+    assert sorted(each["path"] for each in receipts) == sorted(f"/{name}.csv" for name in expected)
+    states = {each["state"] for each in lab.json("run", "list", "--limit", "10000")}
+    assert states == {"COMPLETE"}
+
+    rows = lab.json("hub", "query", "SELECT name, n FROM squares", "--limit", "10000")["rows"]
+    assert sorted((row[0], row[1]) for row in rows) == sorted((name, n * n) for name, n in expected.items())
+    target = tmp_path / "exported"
+    lab.run("dataset", "export", "total", str(target))
+    assert (target / "total").read_text().strip() == str(sum(n * n for n in expected.values()))
+    lab.run("dataset", "verify")
+    leftovers = [path for path in (tmp_path / ".aliquot" / "store" / "drafts").iterdir()]
+    assert len(leftovers) <= KILLS * 3
