@@ -190,10 +190,16 @@ class Store:
         for key, size in self.list_keys(BLOBS):
             yield Location(digest_of_key(key), size)
         for key, size in self.list_keys(PACKS):
-            footer = self._read_object(key, max(0, size - FOOTER.size), FOOTER.size)
-            length = index_size(footer, key)
-            index = self._read_object(key, size - FOOTER.size - length, length)
-            yield from read_index(index, digest_of_key(key))
+            yield from self.pack_index(key, size)
+
+    def pack_index(self, key: str, size: int) -> list[Location]:
+        """Say where blobs lie in a pack of `size` bytes, from the index at its end; a broken one is `Damaged`."""
+        footer = self._read_object(key, max(0, size - FOOTER.size), FOOTER.size)
+        end = size - FOOTER.size
+        length = index_size(footer, key)
+        if length > end:
+            raise Damaged("pack-damaged", f"{key} is shorter than its index; restore it from a copy.", key=key)
+        return read_index(self._read_object(key, end - length, length), digest_of_key(key))
 
     def close(self) -> None:
         """Let go of open files."""

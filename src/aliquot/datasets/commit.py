@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from aliquot.blobs import Store
-from aliquot.blobs.layout import version_key
 from aliquot.datasets import places
 from aliquot.datasets.clash import require_no_clash
 from aliquot.datasets.delta import Header, NewEntry, version_digest, write_delta
+from aliquot.datasets.names import VersionName, write_name
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks, insert_missing
 from aliquot.db.tables import dataset, entry, version
 from aliquot.model.blob import Location
-from aliquot.model.digest import Digest, canonical
+from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.reference import require_name
 
@@ -36,6 +36,9 @@ class Change:
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     run_id: int | None = None
     parked: int = 0
+    receipts: Callable[[Connection, int], Mapping[str, int]] | None = None
+    """Writes, in the commit's transaction and before all else, what the adds refer to, given the number of the version
+    that will hold them; gives the receipts' ids by path. It may be called again when the commit is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
 def apply(connection: Connection, draft: Draft) -> Committed:
     """Write a draft's rows; `Conflict` when the dataset has moved since the draft was made."""
     change = draft.change
+    receipts = change.receipts(connection, draft.number) if change.receipts else {}
     if draft.delta is None or draft.digest is None:
         moved = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
         if moved != draft.number:
@@ -158,7 +162,9 @@ def apply(connection: Connection, draft: Draft) -> Committed:
             named=False,
         )
     )
-    write_entries(connection, draft.dataset_id, draft.number, draft.adds, draft.gone, fresh=draft.number == 1)
+    write_entries(
+        connection, draft.dataset_id, draft.number, draft.adds, draft.gone, fresh=draft.number == 1, receipts=receipts
+    )
     return Committed(change.dataset, draft.number, len(draft.adds), len(draft.gone), new=True)
 
 
@@ -170,8 +176,10 @@ def write_entries(
     removes: Sequence[str],
     *,
     fresh: bool,
+    receipts: Mapping[str, int] | None = None,
 ) -> None:
-    """Write the entry rows of one version: as many as change."""
+    """Write the entry rows of one version: as many as change. `receipts` gives the receipt's id by path."""
+    receipt_of = receipts or {}
     ending = list(removes) if fresh else [*removes, *(each.path for each in adds)]
     for part in chunks(ending):
         connection.execute(
@@ -189,7 +197,7 @@ def write_entries(
                     "digest": each.digest,
                     "size": each.size,
                     "added": number,
-                    "receipt_id": each.receipt_id,
+                    "receipt_id": receipt_of.get(each.path, each.receipt_id),
                     "task_id": each.task_id,
                 }
                 for each in adds
@@ -207,7 +215,7 @@ def name_versions(catalogue: Catalogue, store: Store) -> int:
             .order_by(version.c.dataset_id, version.c.number)
         ).all()
     for row in rows:
-        write_name(store, row.name, row.number, row.digest, row.delta, row.created_at)
+        write_name(store, VersionName(row.name, row.number, row.digest, row.delta, row.created_at))
     if rows:
         with catalogue.write() as connection:
             for row in rows:
@@ -233,12 +241,6 @@ def require_path(path: str) -> str:
     if wrong:
         raise Invalid("path-refused", f"The path {path!r} {wrong}.", path=path)
     return path
-
-
-def write_name(store: Store, name: str, number: int, digest: str, delta: str, created_at: float) -> None:
-    """Write the object that names one version."""
-    document = {"dataset": name, "number": number, "digest": digest, "delta": delta, "created_at": created_at}
-    store.replace_object(version_key(name, number), canonical(document))
 
 
 def _compare(

@@ -1,0 +1,132 @@
+"""Exporting: a version, or a folder or file of it, as plain files in a folder."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from blake3 import blake3
+
+from aliquot.blobs import Store
+from aliquot.datasets import places
+from aliquot.datasets.commit import require_path
+from aliquot.datasets.read import Entry, entries, resolve
+from aliquot.db import Catalogue
+from aliquot.model.blob import Location
+from aliquot.model.digest import PREFIX
+from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Missing, Unavailable
+from aliquot.model.reference import Reference
+
+_PAGE = 1_000
+
+
+def export(catalogue: Catalogue, store: Store, reference: Reference, target: Path) -> int:
+    """Write what a reference names to a new or empty folder, all of it or nothing, and say how many files that were.
+
+    A folder of a version is written without the folders above it, a file by its name alone. Every file is a fresh
+    copy whose digest was proved while it was written: bytes that are not those of the version are `Damaged`. A
+    target that holds something is `Conflict`.
+    """
+    target = target.absolute()
+    _require_empty(target)
+    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.draft"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+        count = 0
+        for page in _pages(catalogue, reference):
+            for each, location, relative in page:
+                _write(store, each, location, draft / relative)
+            count += len(page)
+        _require_empty(target)
+        draft.rename(target)
+    except OSError as error:
+        raise Unavailable(
+            "target-unavailable",
+            f"{target} cannot be written ({error.strerror}); mend that, then export again.",
+            path=str(target),
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return count
+
+
+def _require_empty(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+        raise Conflict(
+            "target-not-empty",
+            f"{target} is there already and holds something; export to a new folder.",
+            path=str(target),
+        )
+
+
+def _pages(catalogue: Catalogue, reference: Reference) -> Iterator[list[tuple[Entry, Location, str]]]:
+    """Give files with where they lie and where they go, each page in the order in which they lie in the store."""
+    with catalogue.read() as connection:
+        of = resolve(connection, reference)
+    below = reference.path or "/"
+    after = ""
+    found = False
+    while True:
+        with catalogue.read() as connection:
+            listed = list(entries(connection, of, below, after, _PAGE))
+            located = places.require(connection, [each.digest for each in listed])
+        if not listed:
+            break
+        found = True
+        after = listed[-1].path
+        page = [(each, located[each.digest], _relative(each.path, below)) for each in listed]
+        yield sorted(page, key=lambda row: (row[1].pack or "", row[1].offset))
+    if below != "/" and not found:
+        raise Missing(
+            "file-missing",
+            f"{of} has no file or folder {below}; `aliquot dataset files {of}` lists them.",
+            dataset=of.dataset,
+            version=of.number,
+            path=below,
+        )
+
+
+def _relative(path: str, below: str) -> str:
+    """Say where a file goes below the target; a path that could lead out of it is `Damaged`."""
+    try:
+        require_path(path)
+    except Invalid as error:
+        raise Damaged(
+            "entry-damaged", f"The catalogue holds a path that no commit takes: {path!r}.", path=path
+        ) from error
+    if path == below:
+        return path.rsplit("/", 1)[1]
+    return path[len(below.rstrip("/")) + 1 :]
+
+
+def _write(store: Store, each: Entry, location: Location, file: Path) -> None:
+    hasher = blake3()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        writing = file.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Conflict(
+            "names-clash",
+            f"{each.path} has the place of another file; this disk may not tell upper from lower case.",
+            path=each.path,
+        ) from error
+    with writing:
+        try:
+            for piece in store.stream(location):
+                hasher.update(piece)
+                writing.write(piece)
+        except Damaged as error:
+            raise _damaged(each, error) from error
+    if PREFIX + hasher.hexdigest() != each.digest:
+        raise _damaged(each, None)
+
+
+def _damaged(each: Entry, cause: AliquotError | None) -> Damaged:
+    because = cause.message if cause else "Its bytes are not those that were stored."
+    return Damaged(
+        "blob-damaged",
+        f"{each.path} cannot be exported: {because} `aliquot admin verify` says what else is damaged.",
+        path=each.path,
+        digest=each.digest,
+    )
