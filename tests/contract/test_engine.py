@@ -117,6 +117,15 @@ def test_equal_files_of_two_datasets_are_computed_once(counted: SmallLab) -> Non
 
 
 @both
+def test_two_runs_at_once_share_equal_work(counted: SmallLab) -> None:
+    one, other = counted.start("count"), counted.start("count")
+    counted.supervise()
+    assert counted.row(one).state == counted.row(other).state == State.COMPLETE
+    ran = [*counted.ran(one), *counted.ran(other)]
+    assert sorted(ran) == ["count:/a.txt", "count:/b.txt", "sum:/"]
+
+
+@both
 def test_a_bad_datum_is_parked_with_its_log_and_the_rest_goes_on(lab: SmallLab) -> None:
     lab.add("texts", {"/a.txt": "ok\n", "/b.txt": "bad\n"})
     lab.apply(

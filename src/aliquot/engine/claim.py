@@ -71,6 +71,24 @@ def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*
     return sorted(claimed, key=lambda row: row.id)
 
 
+def keep_new_work(
+    connection: Connection, claimed: Sequence[Row[*tuple[Any, ...]]], known: set[str]
+) -> list[Row[*tuple[Any, ...]]]:
+    """Complete what another run has done meanwhile, put back what is claimed twice under one key, and give the rest."""
+    done = [row.id for row in claimed if row.key in known]
+    first: dict[str, int] = {}
+    for row in claimed:
+        first.setdefault(row.key, row.id)
+    twice = [row.id for row in claimed if row.key not in known and first[row.key] != row.id]
+    if done:
+        values = {"state": State.COMPLETE, "reused": True, "ended_at": time.time()}
+        connection.execute(update(task).where(task.c.id.in_(done)).values(**values))
+    if twice:
+        values = {"state": State.QUEUED, "lease_until": None}
+        connection.execute(update(task).where(task.c.id.in_(twice)).values(**values))
+    return [row for row in claimed if row.id not in {*done, *twice}]
+
+
 def renew(connection: Connection, owner: str) -> None:
     """Keep the leases of everything that an owner works on."""
     until = time.time() + LEASE

@@ -19,6 +19,7 @@ from aliquot.engine.document import Command, TaskRow, command_of, document, inpu
 from aliquot.engine.flight import Flight
 from aliquot.engine.owner import this_process
 from aliquot.engine.pipelines import by_id
+from aliquot.engine.plan import known_keys
 from aliquot.model.errors import AliquotError
 from aliquot.model.seams import Executor, Handle
 from aliquot.model.state import ACTIVE, State
@@ -156,7 +157,8 @@ class Supervisor:
         return list(connection.execute(query).all())
 
     def _claim(self, connection: Connection) -> Sequence[TaskRow]:
-        return claim.claim_tasks(connection, self.owner, self._wanted())
+        claimed = claim.claim_tasks(connection, self.owner, self._wanted())
+        return claim.keep_new_work(connection, claimed, known_keys(connection, [row.key for row in claimed]))
 
     def _submit(self, claimed: Sequence[TaskRow]) -> None:
         if not claimed:
