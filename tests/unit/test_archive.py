@@ -281,7 +281,13 @@ def test_a_sparse_member_counts_as_large_as_it_unpacks(tmp_path: Path) -> None:
 
 
 def test_a_directory_out_of_proportion_is_not_loaded(tmp_path: Path) -> None:
-    content = zipped(*((f"{number:09}" * 20, b"") for number in range(300)))
+    content = zipped(*((f"{number:09}" * 20, b"") for number in range(5000)))
+    tracemalloc.start()
+    try:
+        assert codes(checked(tmp_path, content, ArchiveLimits(members=10))) == ["archive-too-many-members"]
+        assert tracemalloc.get_traced_memory()[1] < 2**19
+    finally:
+        tracemalloc.stop()
     assert refused(tmp_path, content, ArchiveLimits(members=10)) == "archive-too-many-members"
 
 

@@ -30,7 +30,7 @@ class Pair:
     checksums: dict[str, str] | None = None
     declared: int | None = None
     grid: dict[str, object] = field(default_factory=lambda: {"IMS:1000042": 2, "IMS:1000043": 2})
-    positions: list[tuple[object, object]] = field(default_factory=lambda: [(1, 1), (2, 1), (1, 2), (2, 2)])
+    positions: list[tuple[object, ...]] = field(default_factory=lambda: [(1, 1), (2, 1), (1, 2), (2, 2)])
     type_term: str = "MS:1000521"
     compression: str = "MS:1000576"
     prolog: str = '<?xml version="1.0" encoding="ISO-8859-1"?>'
@@ -79,16 +79,17 @@ class Pair:
             f'<run><spectrumList count="{count}">{spectra}</spectrumList></run></{self.root}>'
         )
 
-    def _spectrum(self, position: tuple[object, object], arrays: list[dict[str, object]]) -> str:
+    def _spectrum(self, position: tuple[object, ...], arrays: list[dict[str, object]]) -> str:
         places = {"offset": "IMS:1000102", "length": "IMS:1000103", "encoded": "IMS:1000104"}
         binaries = "".join(
             f'<binaryDataArray encodedLength="0"><referenceableParamGroupRef ref="{group}"/>'
             f"{''.join(term(places[name], value) for name, value in array.items())}<binary/></binaryDataArray>"
             for group, array in zip((self.group, "intensity"), arrays, strict=False)
         )
-        x, y = position
+        x, y, *z = position
+        place = term("IMS:1000050", x) + term("IMS:1000051", y) + "".join(term("IMS:1000052", each) for each in z)
         return (
-            f'<spectrum id="s"><scanList><scan>{term("IMS:1000050", x)}{term("IMS:1000051", y)}</scan></scanList>'
+            f'<spectrum id="s"><scanList><scan>{place}</scan></scanList>'
             f"<binaryDataArrayList>{binaries}</binaryDataArrayList></spectrum>"
         )
 
@@ -286,6 +287,13 @@ def test_a_count_that_a_cut_out_region_left_behind_is_a_warning(tmp_path: Path) 
     assert codes(report) == ["grid-count"]
     assert (report.facts["width"], report.facts["height"], report.facts["pixels"]) == (7, 5, 2)
     assert codes(Pair(grid=area, positions=[(1, 1), (8, 5)]).check(tmp_path)) == ["position-outside"]
+
+
+def test_pixels_of_several_layers_are_not_the_same(tmp_path: Path) -> None:
+    report = Pair(positions=[(1, 1, 1), (1, 1, 2), (2, 1, 1)]).check(tmp_path)
+    assert report.findings == ()
+    assert report.facts["pixels"] == 3
+    assert codes(Pair(positions=[(1, 1, 2), (1, 1, 2)]).check(tmp_path)) == ["position-twice"]
 
 
 def test_an_image_of_unknown_size_is_a_warning(tmp_path: Path) -> None:

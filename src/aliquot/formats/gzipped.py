@@ -51,8 +51,7 @@ def _inflate(file: BinaryIO) -> Iterator[bytes]:
             waiting = member.unconsumed_tail
             if not waiting and not member.eof:
                 waiting = file.read(_READ)
-                # What is inside zlib's own window can still come out when the file has ended.
-                if not waiting and not block:
+                if not waiting:
                     raise Invalid(
                         "gzip-truncated",
                         "The gzip file ends too early: it was probably cut off while copying. Copy it again.",
