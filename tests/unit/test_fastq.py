@@ -231,9 +231,12 @@ def test_no_content_raises(tmp_path_factory: pytest.TempPathFactory, content: by
 @settings(max_examples=100, deadline=None)
 @given(at=st.integers(0, 10_000), change=st.integers(1, 255))
 def test_a_changed_byte_of_packed_data_is_found(tmp_path_factory: pytest.TempPathFactory, at: int, change: int) -> None:
-    packed = bytearray(gzip.compress(written(many(50))))
+    content = written(many(50))
+    packed = bytearray(gzip.compress(content))
     packed[10 + at % (len(packed) - 10)] ^= change
-    assert not check(tmp_path_factory.getbasetemp(), bytes(packed)).valid
+    if check(tmp_path_factory.getbasetemp(), bytes(packed)).valid:
+        # Deflate fills its last byte up with bits that mean nothing.
+        assert gzip.decompress(packed) == content
 
 
 @settings(max_examples=60, deadline=None)
