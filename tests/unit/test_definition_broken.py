@@ -437,7 +437,7 @@ def test_mistakes_of_all_files_come_together_with_their_places_as_facts(tmp_path
         "aliquot.yaml:1:6: lab: expected a text, but found the number 5; put it into quotes",
         "records/r.yaml:1:1: 'schema' is missing",
         "records/r.yaml:2:1: shema: unknown key; did you mean 'schema'?",
-        "types/x.yml:1:7: the '[' that opens here is not closed with ']'",
+        "types/x.yml:2:1: the text ends before a bracket is closed",
     ]
     assert caught.value.facts["problems"][0] == {
         "file": "aliquot.yaml",

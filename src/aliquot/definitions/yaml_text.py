@@ -155,9 +155,9 @@ class _Composing:
     def node(self, event: Any, path: Path) -> Any:
         place = _place(event)
         self.values[path] = place
-        self.counted(event, path, 1)
         if isinstance(event, events.AliasEvent):
             return self.alias(event, path)
+        self.counted(event, path, 1)
         before = self.count - 1
         if len(path) > DEEPEST:
             self.stop(event, path[:3], f"values lie more than {DEEPEST} levels deep in each other here")
@@ -194,7 +194,7 @@ class _Composing:
             self.note(event, path, "a key is a text; lists, mappings and aliases cannot be keys")
             self.node(event, (*path, "", ""))
             return f"\N{REPLACEMENT CHARACTER}{len(self.problems)}"
-        text: str = event.value
+        text = self.text(event, path)
         if event.implicit[0] and text == "<<":
             self.note(event, path, "YAML 1.2 has no merge keys ('<<'); write the keys out")
         elif event.implicit[0]:
@@ -216,10 +216,7 @@ class _Composing:
         return value
 
     def scalar(self, event: Any, path: Path) -> Any:
-        text: str = event.value
-        if _UNWANTED.search(text):
-            self.note(event, path, "the text holds a character that cannot be stored (NUL or half a pair)")
-            return text.encode(errors="replace").decode().replace("\x00", "?")
+        text = self.text(event, path)
         if not event.implicit[0]:
             return text
         try:
@@ -228,6 +225,16 @@ class _Composing:
             too_long = "digits" in str(error)
             self.note(event, path, "the number has too many digits; write it in quotes" if too_long else str(error))
             return 0
+
+    def text(self, event: Any, path: Path) -> str:
+        text: str = event.value
+        if not _UNWANTED.search(text):
+            return text
+        # JSON writes characters beyond the first 65,536 as two escapes.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if "\x00" in text or "\ufffd" in text:
+            self.note(event, path, "the text holds a character that cannot be stored (NUL or half a pair)")
+        return text.replace("\x00", "\ufffd")
 
     def alias(self, event: Any, path: Path) -> Any:
         found = self.anchors.get(event.anchor)

@@ -40,6 +40,9 @@ def _sentence(context: str, problem: str, mark: Any, start: Any, lines: list[str
 
 
 def _flow(kind: str, problem: str, mark: Any, start: Any) -> tuple[str, Any]:
+    if kind not in _FLOW:
+        ends = "stream end" in problem
+        return "the text ends before a bracket is closed" if ends else "a value is expected here", mark
     opening, closing = _FLOW[kind]
     if mark.line != start.line or "stream end" in problem:
         return f"the '{opening}' that opens here is not closed with '{closing}'", start
