@@ -1,6 +1,5 @@
 """An executor with a store of its own, as the executors' tests use it."""
 
-import os
 import shutil
 import subprocess
 import tarfile
@@ -19,10 +18,45 @@ from aliquot.model.task import Outcome, Resources, TaskDocument, TaskFile
 
 IMAGE = "localhost/aliquot-test-busybox:1"
 IMAGE_WITH_USER = "localhost/aliquot-test-busybox-user:1"
-PROGRAMS = (
-    "[ awk cat chmod cp cut dd echo env false grep head id ln ls mkdir mkfifo mv printf ps pwd readlink rm sed seq "
-    "setsid sh sleep sort tail tee test touch tr true wc yes"
-).split()
+PROGRAMS = [
+    "[",
+    "awk",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "dd",
+    "echo",
+    "env",
+    "false",
+    "grep",
+    "head",
+    "id",
+    "ln",
+    "ls",
+    "mkdir",
+    "mkfifo",
+    "mv",
+    "printf",
+    "ps",
+    "pwd",
+    "readlink",
+    "rm",
+    "sed",
+    "seq",
+    "setsid",
+    "sh",
+    "sleep",
+    "sort",
+    "tail",
+    "tee",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "wc",
+    "yes",
+]
 DEADLINE = 60.0
 
 
@@ -102,15 +136,13 @@ class Place:
 def living(mark: str) -> list[int]:
     """List the living processes with this `NAME=value` in their environment."""
     found: list[int] = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            values = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+            values = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if mark.encode() in values:
-            found.append(int(name))
+            found.append(int(folder.name))
     return found
 
 

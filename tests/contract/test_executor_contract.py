@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executor_place import IMAGE, IMAGE_WITH_USER, Place, import_image, living_of
-from services import require_service
 
 from aliquot.blobs import open_store
 from aliquot.executors.container import ContainerExecutor, end_leftover_containers
@@ -19,6 +17,8 @@ from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Resources
+from executor_place import IMAGE, IMAGE_WITH_USER, Place, import_image, living_of
+from services import require_service
 
 MIB = 2**20
 
@@ -206,13 +206,12 @@ def test_a_child_that_leaves_its_session_is_ended(place: Place, escape: str) -> 
 def sleeping(seconds: str) -> int:
     wanted = ["sleep", seconds]
     count = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                words = Path(f"/proc/{name}/cmdline").read_text().split("\0")
-            except OSError:
-                continue
-            count += words[:2] == wanted
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        count += words[:2] == wanted
     return count
 
 
@@ -364,6 +363,15 @@ def test_a_slot_is_clean_for_the_next(place: Place) -> None:
         assert outcome.stdout is None
 
 
+def test_a_slot_survives_the_loss_of_its_folder(place: Place) -> None:
+    for _ in range(2):
+        assert place.run('cd /; rm -rf "$HOME"', {"in/one/a": b"1"}).cause is Cause.USER
+        assert place.run("rm -rf in bundle tmp; echo 1 > in; ln -s / bundle; true").state is State.COMPLETE
+    for _ in range(2):
+        outcome = place.run('cp "$ONE" "$OUT/a"; echo 1 > "$TMPDIR/x"', {"in/one/a": b"1"})
+        assert place.content(outcome, "/a") == b"1"
+
+
 def test_a_damaged_input_is_ours(place: Place) -> None:
     document = place.document("true", {"in/reads/a": os.urandom(1000)})
     pack = document.files[0].blob.pack
@@ -395,7 +403,8 @@ from executor_place import IMAGE, Place
 from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.process import ProcessExecutor
 kind = {"process": ProcessExecutor, "container": ContainerExecutor}[sys.argv[1]]
-place = Place(Path(sys.argv[2]), lambda store, work: kind(store, work, 1), IMAGE if sys.argv[1] == "container" else None)
+image = IMAGE if sys.argv[1] == "container" else None
+place = Place(Path(sys.argv[2]), lambda store, work: kind(store, work, 1), image)
 (handle,) = place.executor.submit([place.document("sleep 300 & setsid sleep 300 & sleep 300")])
 place.until(lambda: place.executor.look([handle])[0].running)
 print(handle, flush=True)

@@ -33,6 +33,8 @@ class ContainerRunner:
         self._watch = watch
         self._owner = owner
         self._pid_file = notes / "container.pid"
+        self._monitor_file = notes / "monitor.pid"
+        self._monitors: set[int] = set()
         self._spawner = Spawner(directory.folder, directory.stdout.handle, directory.stderr.handle)
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
@@ -44,6 +46,7 @@ class ContainerRunner:
         name = f"aliquot-{self._owner}-{task_mark(document)}"
         argv = self._arguments(name, document, image, values, directory.folder)
         self._pid_file.unlink(missing_ok=True)
+        self._monitor_file.unlink(missing_ok=True)
         attempt.check()
         attempt.running = True
         began = time.monotonic()
@@ -63,10 +66,12 @@ class ContainerRunner:
             return self._conclude(name, status, document, gauge, seen, directory.stderr)
         finally:
             self._runtime.remove_containers(name)
+            self._bury_monitors()
 
     def close(self) -> None:
         """Let go of what was prepared."""
         self._spawner.close()
+        self._bury_monitors()
 
     def _image(self, document: TaskDocument) -> Image:
         if document.image is None:
@@ -91,7 +96,7 @@ class ContainerRunner:
         if not document.network:
             argv.append("--network=none")
         if self._runtime.name == "podman":
-            argv.append(f"--pidfile={self._pid_file}")
+            argv += [f"--pidfile={self._pid_file}", f"--conmon-pidfile={self._monitor_file}"]
         argv.append(f"--cpus={min(limits.cpus, os.cpu_count() or 1):g}")
         if limits.memory is not None:
             argv += [f"--memory={limits.memory}b", f"--memory-swap={limits.memory}b"]
@@ -105,6 +110,18 @@ class ContainerRunner:
     def _signal(self, name: str, number: int) -> None:
         # Fails while the container is being made; the watch asks again.
         self._runtime.ask("kill", f"--signal={signal.Signals(number).name}", name)
+
+    def _bury_monitors(self) -> None:
+        """Bury podman's own processes, which become ours where a process executor has asked for orphans."""
+        with suppress(OSError, ValueError):
+            self._monitors.add(int(self._monitor_file.read_text()))
+        for pid in list(self._monitors):
+            try:
+                buried, _ = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                buried = pid
+            if buried:
+                self._monitors.discard(pid)
 
     def _first_process(self, name: str) -> int | None:
         with suppress(OSError, ValueError):

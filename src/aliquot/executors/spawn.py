@@ -54,8 +54,8 @@ class Spawner:
 
     def spawn(self, program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         """Start a program as the leader of a new session; gives its process id, or raises `OSError`."""
-        argv = [os.fsencode(argument) for argument in arguments]
-        envp = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+        argv = [argument.encode(errors="surrogateescape") for argument in arguments]
+        envp = [f"{name}={value}".encode(errors="surrogateescape") for name, value in environment.items()]
         if any(b"\0" in argument for argument in argv):
             raise OSError(errno.EINVAL, "an argument holds a zero byte")
         pid = ctypes.c_int()

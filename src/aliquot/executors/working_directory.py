@@ -16,6 +16,7 @@ from aliquot.model.task import Cause, TaskFile
 
 _PARTS = ("in", "out", "bundle", "tmp")
 _SMALL = 128 * 1024
+_NONE: dict[str, int] = {}
 
 
 class WorkingDirectory:
@@ -33,7 +34,8 @@ class WorkingDirectory:
         logs.mkdir(parents=True, exist_ok=True)
         self.stdout = CapturedLog(logs / "stdout")
         self.stderr = CapturedLog(logs / "stderr")
-        self._made: dict[str, int] = {}
+        # For each directory that was made: the names of the directories in it, with their rights.
+        self._made: dict[str, dict[str, int]] = {}
         self._used = True
 
     def lay_out(self, attempt: Attempt, store: Store) -> None:
@@ -48,24 +50,32 @@ class WorkingDirectory:
             place = file.path
             while (cut := place.rfind("/")) > 0 and (place := place[:cut]) not in folders:
                 folders[place] = None
-        for place in [place for place in self._made if place not in folders]:
-            remove(f"{self.folder}/{place}")
-            del self._made[place]
-        for place in sorted(place for place in folders if place not in self._made):
-            self._make(place)
+        here = {f"{parent}/{name}" if parent else name for parent, names in self._made.items() for name in names}
+        if here != folders.keys():
+            self._arrange(here, set(folders))
         for file in document.files:
             attempt.check()
             self._present(file, store)
         write(f"{self.folder}/task.json", document.to_json().encode())
+
+    def _arrange(self, here: set[str], wanted: set[str]) -> None:
+        """Remove directories that the next attempt has no use for, and make those that are missing."""
+        for place in sorted(here - wanted):
+            if place.rpartition("/")[2] in self._made.get(place.rpartition("/")[0], _NONE):
+                remove(f"{self.folder}/{place}")
+                self._forget(place)
+        for place in sorted(wanted - here):
+            self._make(place)
 
     def clean(self) -> None:
         """Empty the folder and the logs; what cannot be emptied is put aside, and a new folder is made."""
         self.stdout.clear()
         self.stderr.clear()
         try:
-            self._empty("", {place for place in self._made if "/" not in place})
+            self._empty("", self.folder)
         except OSError:
-            os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")  # noqa: PTH104  # plain text paths
+            with suppress(FileNotFoundError):
+                os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")  # noqa: PTH104  # plain text paths
             os.mkdir(self.folder)  # noqa: PTH102  # as above
             self._made.clear()
         self._used = False
@@ -77,27 +87,28 @@ class WorkingDirectory:
         if not keep:
             remove(self.folder)
 
-    def _empty(self, place: str, kept: set[str]) -> None:
+    def _empty(self, place: str, path: str) -> None:
         """Empty one directory, save for the directories that the next attempt will find useful."""
-        path = f"{self.folder}/{place}" if place else self.folder
+        kept = self._made.get(place, _NONE)
+        gone = set(kept)
         with os.scandir(path) as entries:
             for entry in entries:
-                inner = f"{place}/{entry.name}" if place else entry.name
-                if inner in kept and self._unchanged(inner, entry):
-                    below = f"{inner}/"
-                    self._empty(inner, {each for each in self._made if each.startswith(below)})
+                name = entry.name
+                inner = f"{place}/{name}" if place else name
+                if name in kept and _unchanged(entry, kept[name]):
+                    gone.discard(name)
+                    self._empty(inner, entry.path)
                 else:
-                    self._made.pop(inner, None)
-                    for each in [each for each in self._made if each.startswith(f"{inner}/")]:
-                        del self._made[each]
                     remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)  # noqa: PTH108  # hot
-        for each in kept:
-            if each in self._made and not os.path.isdir(f"{self.folder}/{each}"):  # noqa: PTH112  # hot
-                del self._made[each]
+        for name in gone:
+            self._forget(f"{place}/{name}" if place else name)
 
-    def _unchanged(self, place: str, entry: "os.DirEntry[str]") -> bool:
-        found = entry.stat(follow_symlinks=False)
-        return found.st_mode == self._made[place] and found.st_uid == os.geteuid()
+    def _forget(self, place: str) -> None:
+        """Note that a directory is there no more, nor what was below it."""
+        parent, _, name = place.rpartition("/")
+        del self._made[parent][name]
+        for each in [each for each in self._made if each == place or each.startswith(f"{place}/")]:
+            del self._made[each]
 
     def _make(self, place: str) -> None:
         path = f"{self.folder}/{place}"
@@ -108,7 +119,8 @@ class WorkingDirectory:
             os.mkdir(path)  # noqa: PTH102  # hot
         if self._shared and place in {"out", "tmp"}:
             os.chmod(path, 0o777)  # noqa: PTH101, S103  # an image's own user has to write here
-        self._made[place] = os.lstat(path).st_mode
+        parent, _, name = place.rpartition("/")
+        self._made.setdefault(parent, {})[name] = os.lstat(path).st_mode
 
     def _present(self, file: TaskFile, store: Store) -> None:
         path = f"{self.folder}/{file.path}"
@@ -127,6 +139,11 @@ class WorkingDirectory:
             os.chmod(path, mode)  # noqa: PTH101  # plain text paths
 
 
+def _unchanged(entry: "os.DirEntry[str]", mode: int) -> bool:
+    found = entry.stat(follow_symlinks=False)
+    return found.st_mode == mode and found.st_uid == os.geteuid()
+
+
 def _fetch(blob: Location, path: str, store: Store) -> None:
     try:
         store.fetch(blob, Path(path))
@@ -136,8 +153,7 @@ def _fetch(blob: Location, path: str, store: Store) -> None:
         # The kernel copies within one file system only; the store lies on another.
         remove(path)
         with open(path, "xb") as file:  # noqa: PTH123  # plain text paths
-            for piece in store.stream(blob):
-                file.write(piece)
+            file.writelines(store.stream(blob))
 
 
 def write(path: str, data: bytes, mode: int = 0o644) -> None:
