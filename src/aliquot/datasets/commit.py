@@ -36,9 +36,9 @@ class Change:
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     run_id: int | None = None
     parked: int = 0
-    receipts: Callable[[Connection, int], Mapping[str, int]] | None = None
-    """Writes, in the commit's transaction and before all else, what the adds refer to, given the number of the version
-    that will hold them; gives the receipts' ids by path. It may be called again when the commit is tried again."""
+    receipts: "Callable[[Connection, Draft], Mapping[str, int]] | None" = None
+    """Writes the receipts to which the adds refer, in the commit's transaction and before all else, and gives their ids
+    by path. It is called again when the commit is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
 def apply(connection: Connection, draft: Draft) -> Committed:
     """Write a draft's rows; `Conflict` when the dataset has moved since the draft was made."""
     change = draft.change
-    receipts = change.receipts(connection, draft.number) if change.receipts else {}
+    receipts = change.receipts(connection, draft) if change.receipts else {}
     if draft.delta is None or draft.digest is None:
         moved = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
         if moved != draft.number:
