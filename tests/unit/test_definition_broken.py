@@ -433,7 +433,7 @@ def test_mistakes_of_all_files_come_together_with_their_places_as_facts(tmp_path
     with pytest.raises(Invalid) as caught:
         read_lab(tmp_path)
     assert caught.value.message.splitlines() == [
-        "There are 4 mistakes in the definitions; nothing was changed.",
+        "The definitions have 4 mistakes; correct them here:",
         "aliquot.yaml:1:6: lab: expected a text, but found the number 5; put it into quotes",
         "records/r.yaml:1:1: 'schema' is missing",
         "records/r.yaml:2:1: shema: unknown key; did you mean 'schema'?",

@@ -94,6 +94,7 @@ def test_plain_values_follow_the_core_schema_of_yaml_1_2(text, value):
         ("a: \x1b[0m\n", "1:4: the character U+001B cannot stand in a definition; remove it"),
         ('a: "\\x00"\n', "1:4: a: the text holds a character that cannot be stored (NUL or half a pair)"),
         ('a: "\\ud800"\n', "1:4: a: the text holds a character that cannot be stored (NUL or half a pair)"),
+        ('a: "\\U0001F600 \\U00110000"\n', "1:16: an escape names no character; correct it"),
         (b"a: 1\nb: caf\xe9\n", "2:7: this is not UTF-8 text; save the file as UTF-8"),
         ("a: 1\n".encode("utf-16"), "1:1: this is not UTF-8 text; save the file as UTF-8"),
         (b" " * (LARGEST_FILE + 1), "1:1: the file is larger than 1 MiB, which no definition is"),

@@ -45,11 +45,11 @@ def refuse(problems: Iterable[Problem]) -> None:
     ordered = sorted(set(problems))
     if not ordered:
         return
-    what = "is one mistake" if len(ordered) == 1 else f"are {len(ordered)} mistakes"
+    what = "one mistake; correct it" if len(ordered) == 1 else f"{len(ordered)} mistakes; correct them"
     lines = "\n".join(str(problem) for problem in ordered)
     raise Invalid(
         "definition-invalid",
-        f"There {what} in the definitions; nothing was changed.\n{lines}",
+        f"The definitions have {what} here:\n{lines}",
         problems=[problem.document() for problem in ordered],
     )
 

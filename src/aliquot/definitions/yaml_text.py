@@ -78,7 +78,19 @@ def read_yaml(data: bytes, file: str) -> tuple[Document | None, list[Problem]]:
     except YAMLError as error:
         line, column, words = in_words(error, text)
         return None, [*composing.problems, Problem(file, line, column, "", words)]
+    except ValueError:
+        # The library lets escapes beyond the last character through to Python.
+        return None, [
+            *composing.problems,
+            Problem(file, *_beyond(text), "", "an escape names no character; correct it"),
+        ]
     return Document(file, value, composing.keys, composing.values), composing.problems
+
+
+def _beyond(text: str) -> Place:
+    escapes = re.finditer(r"\\U([0-9a-fA-F]{8})", text)
+    at = next((each.start() for each in escapes if int(each[1], 16) > 0x10FFFF), 0)
+    return _place_after(text[:at])
 
 
 def plain_scalar(text: str) -> Any:
