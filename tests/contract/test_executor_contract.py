@@ -321,6 +321,23 @@ def test_a_value_that_no_environment_can_hold(place: Place) -> None:
     assert "NAME" in outcome.message
 
 
+def test_values_that_are_too_large_are_the_users(place: Place) -> None:
+    outcome = place.run("true", environment={"NAME": "x" * 200_000})
+    assert (outcome.state, outcome.cause) == (State.EXECUTOR_ERROR, Cause.USER)
+    assert "in a file" in outcome.message
+
+
+def test_results_that_cannot_be_stored_are_ours(place: Place) -> None:
+    (handle,) = place.executor.submit([place.document("echo 1 > $OUT/a; sleep 0.5")])
+    place.until(lambda: place.executor.look([handle])[0].running)
+    store = place.work.parent / "store"
+    store.rename(place.work.parent / "elsewhere")
+    store.write_text("the disk is gone")
+    outcome = place.outcome(handle)
+    assert (outcome.state, outcome.cause, outcome.outputs) == (State.SYSTEM_ERROR, Cause.OURS, ())
+    assert "could not be stored" in outcome.message
+
+
 def test_submitting_twice_is_one_attempt(place: Place) -> None:
     document = place.document("echo $$ > $OUT/pid; sleep 0.2")
     first = place.executor.submit([document, document])

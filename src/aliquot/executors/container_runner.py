@@ -9,7 +9,7 @@ from pathlib import Path
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog
 from aliquot.executors.command import arguments, environment, task_mark
-from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict
+from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
 from aliquot.executors.gauge import Gauge
 from aliquot.executors.images import Image, Runtime, last_line
 from aliquot.executors.spawn import Spawner
@@ -50,7 +50,7 @@ class ContainerRunner:
         attempt.check()
         attempt.running = True
         began = time.monotonic()
-        pid = self._spawner.spawn(self._runtime.program, argv, os.environ)
+        pid = self._start(argv)
         with attempt.lock:
             attempt.stop = lambda number: self._signal(name, number)
         gauge = Gauge(lambda: self._first_process(name))
@@ -106,6 +106,13 @@ class ContainerRunner:
         argv += [f"--env={variable}={value}" for variable, value in values.items()]
         program, *rest = arguments(document.command, values)
         return [*argv, f"--entrypoint={program}", image.reference, *rest]
+
+    def _start(self, argv: list[str]) -> int:
+        try:
+            return self._spawner.spawn(self._runtime.program, argv, os.environ)
+        except OSError as error:
+            verdict = spawn_verdict(error, self._runtime.name)
+            raise AttemptFailed(verdict.cause, verdict.message) from error
 
     def _signal(self, name: str, number: int) -> None:
         # Fails while the container is being made; the watch asks again.

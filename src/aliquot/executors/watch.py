@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -92,7 +93,9 @@ class Watch:
             watched = list(self._watched.values())
             now = time.monotonic()
             for each in watched:
-                self._look(each, now)
+                # Whatever goes wrong with one look, the next one comes; without this thread no limit would hold.
+                with suppress(Exception):
+                    self._look(each, now)
             close = any(each.attempt.document.resources.memory for each in watched)
             interval = (_CLOSE_INTERVAL if close else _INTERVAL) if watched else None
             if self._wake.wait(interval):
