@@ -362,10 +362,10 @@ BROKEN = [
     ("source accept", L, 'lab: l\nsources:\n  s: {watch: ./in, accept: []}\n', [
         'aliquot.yaml:3:28: sources.s.accept: is empty; at least one is needed',
     ]),
-    ("source settled", L, 'lab: l\nsources:\n  s: {watch: ./in, settled: {marker: done, set: [a, "{x}.b"]}, ignore: ["a/b"], accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:3:38: sources.s.settled.marker: 'done' is the same for every file; name the file's own path, like '{path}.done'",
-        "aliquot.yaml:3:50: sources.s.settled.set[0]: 'a' does not say what the files share; write it in braces, like '{name}.csv'",
-        "aliquot.yaml:3:73: sources.s.ignore[0]: 'a/b' has a '/', but it is matched against the file's name alone",
+    ("source settled", L, 'lab: l\nsources:\n  s: {watch: ./in, settled: {marker: "{pth}.done", set: [a, "{x}.b"]}, ignore: ["a/b"], accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:38: sources.s.settled.marker: a marker knows no '{pth}'; did you mean 'path'?",
+        "aliquot.yaml:3:58: sources.s.settled.set[0]: 'a' does not say what the files share; write it in braces, like '{name}.csv'",
+        "aliquot.yaml:3:81: sources.s.ignore[0]: 'a/b' has a '/', but it is matched against the file's name alone",
     ]),
     ("sources same", L, 'lab: l\nsources:\n  s: {watch: ./in, accept: [{type: charges, into: c}]}\n  t: {watch: in/, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:4:14: sources.t.watch: the source 's' watches the same folder, so every file would be taken in twice",

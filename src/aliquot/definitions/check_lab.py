@@ -19,6 +19,7 @@ from aliquot.secrets.reference import references_in
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
 _STORES = ("s3", "az", "gs", "file")
+_IN_MARKER = ("path", "folder", "name", "stem")
 _DATABASES = ("sqlite", "postgresql")
 
 
@@ -31,10 +32,7 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
         path = ("sources", name)
         yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
-        marker = source.settled.marker
-        if marker is not None and "{path}" not in marker:
-            words = f"{marker!r} is the same for every file; name the file's own path, like '{{path}}.done'"
-            yield document.problem((*path, "settled", "marker"), words)
+        yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
         for at, pattern in enumerate(source.ignore):
             yield from name_glob(document, (*path, "ignore", at), pattern)
         for at, rule in enumerate(source.accept):
@@ -42,6 +40,14 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
                 words = f"there is no file type {rule.type!r}{instead(rule.type, sorted(types))}"
                 yield document.problem((*path, "accept", at, "type"), words)
     yield from _overlapping(document, lab, folder)
+
+
+def _marker(document: Document, path: Path, text: str | None) -> Iterator[Problem]:
+    if text is not None and not text.strip():
+        yield document.problem(path, "is empty; write it like '{path}.done'")
+    for name in re.findall(r"\{([^{}]*)\}", text or ""):
+        if name not in _IN_MARKER:
+            yield document.problem(path, f"a marker knows no {'{' + name + '}'!r}{instead(name, _IN_MARKER)}")
 
 
 def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -> Iterator[Problem]:
