@@ -129,7 +129,7 @@ class Daemon:
             ).first() is not None  # fmt: skip
 
     def _idle(self) -> bool:
-        """Say whether nothing is left to do now. What waits for a marker, a partner file or the hub is not waited for."""
+        """Say whether nothing is left to do now; a marker, a partner file or a hub that is down is not waited for."""
         if self._pass or self._loads or not self._arrivals.quiet:
             return False
         hub_down = time.monotonic() < self._hub_again_at

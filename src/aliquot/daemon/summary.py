@@ -54,7 +54,7 @@ class Summary:
 
     @property
     def failed(self) -> bool:
-        """Say whether anything went wrong: a file refused, a source out of reach, a datum parked, a run or load failed."""
+        """Say whether anything went wrong: a file refused, a source out of reach, a datum, run or load failed."""
         return (
             any(each.quarantined or each.problem for each in self.sources.values())
             or any(each.state != State.COMPLETE or each.parked for each in self.runs)
