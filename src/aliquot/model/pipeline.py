@@ -19,6 +19,7 @@ class PipelineInput(Definition):
     dataset: Name
     """The dataset that is bound to the input unless a run binds another."""
     title: str = ""
+    """What people call it."""
 
 
 class StepInput(Definition):
@@ -62,6 +63,7 @@ class Allow(Definition):
     """How many datums may be parked: a number, or a share written `5%`."""
 
     allow: str | int
+    """The number, or the share of all datums of the step."""
 
     @model_validator(mode="after")
     def _a_number_or_a_share(self) -> "Allow":

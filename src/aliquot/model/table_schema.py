@@ -32,66 +32,108 @@ class Constraints(Definition):
     """What the values of a field must meet."""
 
     required: bool = False
+    """The field must not be empty."""
     unique: bool = False
+    """No value may stand in the column twice."""
     minimum: Any = None
+    """The least value, as the field itself would be written."""
     maximum: Any = None
+    """The greatest value."""
     exclusive_minimum: Any = Setting(default=None, alias="exclusiveMinimum")
+    """What every value must be greater than."""
     exclusive_maximum: Any = Setting(default=None, alias="exclusiveMaximum")
+    """What every value must be less than."""
     min_length: int | None = Setting(default=None, alias="minLength", ge=0)
+    """The least number of characters, or of members of a list, array or object."""
     max_length: int | None = Setting(default=None, alias="maxLength", ge=0)
+    """The greatest number of characters, or of members of a list, array or object."""
     pattern: str | None = None
+    """A regular expression that the whole text must match."""
     enum: list[Any] | None = None
+    """The only values that there may be."""
     json_schema: dict[str, Any] | None = Setting(default=None, alias="jsonSchema")
+    """JSON Schema of an object or array."""
 
 
 class Field(Definition):
     """A column: its name, type, format and constraints."""
 
     name: str
+    """The column's name, as the header has it."""
     type: FieldType = "any"
+    """What kind of values it holds."""
     format: str | None = None
+    """How the values are written, such as `%d.%m.%Y` for a date or `email` for a string."""
     title: str | None = None
+    """What people call it."""
     description: str | None = None
+    """What it means."""
     example: Any = None
+    """A value that shows what is meant."""
     rdf_type: str | None = Setting(default=None, alias="rdfType")
+    """The URI of the kind of thing that it describes."""
     unit: str | None = None
+    """The unit of its values."""
     missing_values: list[str] | None = Setting(default=None, alias="missingValues")
+    """Texts that stand for no value here, in place of the table's."""
     constraints: Constraints = Constraints()
+    """What its values must meet."""
     categories: list[Any] | None = None
+    """The only values that there may be, with or without labels."""
     categories_ordered: bool = Setting(default=False, alias="categoriesOrdered")
+    """Whether the order of the categories means something."""
     true_values: list[str] = Setting(default=["true", "True", "TRUE", "1"], alias="trueValues")
+    """Texts that mean true."""
     false_values: list[str] = Setting(default=["false", "False", "FALSE", "0"], alias="falseValues")
+    """Texts that mean false."""
     decimal_char: str = Setting(".", alias="decimalChar")
+    """The character before decimals."""
     group_char: str | None = Setting(default=None, alias="groupChar")
+    """The character between groups of digits."""
     bare_number: bool = Setting(True, alias="bareNumber")
+    """Whether a number stands alone; `false` allows signs such as `%` or `EUR` around it."""
     delimiter: str = ","
+    """The character between the members of a list."""
     item_type: str | None = Setting(default=None, alias="itemType")
+    """The type of the members of a list."""
 
 
 class ForeignKeyReference(Definition):
     """The columns that a foreign key points to; `resource` empty means the file itself."""
 
     resource: str = ""
+    """The table that is pointed to; empty is this one, and only this one is checked."""
     fields: FieldNames
+    """Its columns."""
 
 
 class ForeignKey(Definition):
     """Columns whose values must be among those of other columns."""
 
     fields: FieldNames
+    """The columns whose values must be there."""
     reference: ForeignKeyReference
+    """Where they must be."""
 
 
 class TableSchema(Definition):
     """The columns of a table and the keys over them."""
 
     fields: list[Field] = Setting(min_length=1)
+    """The columns."""
     fields_match: Literal["exact", "equal", "subset", "superset", "partial"] = Setting("exact", alias="fieldsMatch")
+    """`exact`: these columns in this order; `equal`: in any order; `subset`: these and maybe others; `superset`: only
+    these, maybe not all; `partial`: at least one of these."""
     missing_values: list[str] = Setting(default=[""], alias="missingValues")
+    """Texts that stand for no value."""
     primary_key: FieldNames = Setting(default=[], alias="primaryKey")
+    """Columns that together name a row: never empty, never twice the same."""
     unique_keys: list[list[str]] = Setting(default=[], alias="uniqueKeys")
+    """Columns that together must not be twice the same."""
     foreign_keys: list[ForeignKey] = Setting(default=[], alias="foreignKeys")
+    """Columns whose values must be among those of other columns."""
     schema_url: str | None = Setting(default=None, alias="$schema")
+    """The version of Table Schema; kept and not read."""
 
     @model_validator(mode="after")
     def _keys_name_fields(self) -> "TableSchema":

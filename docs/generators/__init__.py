@@ -1,0 +1,1 @@
+"""Pages of reference, made from the code that they describe."""
