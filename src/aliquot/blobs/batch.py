@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from aliquot.blobs.durable import file_changed, open_source
 from aliquot.blobs.layout import blob_key, pack_key
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
-from aliquot.model.errors import Conflict
 
 if TYPE_CHECKING:
     from aliquot.blobs.store import Store
@@ -56,21 +56,20 @@ class Batch:
             self._write_ahead(full)
         return Blob(digest, len(data))
 
-    def add_file(self, path: Path) -> Blob:
+    def add_file(self, path: Path | str) -> Blob:
         """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it."""
-        with path.open("rb", buffering=0) as file:
-            before = os.fstat(file.fileno())
+        reading = open_source(path)
+        try:
+            before = os.fstat(reading)
             if before.st_size < SMALL:
-                data = file.read(SMALL + 1)
-                if len(data) <= SMALL:
-                    after = os.fstat(file.fileno())
-                    if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
-                        raise Conflict(
-                            "file-changed",
-                            f"{path} changed while it was read; it is taken when it rests.",
-                            path=str(path),
-                        )
+                data = os.read(reading, SMALL + 1)
+                after = os.fstat(reading)
+                if len(data) != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+                    raise file_changed(path)
+                if len(data) < SMALL:
                     return self.add_bytes(data)
+        finally:
+            os.close(reading)
         digest, size = self._store.copy_in(path)
         with self._lock:
             self._loose[digest] = Location(digest, size)

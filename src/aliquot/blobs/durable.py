@@ -63,14 +63,14 @@ class Writer:
             raise storage_error(error, self.root) from error
         self.settle()
 
-    def copy(self, source: Path, name_of: Callable[[Digest], str]) -> tuple[Digest, int]:
+    def copy(self, source: Path | str, name_of: Callable[[Digest], str]) -> tuple[Digest, int]:
         """Copy a file and digest the copy in passing; `name_of` gives the key for the digest.
 
         A source that changes while it is read is `Conflict`, and nothing is kept.
         """
         draft = self._draft()
         try:
-            reading = _open_source(source)
+            reading = open_source(source)
             try:
                 with draft.open("xb+") as file:
                     digest, size = _copy_and_digest(reading, file.fileno(), source)
@@ -115,7 +115,8 @@ class Writer:
             _flush_folder(each.parent)
 
 
-def _open_source(source: Path) -> int:
+def open_source(source: Path | str) -> int:
+    """Open a file that shall be stored; one that is gone is `Conflict`, one that may not be read `Invalid`."""
     try:
         return os.open(source, os.O_RDONLY)
     except FileNotFoundError as error:
@@ -126,7 +127,7 @@ def _open_source(source: Path) -> int:
         raise Invalid("file-unreadable", f"{source} cannot be read ({error.strerror}).", path=str(source)) from error
 
 
-def _copy_and_digest(reading: int, writing: int, source: Path) -> tuple[Digest, int]:
+def _copy_and_digest(reading: int, writing: int, source: Path | str) -> tuple[Digest, int]:
     """Copy inside the kernel while a second thread digests what has been written."""
     before = os.fstat(reading)
     copied = threading.Condition()
@@ -161,12 +162,14 @@ def _copy_and_digest(reading: int, writing: int, source: Path) -> tuple[Digest, 
         follower.join()
     after = os.fstat(reading)
     if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
-        raise Conflict(
-            "file-changed",
-            f"{source} changed while it was read; it is taken when it rests.",
-            path=str(source),
-        )
+        raise file_changed(source)
     return Digest(PREFIX + hasher.hexdigest()), progress["size"]
+
+
+def file_changed(source: Path | str) -> Conflict:
+    """Give the error for a file that changed while it was read."""
+    sentence = f"{source} changed while it was read; it is taken when it rests."
+    return Conflict("file-changed", sentence, path=str(source))
 
 
 def _copy_segment(reading: int, writing: int) -> int:

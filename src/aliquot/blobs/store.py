@@ -75,13 +75,13 @@ class Store:
         self.settle()
         return Location(digest, size)
 
-    def copy_in(self, path: Path) -> tuple[Digest, int]:
+    def copy_in(self, path: Path | str) -> tuple[Digest, int]:
         """Store a file's bytes alone; durable only after `settle`."""
         if self._writer:
             return self._writer.copy(path, blob_key)
         # A bucket needs the name first: the digest is taken in a pass of its own, and proved by the upload's reader.
-        digest, size = digest_file(path)
-        with path.open("rb") as file:
+        digest, size = digest_file(Path(path))
+        with Path(path).open("rb") as file:
             self._attempt(lambda: obstore.put(self._objects, blob_key(digest), file, chunk_size=_part_size(size)))
         return digest, size
 

@@ -3,17 +3,18 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, leaving those whose key is there already as they are."""
-    if rows:
-        maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(maker(table).on_conflict_do_nothing(), list(rows))
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, leaving those whose key is there already as they are, and say how many were new."""
+    if not rows:
+        return 0
+    maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return connection.execute(maker(table).on_conflict_do_nothing(), list(rows)).rowcount
 
 
 def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
@@ -21,3 +22,12 @@ def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
     ordered = list(values) if not isinstance(values, Collection) or not isinstance(values, list) else values
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> list[int]:
+    """Give so many ids for new rows of a table, ascending, in a transaction that writes."""
+    if connection.dialect.name == "postgresql":
+        query = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+        return sorted(connection.execute(query, {"table": table.name, "count": count}).scalars())
+    last = int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one())
+    return list(range(last + 1, last + 1 + count))

@@ -15,9 +15,11 @@ class Settled(Definition):
     quiet: Seconds = 2.0
     """For how long a file must not have changed."""
     marker: str | None = None
-    """A file that says "complete": `{path}.done`."""
+    """A file that says "complete": `{path}.done` beside each file, or `{folder}/DONE` for all that is in a folder."""
     set: list[str] = Setting(default=[])
     """Files that belong together: `["{name}.imzML", "{name}.ibd"]`."""
+    count: int | None = Setting(default=None, ge=1)
+    """A folder has arrived when it holds so many files."""
 
 
 class Accept(Definition):

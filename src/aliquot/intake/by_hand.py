@@ -1,0 +1,78 @@
+"""Taking files in because a person named them, without a source."""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from aliquot.blobs import Store
+from aliquot.db import Catalogue
+from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.judge import Rule
+from aliquot.intake.scan import File, one_file, scan, shown
+from aliquot.intake.settle import Clock, Landing, Settling
+from aliquot.intake.take import take
+from aliquot.model.errors import Invalid, Missing
+from aliquot.model.file_type import FileType
+from aliquot.model.finding import Finding
+from aliquot.model.lab_config import Settled
+from aliquot.model.reference import require_name
+
+
+def ingest(
+    catalogue: Catalogue,
+    store: Store,
+    dataset: str,
+    paths: Sequence[Path],
+    who: str,
+    types: Sequence[FileType] = (),
+) -> tuple[Taken, tuple[Finding, ...]]:
+    """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
+
+    With `types`, the first that recognises a file says how it is checked, and what none recognises goes to quarantine;
+    without, everything is accepted unread. A path that is not there is `Missing`; two files of one name are `Invalid`.
+    """
+    require_name("dataset", dataset)
+    files, findings = _find(paths)
+    rules = [Rule(dataset, each) for each in types] or [Rule(dataset)]
+    intake = Intake(catalogue, store, receipts_name(dataset), rules, who, by_hand=True)
+    return take(intake, _landings(files, types)), findings
+
+
+def receipts_name(dataset: str) -> str:
+    """Give the name that stands for the source on receipts of files that were given by hand; no source can have it."""
+    return f"hand:{dataset}"
+
+
+def _find(paths: Iterable[Path]) -> tuple[list[File], tuple[Finding, ...]]:
+    found: dict[str, File] = {}
+    findings: list[Finding] = []
+    for place in paths:
+        try:
+            if place.is_dir():
+                listing = scan(place)
+                files = listing.files
+                findings += listing.findings
+            else:
+                files = [one_file(place, "/" + place.name)]
+        except OSError as error:
+            text = shown(os.fspath(place))
+            sentence = f"{text} cannot be read ({error.strerror}); nothing was taken in."
+            raise Missing("file-missing", sentence, path=text) from error
+        for file in files:
+            if file.path in found:
+                sentence = (
+                    f"Two of the files would both be {file.path} in the dataset; take them in one after the other."
+                )
+                raise Invalid("path-twice", sentence, path=file.path)
+            found[file.path] = file
+    return list(found.values()), tuple(findings)
+
+
+def _landings(files: Sequence[File], types: Sequence[FileType]) -> list[Landing]:
+    clock = Clock(0.0, time.time())
+    settling = Settling(Settled(quiet=0), [each.set for each in types])
+    landings = settling.see(files, clock)
+    together = {file.path for landing in landings for file in landing.files}
+    # Nothing more will come: what lacks a companion is for the check to tell.
+    return landings + [Landing((file,), clock.at, clock.at) for file in files if file.path not in together]

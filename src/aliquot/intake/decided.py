@@ -1,0 +1,86 @@
+"""What taking in needs to know, what was decided on each landing, and what came of it all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aliquot.blobs import Store
+from aliquot.datasets.commit import Committed
+from aliquot.db import Catalogue
+from aliquot.intake.judge import Judgement, Rule
+from aliquot.intake.scan import File
+from aliquot.intake.settle import Landing
+from aliquot.model.digest import Digest
+from aliquot.model.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What taking in needs to know.
+
+    `source` is the name on the receipts. With `by_hand`, every file is judged and committed anew, whatever earlier
+    receipts say, since a person asked for it.
+    """
+
+    catalogue: Catalogue
+    store: Store
+    source: str
+    rules: Sequence[Rule]
+    who: str
+    by_hand: bool = False
+
+
+class Part(NamedTuple):
+    """Bytes that are stored, or will be with the batch: their path in a dataset, digest, and size in bytes."""
+
+    path: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A landing whose files are stored as `parts`. Without a judgement they are what the last receipts say already.
+
+    `waiting` are the quarantine rows in which the same bytes were put before. Of a table that was split, `good` and
+    `refused` are its two halves.
+    """
+
+    landing: Landing
+    parts: tuple[Part, ...]
+    judgement: Judgement | None = None
+    waiting: tuple[int, ...] = ()
+    good: Part | None = None
+    refused: Part | None = None
+
+    @property
+    def enters(self) -> bool:
+        """Say whether something of it goes into a dataset."""
+        return self.judgement is not None and (self.judgement.accepted or self.good is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What waits in quarantine: its id there, the path of its (first) file, its findings, all of them counted."""
+
+    id: int
+    path: str
+    findings: tuple[Finding, ...]
+    counts: dict[str, int]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of landings: versions made, files that they added, files that changed nothing, refusals.
+
+    `changing` are files that moved while they were read, of which nothing was kept; `unreadable` says what could not
+    be read at all. Bytes of all that is `safe`, and decisions about it, are in the store and the catalogue.
+    """
+
+    versions: list[Committed] = field(default_factory=list[Committed])
+    added: int = 0
+    unchanged: int = 0
+    quarantined: list[Refusal] = field(default_factory=list[Refusal])
+    changing: list[File] = field(default_factory=list[File])
+    unreadable: list[Finding] = field(default_factory=list[Finding])
+    safe: list[File] = field(default_factory=list[File])

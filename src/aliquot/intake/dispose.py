@@ -1,0 +1,63 @@
+"""What becomes of a file at its source once it is safe."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from aliquot.intake.scan import File
+from aliquot.model.finding import Finding, Severity
+
+ARCHIVE = ".archive"
+"""The folder below a source that holds what was taken in, in a folder for each day."""
+
+
+def dispose(root: Path, after: Literal["archive", "delete"], files: Sequence[File]) -> list[Finding]:
+    """Archive or delete files whose bytes are safe, and say where that failed, which loses nothing.
+
+    A file that has changed since stays: it is a new arrival.
+    """
+    day = root / ARCHIVE / datetime.now(UTC).strftime("%Y-%m-%d")
+    findings: list[Finding] = []
+    for file in files:
+        try:
+            now = os.lstat(file.absolute)
+            if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+                continue
+            if after == "delete":
+                Path(file.absolute).unlink()
+            else:
+                _archive(file, day / Path(file.absolute).relative_to(root))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            text = f"The file is safe, but could not be {_DONE[after]} at its source: {error.strerror or error}."
+            findings.append(Finding("source-not-cleared", text, Severity.WARNING, file=file.path))
+    return findings
+
+
+_DONE = {"archive": "archived", "delete": "deleted"}
+
+
+def _archive(file: File, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    place = target
+    while True:
+        # A link refuses to replace what is there, as a move would not.
+        try:
+            os.link(file.absolute, place)
+        except FileExistsError:
+            number += 1
+            place = target.with_name(f"{target.stem}.{number}{target.suffix}")
+        except OSError:
+            if place.exists():
+                raise
+            Path(file.absolute).rename(place)
+            return
+        else:
+            with suppress(FileNotFoundError):
+                Path(file.absolute).unlink()
+            return

@@ -1,0 +1,141 @@
+"""Decisions into the catalogue: versions, quarantine and receipts, each in one transaction with what belongs to it."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from aliquot.datasets import places
+from aliquot.datasets.commit import Change, Draft, commit
+from aliquot.datasets.delta import NewEntry
+from aliquot.intake.aside import put_aside, receipts_for
+from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
+from aliquot.intake.judge import refusal
+from aliquot.intake.receipts import NewReceipt, decide, write
+from aliquot.intake.reconcile import one_at_a_time
+from aliquot.model.blob import Location
+from aliquot.model.digest import Digest
+from aliquot.model.errors import Invalid
+from aliquot.model.finding import Finding
+
+Where = Mapping[Digest, Location]
+
+
+def enter(intake: Intake, decided: Sequence[Decided], where: Where, taken: Taken) -> None:
+    """Write what was decided: a version for each dataset, then what changes no dataset."""
+    groups: dict[str, list[Decided]] = {}
+    rest: list[Decided] = []
+    for each in decided:
+        if each.enters and each.judgement and each.judgement.into:
+            groups.setdefault(each.judgement.into, []).append(each)
+        else:
+            rest.append(each)
+    for into, group in groups.items():
+        rest += _commit(intake, into, group, where, taken)
+    if rest:
+        _write_rest(intake, rest, where, taken)
+    taken.safe += [file for each in decided for file in each.landing.files]
+
+
+def _commit(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> list[Decided]:
+    """Commit what enters one dataset; gives back what cannot, since its path is taken by a folder or a file."""
+    out: list[Decided] = []
+    while group:
+        try:
+            _commit_all(intake, into, group, where, taken)
+        except Invalid as error:
+            stop = str(error.facts.get("path", ""))
+            clashing = [each for each in group if any(_touches(part.path, stop) for part in each.parts)]
+            if error.code not in {"path-clash", "path-refused"} or not clashing:
+                raise
+            out += [_refused_for(each, Finding(error.code, error.message, file=stop)) for each in clashing]
+            group = [each for each in group if each not in clashing]
+        else:
+            break
+    return out
+
+
+def _touches(path: str, stop: str) -> bool:
+    return path == stop or path.startswith(stop + "/")
+
+
+def _refused_for(each: Decided, finding: Finding) -> Decided:
+    assert each.judgement is not None
+    return replace(each, judgement=refusal(each.judgement, finding), good=None, refused=None)
+
+
+def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> None:
+    stamp, now = time.time_ns(), time.time()
+    adds = [entry for each in group for entry in _entries(intake, each)]
+    needed = _locations(where, [part for each in group for part in (*each.parts, each.good, each.refused) if part])
+    refused: list[Refusal] = []
+
+    def receipts(connection: Connection, draft: Draft) -> Mapping[str, int]:
+        one_at_a_time(connection, intake.source)
+        places.record(connection, needed)
+        fresh = {entry.path for entry in draft.adds}
+        halves = [each for each in group if each.refused]
+        refused[:], rows = put_aside(connection, intake, halves, stamp)
+        for each in group:
+            rows += _accepted(intake, each, fresh, stamp)
+            for id_ in each.waiting:
+                decide(
+                    connection, id_, "RELEASED", intake.who, "It was accepted when it came again.", now, draft.number
+                )
+        ids = write(connection, intake.source, intake.who, now, rows, draft.number)
+        return {row.path: ids[row.key] for row in rows if row.quarantine_id is None}
+
+    done = commit(
+        intake.catalogue,
+        intake.store,
+        Change(into, adds, provenance={"intake": intake.source, "who": intake.who}, receipts=receipts),
+    )
+    taken.added += done.added
+    taken.unchanged += len(adds) - done.added
+    taken.quarantined += refused
+    if done.new:
+        taken.versions.append(done)
+
+
+def _entries(intake: Intake, each: Decided) -> Iterable[NewEntry]:
+    for part in (each.good,) if each.good else each.parts:
+        origin: dict[str, Any] = {"source": intake.source, "path": part.path, "arrived_at": each.landing.seen_at}
+        if each.good:
+            origin["digest"] = each.parts[0].digest
+        yield NewEntry(part.path, part.digest, part.size, origin)
+
+
+def _accepted(intake: Intake, each: Decided, fresh: set[str], stamp: int) -> list[NewReceipt]:
+    judgement = each.judgement
+    assert judgement is not None
+    notes = judgement.notes()
+    if each.good:
+        notes["split"] = {**judgement.facts["split"], "digest": each.good.digest}
+    decision = "accepted" if any(part.path in fresh for part in each.parts) else "unchanged"
+    return receipts_for(intake, each, each.parts, decision, stamp, notes=notes)
+
+
+def _write_rest(intake: Intake, rest: Sequence[Decided], where: Where, taken: Taken) -> None:
+    """Write what changes no dataset: refusals, and receipts for what is there already."""
+    stamp, now = time.time_ns(), time.time()
+    needed = _locations(where, [part for each in rest for part in each.parts])
+    same = [each for each in rest if each.judgement is None]
+
+    def work(connection: Connection) -> list[Refusal]:
+        one_at_a_time(connection, intake.source)
+        places.record(connection, needed)
+        refused, rows = put_aside(connection, intake, [each for each in rest if each.judgement], stamp)
+        for each in same:
+            rows += receipts_for(intake, each, each.parts, "unchanged", stamp)
+        write(connection, intake.source, intake.who, now, rows)
+        return refused
+
+    taken.quarantined += intake.catalogue.repeat(work)
+    taken.unchanged += sum(len(each.parts) for each in same)
+
+
+def _locations(where: Where, parts: Iterable[Part]) -> list[Location]:
+    # What has been stored before is where the catalogue says already.
+    return [where[digest] for digest in dict.fromkeys(part.digest for part in parts) if digest in where]

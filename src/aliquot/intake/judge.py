@@ -1,0 +1,138 @@
+"""What becomes of a landing: recognised by the first type that fits, checked as it says, accepted or refused."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from aliquot.formats.check import check
+from aliquot.formats.recognise import name_matches, recognise
+from aliquot.intake.scan import File
+from aliquot.intake.settle import Landing
+from aliquot.model.file_type import FileType
+from aliquot.model.finding import Finding, Report
+from aliquot.model.glob import compile_glob
+
+SHOWN = 100
+"""Findings that are kept of one landing; all of them are counted."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Files of a type go into a dataset; without a type, whatever comes does, unread."""
+
+    into: str
+    type: FileType | None = None
+
+    @cached_property
+    def by_name_alone(self) -> bool:
+        """Say whether a look at the name decides, with nothing to find in the content."""
+        if self.type is None:
+            return True
+        asks = self.type.recognise
+        return self.type.format == "any" and not (asks.columns or asks.magic or asks.root)
+
+    @cached_property
+    def accepts_all(self) -> "Judgement":
+        """Give the judgement on a file of which the name was all that mattered."""
+        return Judgement(self.into, self.type, accepted=True)
+
+    def fits_name(self, file: File) -> bool:
+        """Say whether the type's globs match a file."""
+        asks = self.type.recognise if self.type else None
+        if asks is None:
+            return True
+        if asks.name is not None and not name_matches(asks.name, file.name):
+            return False
+        return asks.path is None or compile_glob(asks.path).match(file.path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was decided on a landing. `into` and `type` are None where no rule took it."""
+
+    into: str | None
+    type: FileType | None
+    accepted: bool
+    findings: tuple[Finding, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    report: Report | None = None
+
+    @property
+    def type_name(self) -> str | None:
+        """Give the type's name."""
+        return self.type.type if self.type else None
+
+    @property
+    def divisible(self) -> bool:
+        """Say whether the good rows of a refused table may go on alone."""
+        return self.report is not None and not self.accepted and self.type is not None and (
+            self.type.on_invalid == "split"
+        )  # fmt: skip
+
+    def with_facts(self, more: Mapping[str, Any]) -> "Judgement":
+        """Give the same judgement with more facts."""
+        return replace(self, facts={**self.facts, **more})
+
+    def notes(self) -> dict[str, Any]:
+        """Give what a receipt keeps of it: facts about the content, findings, and how many there are of each code."""
+        kept: dict[str, Any] = {}
+        if self.facts:
+            kept["facts"] = dict(self.facts)
+        if self.findings:
+            kept |= {"findings": [each.document() for each in self.findings], "counts": dict(self.counts)}
+        return kept
+
+
+def at_a_glance(landing: Landing, rules: Sequence[Rule]) -> Judgement | None:
+    """Decide on a landing by its name, where the first rule that fits asks for no more; None: it has to be read."""
+    first = landing.files[0]
+    if len(landing.files) > 1 or first.size == 0 or first.fault:
+        return None
+    for rule in rules:
+        if rule.fits_name(first):
+            return rule.accepts_all if rule.by_name_alone else None
+    return None
+
+
+def judge(landing: Landing, rules: Sequence[Rule]) -> Judgement:
+    """Decide on a landing by the first rule whose type recognises its first file.
+
+    The files are read where they lie; a caller has to see that they did not change meanwhile.
+    """
+    first = landing.files[0]
+    faults = [Finding("name-refused", each.fault, file=each.path) for each in landing.files if each.fault]
+    if faults:
+        into = rules[0].into if rules and rules[0].type is None else None
+        return _refused(faults, into)
+    types = [rule.type for rule in rules if rule.type]
+    if not types and rules:
+        return rules[0].accepts_all
+    found = recognise(first.name, first.path, Path(first.absolute), types)
+    if found.type is None:
+        reasons = [
+            Finding("not-recognised", f"This is no {name}: {reason}.", file=first.path, rule=name)
+            for name, reason in found.reasons.items()
+        ]
+        return _refused(reasons)
+    into = next(rule.into for rule in rules if rule.type is found.type)
+    report = check(found.type, {each.name: Path(each.absolute) for each in landing.files})
+    facts = report.facts | ({"also": list(found.candidates[1:])} if found.several else {})
+    return Judgement(
+        into, found.type, report.valid, report.findings[:SHOWN], report.counts, facts, None if report.valid else report
+    )
+
+
+def refusal(judgement: Judgement, finding: Finding) -> Judgement:
+    """Turn a judgement into a refusal, for a reason that showed later."""
+    counts = Counter(judgement.counts) + Counter([finding.code])
+    findings = (finding, *judgement.findings)[:SHOWN]
+    return Judgement(judgement.into, judgement.type, False, findings, dict(counts), judgement.facts)
+
+
+def _refused(findings: Sequence[Finding], into: str | None = None) -> Judgement:
+    counts = Counter(each.code for each in findings)
+    return Judgement(into, None, accepted=False, findings=tuple(findings[:SHOWN]), counts=dict(counts))

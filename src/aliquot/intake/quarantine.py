@@ -1,0 +1,195 @@
+"""Quarantine: what was refused, with its findings, until a person decides."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from aliquot.blobs import Store
+from aliquot.datasets import places
+from aliquot.datasets.commit import Change, Committed, Draft, commit
+from aliquot.datasets.delta import NewEntry
+from aliquot.db import Catalogue
+from aliquot.db.rows import chunks
+from aliquot.db.tables import quarantine, receipt
+from aliquot.intake.receipts import decide
+from aliquot.model.digest import Digest
+from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.model.finding import Finding, finding_from
+
+_PAGE = 100
+STATES = ("WAITING", "RELEASED", "REJECTED")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file in quarantine: the path that it would have in a dataset, its digest, and its size in bytes."""
+
+    path: str
+    digest: Digest
+    size: int
+    receipt_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was refused. `findings` are the first, `counts` all of them by code; times in seconds since 1970.
+
+    `into` is the dataset for which it was meant, None where nothing recognised it.
+    """
+
+    id: int
+    source: str
+    path: str
+    type: str | None
+    into: str | None
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+    state: str
+    arrived_at: float
+    decided_at: float | None
+    decided_by: str | None
+    because: str | None
+    version: int | None
+    files: tuple[HeldFile, ...]
+
+
+def list_held(
+    connection: Connection,
+    state: str | None = "WAITING",
+    source: str | None = None,
+    before: int | None = None,
+    limit: int | None = _PAGE,
+) -> list[Held]:
+    """List what is in quarantine, newest first; `state` None gives the decided ones, too.
+
+    `before` is the id of the last one of the page before.
+    """
+    query = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(quarantine.c.state == state)
+    if source is not None:
+        query = query.where(quarantine.c.source == source)
+    if before is not None:
+        query = query.where(quarantine.c.id < before)
+    return _with_files(connection, connection.execute(query).all())
+
+
+def count_waiting(connection: Connection) -> int:
+    """Say how many wait for a decision."""
+    query = select(func.count()).select_from(quarantine).where(quarantine.c.state == "WAITING")
+    return int(connection.execute(query).scalar_one())
+
+
+def show(connection: Connection, id_: int) -> Held:
+    """Give one of them, or `Missing`."""
+    rows = connection.execute(select(quarantine).where(quarantine.c.id == id_)).all()
+    if not rows:
+        sentence = f"Quarantine holds nothing under {id_}; `aliquot quarantine list` shows what is there."
+        raise Missing("quarantine-missing", sentence, id=id_)
+    return _with_files(connection, rows)[0]
+
+
+def release(catalogue: Catalogue, store: Store, id_: int, who: str, because: str, into: str | None = None) -> Committed:
+    """Commit what was refused to its dataset after all; its findings stay attached to it.
+
+    `into` names the dataset where nothing recognised the file (`Invalid` without), or another one. What has been
+    decided already is `Conflict`.
+    """
+    _require_reason(because)
+    with catalogue.read() as connection:
+        held = show(connection, id_)
+    _require_waiting(held)
+    target = into or held.into
+    if target is None:
+        sentence = f"Nothing recognised {held.path}, so say into which dataset it shall go."
+        raise Invalid("dataset-absent", sentence, id=id_)
+    now = time.time()
+
+    def decided(connection: Connection, draft: Draft) -> Mapping[str, int]:
+        if not decide(connection, id_, "RELEASED", who, because, now, draft.number):
+            raise _decided(id_)
+        values = {"decision": "released", "dataset": target, "version": draft.number, "who": who}
+        connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
+        return {}
+
+    adds = [NewEntry(each.path, each.digest, each.size, _origin(held), each.receipt_id) for each in held.files]
+    provenance = {"quarantine": id_, "released_by": who, "because": because}
+    return commit(catalogue, store, Change(target, adds, provenance=provenance, receipts=decided))
+
+
+def reject(catalogue: Catalogue, id_: int, who: str, because: str) -> None:
+    """Decide that what was refused stays out; what has been decided already is `Conflict`."""
+    _require_reason(because)
+
+    def decided(connection: Connection) -> None:
+        show(connection, id_)
+        if not decide(connection, id_, "REJECTED", who, because, time.time()):
+            raise _decided(id_)
+        values = {"decision": "rejected", "who": who}
+        connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
+
+    catalogue.repeat(decided)
+
+
+def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]:
+    """Write the bytes of what was refused to a new file, or to files in a folder that is there; gives their paths."""
+    with catalogue.read() as connection:
+        held = show(connection, id_)
+        locations = places.require(connection, [each.digest for each in held.files])
+    if len(held.files) > 1 and not to.is_dir():
+        raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
+    written: list[Path] = []
+    for each in held.files:
+        target = to / each.path.rpartition("/")[2] if to.is_dir() else to
+        try:
+            store.fetch(locations[each.digest], target)
+        except FileExistsError as error:
+            sentence = f"{target} is there already; remove it or name another place."
+            raise Invalid("target-exists", sentence, path=str(target)) from error
+        except OSError as error:
+            sentence = f"{target} cannot be written ({error.strerror}); name another place."
+            raise Invalid("target-refused", sentence, path=str(target)) from error
+        written.append(target)
+    return written
+
+
+def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
+    files: dict[int, dict[str, HeldFile]] = {}
+    query = select(receipt).order_by(receipt.c.id)
+    for part in chunks([row.id for row in rows]):
+        for each in connection.execute(query.where(receipt.c.quarantine_id.in_(part))):
+            path = each.entry_path or each.path
+            # The same bytes may have come again while they waited.
+            held = HeldFile(path, Digest(each.digest), each.size, each.id)
+            files.setdefault(each.quarantine_id, {}).setdefault(path, held)
+    return [
+        Held(
+            row.id, row.source, row.path, row.type, row.into, tuple(finding_from(each) for each in row.findings),
+            row.counts, row.state, row.arrived_at, row.decided_at, row.decided_by, row.because, row.version,
+            tuple(files.get(row.id, {}).values()),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _origin(held: Held) -> dict[str, Any]:
+    return {"source": held.source, "path": held.path, "arrived_at": held.arrived_at, "quarantine": held.id}
+
+
+def _require_reason(because: str) -> None:
+    if not because.strip():
+        raise Invalid("because-absent", "Say why: the reason is kept with the decision.")
+
+
+def _require_waiting(held: Held) -> None:
+    if held.state != "WAITING":
+        raise _decided(held.id)
+
+
+def _decided(id_: int) -> Conflict:
+    sentence = f"Somebody has decided about {id_} already; `aliquot quarantine show {id_}` says how."
+    return Conflict("quarantine-decided", sentence, id=id_)

@@ -1,0 +1,148 @@
+"""Receipts: the record of each arrival, written with what was decided, and found again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from aliquot.db.rows import insert_missing, reserve_ids
+from aliquot.db.tables import quarantine, receipt
+from aliquot.intake.reconcile import Key, one_at_a_time, pasts
+
+_PAGE = 100
+
+
+class NewReceipt(NamedTuple):
+    """A receipt that shall be written. Times in seconds since 1970; `findings` weigh nothing here, only `decision`."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    seen_at: float
+    settled_at: float
+    decision: str
+    type: str | None = None
+    dataset: str | None = None
+    entry_path: str | None = None
+    quarantine_id: int | None = None
+    facts: Mapping[str, Any] = {}
+
+    @property
+    def key(self) -> Key:
+        """Give what the receipt will be known by."""
+        return (self.path, self.size, self.mtime_ns, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The record of one arrival. Times in seconds since 1970, size in bytes."""
+
+    id: int
+    source: str
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    seen_at: float
+    settled_at: float
+    taken_at: float
+    decision: str
+    type: str | None
+    dataset: str | None
+    version: int | None
+    entry_path: str | None
+    quarantine_id: int | None
+    who: str
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def write(
+    connection: Connection,
+    source: str,
+    who: str,
+    taken_at: float,
+    wanted: Sequence[NewReceipt],
+    version: int | None = None,
+) -> dict[Key, int]:
+    """Write receipts in the transaction that makes them true, and give their ids; one that is there already stays.
+
+    `version` is written beside receipts that name a dataset.
+    """
+    if not wanted:
+        return {}
+    one_at_a_time(connection, source)
+    ids = dict(zip([each.key for each in wanted], reserve_ids(connection, receipt, len(wanted)), strict=True))
+    same = {"source": source, "who": who, "taken_at": taken_at}
+    rows = [
+        {
+            "id": ids[each.key],
+            "path": each.path,
+            "size": each.size,
+            "mtime_ns": each.mtime_ns,
+            "digest": each.digest,
+            "seen_at": each.seen_at,
+            "settled_at": each.settled_at,
+            "decision": each.decision,
+            "type": each.type,
+            "dataset": each.dataset,
+            "version": version if each.dataset else None,
+            "entry_path": each.entry_path,
+            "quarantine_id": each.quarantine_id,
+            "facts": each.facts,
+            **same,
+        }
+        for each in wanted
+    ]
+    if insert_missing(connection, receipt, rows) != len(rows):
+        for past in chain.from_iterable(pasts(connection, source, (each.path for each in wanted)).values()):
+            if past.key in ids:
+                ids[past.key] = past.id
+    return ids
+
+
+def decide(
+    connection: Connection, id_: int, state: str, who: str, because: str, at: float, version: int | None = None
+) -> bool:
+    """Write a decision about what waits in quarantine; false when it does not wait there any more."""
+    values = {"state": state, "decided_at": at, "decided_by": who, "because": because, "version": version}
+    waits = (quarantine.c.id == id_, quarantine.c.state == "WAITING")
+    return connection.execute(update(quarantine).where(*waits).values(values)).rowcount == 1
+
+
+def find(
+    connection: Connection,
+    *,
+    digest: str | None = None,
+    name: str | None = None,
+    dataset: str | None = None,
+    source: str | None = None,
+    quarantine_id: int | None = None,
+    before: int | None = None,
+    limit: int | None = _PAGE,
+) -> list[Receipt]:
+    """List receipts, newest first: of a digest (or its first digits), a name or whole path, a dataset, a source.
+
+    `before` is the id of the last one of the page before.
+    """
+    query = select(receipt).order_by(receipt.c.id.desc()).limit(limit)
+    if digest is not None:
+        start = digest if digest.startswith("blake3:") else "blake3:" + digest
+        query = query.where(receipt.c.digest >= start, receipt.c.digest < start + "g")
+    if name is not None and name.startswith("/"):
+        query = query.where(receipt.c.path == name)
+    elif name is not None:
+        query = query.where(receipt.c.path.like("%/" + _literally(name), escape="\\"))
+    for column, value in ((receipt.c.dataset, dataset), (receipt.c.source, source),
+                          (receipt.c.quarantine_id, quarantine_id)):  # fmt: skip
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(receipt.c.id < before)
+    return [Receipt(**row) for row in connection.execute(query).mappings()]
+
+
+def _literally(name: str) -> str:
+    return name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,75 @@
+"""A listing against the receipts: what has been taken in already, so that nothing is taken twice."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, text
+
+from aliquot.db import Catalogue
+from aliquot.db.rows import chunks
+from aliquot.db.tables import receipt
+from aliquot.intake.scan import File
+
+TAKEN = frozenset({"accepted", "unchanged", "released"})
+"""Decisions after which a file with the same content needs no other."""
+
+_CHUNK = 500
+_MANY = 5_000
+
+Key = tuple[str, int, int, str]
+"""What a receipt of a source is known by: path, size in bytes, time of change, digest."""
+
+
+class Past(NamedTuple):
+    """A receipt that a path has already."""
+
+    id: int
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    decision: str
+    quarantine_id: int | None
+
+    @property
+    def key(self) -> Key:
+        """Give what the receipt is known by."""
+        return (self.path, self.size, self.mtime_ns, self.digest)
+
+
+def taken(catalogue: Catalogue, source: str, files: Sequence[File]) -> set[File]:
+    """Give those of the files that have a receipt with their path, size and time of change."""
+    by_path = {file.path: file for file in files}
+    with catalogue.read() as connection:
+        return {
+            by_path[row.path]
+            for row in _rows(connection, source, by_path)
+            if (row.size, row.mtime_ns) == (by_path[row.path].size, by_path[row.path].mtime_ns)
+        }
+
+
+def pasts(connection: Connection, source: str, paths: Iterable[str]) -> Mapping[str, list[Past]]:
+    """Give the receipts of these paths, oldest first; a path without any is left out."""
+    found: dict[str, list[Past]] = {}
+    for row in sorted(_rows(connection, source, dict.fromkeys(paths)), key=lambda row: row.id):
+        found.setdefault(row.path, []).append(row)
+    return found
+
+
+def one_at_a_time(connection: Connection, source: str) -> None:
+    """Let nobody else write receipts of this source until the transaction ends."""
+    # SQLite has one writer at any time.
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended('aliquot receipts ' || :source, 0))")
+        connection.execute(lock, {"source": source})
+
+
+def _rows(connection: Connection, source: str, paths: Collection[str]) -> Iterable[Past]:
+    columns = (receipt.c.id, receipt.c.path, receipt.c.size, receipt.c.mtime_ns, receipt.c.digest, receipt.c.decision,
+               receipt.c.quarantine_id)  # fmt: skip
+    query = select(*columns).where(receipt.c.source == source)
+    if len(paths) > _MANY and connection.execute(query.limit(1)).first() is None:
+        return
+    for part in chunks(list(paths), _CHUNK):
+        for row in connection.execute(query.where(receipt.c.path.in_(part))):
+            yield Past(*row)

@@ -1,0 +1,146 @@
+"""Listing what lies in a folder: the truth about what has arrived."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple
+
+from aliquot.formats.recognise import name_matches
+from aliquot.model.errors import Invalid, Unavailable
+from aliquot.model.finding import Finding, Severity
+from aliquot.model.glob import compile_glob
+
+NAME_FAULT = "The name is not valid Unicode, so that no dataset could hold it. Rename the file, then send it again."
+
+
+class File(NamedTuple):
+    r"""A file in a source: its path below it with a leading `/`, its place on disk, size in bytes, time of change.
+
+    Where a name is not valid Unicode, `path` shows the odd bytes as `\xff`, and `fault` says what is wrong.
+    """
+
+    path: str
+    absolute: str
+    size: int
+    mtime_ns: int
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        """Give the last segment of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        """Give the path of the folder, empty for the source's own."""
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a folder in the order of their paths, and warnings about what was passed over."""
+
+    files: list[File]
+    findings: tuple[Finding, ...] = ()
+
+
+def scan(root: Path, ignore: Sequence[str] = ()) -> Listing:
+    """List the files in a folder and in the folders below it.
+
+    Names that begin with a dot and names that match `ignore` (or whole paths, where the glob has a `/`) are left out.
+    Links are not followed, and are told as findings, like everything else that is no file. A folder that is not there
+    is `Unavailable`; one that vanishes while it is listed is as if it had never been there.
+    """
+    ignored = _ignored_by(ignore)
+    files: list[File] = []
+    findings: list[Finding] = []
+    waiting: list[tuple[str, str]] = [(os.fspath(root), "")]
+    while waiting:
+        folder, below = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name.startswith("."):
+                        continue
+                    path = f"{below}/{name}"
+                    if ignored and ignored(name, path):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((entry.path, path))
+                    elif found := _file(entry, path, findings):
+                        files.append(found)
+        except OSError as error:
+            if not below:
+                raise _unavailable(root, error) from error
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                text = f"The folder cannot be listed ({error.strerror or error}); what is in it is not taken in."
+                findings.append(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
+    files.sort()
+    return Listing(files, tuple(findings))
+
+
+def one_file(place: Path, path: str) -> File:
+    """Describe one file that shall go by `path`; a link that a person names is followed."""
+    status = place.stat()
+    if not S_ISREG(status.st_mode):
+        name = shown(os.fspath(place))
+        raise Invalid("not-a-file", f"{name} is a pipe, a socket or a device, and no file.", path=name)
+    return _named(path, os.fspath(place), status)
+
+
+def shown(path: str) -> str:
+    r"""Write a path so that every database and page can show it: odd bytes as `\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _file(entry: os.DirEntry[str], path: str, findings: list[Finding]) -> File | None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if S_ISREG(status.st_mode):
+        return _named(path, entry.path, status)
+    if entry.is_symlink():
+        text = "This is a link. Links are not followed, for what they lead to may change; put the file itself here."
+        findings.append(Finding("link-ignored", text, Severity.WARNING, file=shown(path)))
+    else:
+        text = "This is a pipe, a socket or a device, and no file; it is passed over."
+        findings.append(Finding("not-a-file", text, Severity.WARNING, file=shown(path)))
+    return None
+
+
+def _named(path: str, absolute: str, status: os.stat_result) -> File:
+    if path.isascii():
+        return File(path, absolute, status.st_size, status.st_mtime_ns)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return File(shown(path), absolute, status.st_size, status.st_mtime_ns, NAME_FAULT)
+    return File(path, absolute, status.st_size, status.st_mtime_ns)
+
+
+def _ignored_by(globs: Sequence[str]) -> Callable[[str, str], bool] | None:
+    if not globs:
+        return None
+    names = [glob for glob in globs if "/" not in glob]
+    try:
+        paths = [compile_glob("/" + glob.lstrip("/")) for glob in globs if "/" in glob]
+    except ValueError as error:
+        raise Invalid("glob-malformed", f"'ignore' holds what is not a glob: {error}.") from error
+
+    def ignored(name: str, path: str) -> bool:
+        return any(name_matches(glob, name) for glob in names) or any(glob.match(path) is not None for glob in paths)
+
+    return ignored
+
+
+def _unavailable(root: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        "source-unavailable",
+        f"The folder {shown(os.fspath(root))} cannot be listed ({error.strerror or error}); mount or create it. "
+        "Other sources go on meanwhile.",
+        path=shown(os.fspath(root)),
+    )

@@ -1,0 +1,155 @@
+"""Taking settled landings in: stored, judged, and committed in batches with their receipts."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from aliquot.blobs import Batch
+from aliquot.datasets import places
+from aliquot.formats.table_split import split_table
+from aliquot.intake.decided import Decided, Intake, Part, Taken
+from aliquot.intake.enter import enter
+from aliquot.intake.judge import Judgement, at_a_glance, judge
+from aliquot.intake.reconcile import TAKEN, Past, pasts
+from aliquot.intake.scan import File
+from aliquot.intake.settle import Landing
+from aliquot.model.errors import Conflict, Invalid
+from aliquot.model.finding import Finding
+
+BATCH_FILES = 50_000
+BATCH_BYTES = 16 * 2**30
+"""What is committed together at most: a version for each of many files would start a run for each."""
+
+
+class _Stored(NamedTuple):
+    landing: Landing
+    parts: tuple[Part, ...]
+    rest: tuple["_Rest", ...]
+
+
+class _Rest(NamedTuple):
+    """What a file on disk was like when its bytes had been read."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def take(intake: Intake, landings: Sequence[Landing]) -> Taken:
+    """Take landings in: a version for each dataset and batch, a row in quarantine for each landing that is refused.
+
+    Nothing is lost when it ends halfway: what has no receipt by then is taken in the next time. A store or catalogue
+    that cannot be used is `Unavailable`.
+    """
+    taken = Taken()
+    for part in _batches(landings):
+        _take(intake, part, taken)
+    return taken
+
+
+def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
+    batch: list[Landing] = []
+    files = size = 0
+    for landing in landings:
+        batch.append(landing)
+        files += len(landing.files)
+        size += sum(file.size for file in landing.files)
+        if files >= BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, files, size = [], 0, 0
+    if batch:
+        yield batch
+
+
+def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
+    batch = intake.store.batch(places.known_in(intake.catalogue))
+    stored = [each for landing in landings if (each := _store(landing, batch, taken))]
+    with intake.catalogue.read() as connection:
+        before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
+    decided: list[Decided] = []
+    with TemporaryDirectory(prefix="aliquot-intake-") as folder:
+        for each in stored:
+            last = [before[part.path][-1] if part.path in before else None for part in each.parts]
+            try:
+                decided.append(_decide(intake, each, last, batch, Path(folder)))
+            except Conflict:
+                taken.changing += each.landing.files
+    enter(intake, decided, {each.digest: each for each in batch.flush()}, taken)
+
+
+def _store(landing: Landing, batch: Batch, taken: Taken) -> _Stored | None:
+    parts: list[Part] = []
+    rest: list[_Rest] = []
+    for file in landing.files:
+        try:
+            blob = batch.add_file(file.absolute)
+            now = _resting(file)
+        except Conflict:
+            taken.changing += landing.files
+            return None
+        except Invalid as error:
+            taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
+            return None
+        parts.append(Part(file.path, blob.digest, blob.size))
+        rest.append(now)
+    return _Stored(landing, tuple(parts), tuple(rest))
+
+
+def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch: Batch, folder: Path) -> Decided:
+    landing, parts, rest = stored
+    if not intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
+        return Decided(landing, parts)
+    waiting = tuple(
+        past.quarantine_id
+        for part, past in zip(parts, last, strict=True)
+        if past and past.quarantine_id is not None and past.digest == part.digest
+    )
+    if quick := at_a_glance(landing, intake.rules):
+        return Decided(landing, parts, quick, waiting)
+    judgement = judge(landing, intake.rules)
+    good = refused = None
+    if judgement.divisible:
+        good, refused, judgement = _split(landing.files[0], judgement, batch, folder)
+    # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
+    if tuple(_resting(file) for file in landing.files) != rest:
+        raise _moved(landing.files[0])
+    return Decided(landing, parts, judgement, waiting, good, refused)
+
+
+def _same_again(part: Part, past: Past | None) -> bool:
+    return past is not None and past.digest == part.digest and past.decision in TAKEN
+
+
+def _split(file: File, judgement: Judgement, batch: Batch, folder: Path) -> tuple[Part | None, Part | None, Judgement]:
+    """Store a table's good and refused rows apart; a table with no good row, or no bad one, stays whole."""
+    assert judgement.report is not None
+    good, refused = folder / "good", folder / "refused"
+    kept, left = split_table(Path(file.absolute), judgement.report, good, refused)
+    if not kept or not left:
+        return None, None, judgement
+    first, second = batch.add_file(good), batch.add_file(refused)
+    stem, dot, ending = file.path.rpartition(".")
+    aside = f"{stem}.refused.{ending}" if dot and "/" not in ending else f"{file.path}.refused"
+    return (
+        Part(file.path, first.digest, first.size),
+        Part(aside, second.digest, second.size),
+        judgement.with_facts({"split": {"good_rows": kept, "refused_rows": left}}),
+    )
+
+
+def _resting(file: File) -> _Rest:
+    try:
+        now = os.stat(file.absolute)  # noqa: PTH116  # asked of each file: a Path costs more than the answer
+    except OSError as error:
+        raise _moved(file) from error
+    if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+        raise _moved(file)
+    return _Rest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+def _moved(file: File) -> Conflict:
+    text = f"{file.path} changed while it was taken in; it is taken when it rests."
+    return Conflict("file-changed", text, path=file.path)
