@@ -1,5 +1,6 @@
 """An executor with a store of its own, as the executors' tests use it."""
 
+import os
 import shutil
 import subprocess
 import tarfile
@@ -16,8 +17,8 @@ from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.seams import Executor, Handle
 from aliquot.model.task import Outcome, Resources, TaskDocument, TaskFile
 
-IMAGE = "localhost/aliquot-test-busybox:1"
-IMAGE_WITH_USER = "localhost/aliquot-test-busybox-user:1"
+IMAGE = f"localhost/aliquot-test-busybox:{os.getpid()}"
+IMAGE_WITH_USER = f"localhost/aliquot-test-busybox-user:{os.getpid()}"
 PROGRAMS = [
     "[",
     "awk",
@@ -163,4 +164,9 @@ def import_image(name: str, *changes: str) -> None:
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)
     options = [f"--change={change}" for change in changes]
-    subprocess.run(["podman", "import", "--quiet", *options, "-", name], input=folder.getvalue(), check=True)
+    subprocess.run(
+        ["podman", "import", "--quiet", *options, "-", name],
+        input=folder.getvalue(),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )

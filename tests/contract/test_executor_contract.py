@@ -24,7 +24,7 @@ MIB = 2**20
 
 
 @pytest.fixture(scope="session")
-def images() -> None:
+def images() -> Iterator[None]:
     """Have the test images, or skip."""
     require_service(shutil.which("podman") is not None, "podman (Debian)")
     require_service(shutil.which("busybox") is not None, "busybox-static (Debian)")
@@ -34,6 +34,8 @@ def images() -> None:
         ["podman", "run", "--rm", "--network=none", IMAGE, "/bin/true"], capture_output=True, text=True, check=False
     )
     require_service(tried.returncode == 0, f"podman that can run a container here ({tried.stderr.strip()})")
+    yield
+    subprocess.run(["podman", "rmi", "--force", IMAGE, IMAGE_WITH_USER], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(params=["process", "container"])
@@ -183,6 +185,16 @@ def test_cancel_what_runs_and_what_waits(place: Place) -> None:
         outcome = place.outcome(handle)
         assert (outcome.state, outcome.cause) == (State.CANCELED, Cause.CANCELED)
     place.until(lambda: living_of(handles[0]) == [])
+
+
+def test_cancel_does_not_wait_for_a_slot(place: Place) -> None:
+    handles = place.executor.submit([place.document("sleep 300") for _ in range(4)])
+    place.until(lambda: sum(sighting.running for sighting in place.executor.look(handles)) == 2)
+    place.executor.cancel(handles[2:])
+    assert [place.outcome(handle).state for handle in handles[2:]] == [State.CANCELED] * 2
+    assert [sighting.running for sighting in place.executor.look(handles)] == [True, True, False, False]
+    place.executor.cancel(handles)
+    assert [place.outcome(handle).state for handle in handles[:2]] == [State.CANCELED] * 2
 
 
 def test_children_that_outlive_their_command_are_ended(place: Place) -> None:
@@ -416,12 +428,11 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from executor_place import IMAGE, Place
+from executor_place import Place
 from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.process import ProcessExecutor
 kind = {"process": ProcessExecutor, "container": ContainerExecutor}[sys.argv[1]]
-image = IMAGE if sys.argv[1] == "container" else None
-place = Place(Path(sys.argv[2]), lambda store, work: kind(store, work, 1), image)
+place = Place(Path(sys.argv[2]), lambda store, work: kind(store, work, 1), sys.argv[4] or None)
 (handle,) = place.executor.submit([place.document("sleep 300 & setsid sleep 300 & sleep 300")])
 place.until(lambda: place.executor.look([handle])[0].running)
 print(handle, flush=True)
@@ -432,7 +443,7 @@ sys.stdin.read()
 def test_leftovers_of_a_dead_supervisor_are_ended_and_no_others(place: Place) -> None:
     root, tests = str(place.work.parent), str(Path(__file__).parent.parent)
     other = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, place.executor.name, root, tests],
+        [sys.executable, "-c", SUPERVISOR, place.executor.name, root, tests, place.image or ""],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert other.stdout

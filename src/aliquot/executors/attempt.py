@@ -53,6 +53,7 @@ class Attempt:
         self.lock = threading.Lock()
         self.stop: Callable[[int], None] | None = None
         self._verdict: Verdict | None = None
+        self._claimed = False
 
     @property
     def verdict(self) -> Verdict | None:
@@ -66,6 +67,12 @@ class Attempt:
                 return False
             self._verdict = Verdict(cause, message)
             return True
+
+    def claim(self) -> bool:
+        """Take the attempt to bring it to its outcome; True for the first who asks, and for nobody else."""
+        with self.lock:
+            first, self._claimed = not self._claimed, True
+            return first
 
     def check(self) -> None:
         """Leave the attempt when it was condemned meanwhile."""

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def _files(out: str) -> list[str]:
     folders = [""]
     while folders:
         folder = folders.pop()
-        with os.scandir(out + folder) as entries:
+        with _open_folder(out, folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
@@ -92,6 +94,18 @@ def _files(out: str) -> list[str]:
                     _check_name(path)
     paths.sort()
     return paths
+
+
+def _open_folder(out: str, folder: str) -> AbstractContextManager[Iterator["os.DirEntry[str]"]]:
+    try:
+        return os.scandir(out + folder)
+    except PermissionError as error:
+        raise _unreadable(folder) from error
+
+
+def _unreadable(path: str) -> AttemptFailed:
+    shown = os.fsencode(path).decode(errors="backslashreplace")
+    return AttemptFailed(Cause.USER, f"out{shown} cannot be read; let the command leave it with the right to read it.")
 
 
 def _check_name(path: str) -> None:
@@ -122,6 +136,4 @@ def _store(path: str, shown: str, batch: Batch) -> Blob:
         finally:
             os.close(handle)
     except PermissionError as error:
-        raise AttemptFailed(
-            Cause.USER, f"out{shown} cannot be read; the command left it without the right to read it."
-        ) from error
+        raise _unreadable(shown) from error

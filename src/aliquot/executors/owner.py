@@ -30,7 +30,8 @@ class Owner:
         self.folder = work / self.name
         self._lock = work / f"{self.name}{_LOCK}"
         self._handle = self._claim()
-        self.folder.mkdir()
+        # What lies here is patients' data now and then; nobody else on the machine has to see it.
+        self.folder.mkdir(mode=0o700)
 
     def release(self) -> None:
         """Remove the folder and let go of the claim."""

@@ -98,8 +98,13 @@ class SlotExecutor:
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, those that wait as well as those that run."""
         for handle in handles:
-            if attempt := self._attempts.get(handle):
-                attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
+            attempt = self._attempts.get(handle)
+            if attempt is None or handle in self._outcomes:
+                continue
+            attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
+            # One that no slot has taken yet need not wait for a slot to be free.
+            if attempt.verdict and attempt.claim():
+                self._end(attempt, attempt.failed(attempt.verdict))
         self._watch.hurry()
 
     def forget(self, handles: Iterable[Handle]) -> None:
@@ -138,14 +143,19 @@ class SlotExecutor:
 
     def _serve(self, directory: WorkingDirectory, runner: Runner) -> None:
         while (attempt := self._queue.get()) is not None:
+            if not attempt.claim():
+                continue
             outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
             with suppress(OSError):
                 directory.clean()
             spent = outcome.ended_at - outcome.started_at
             self._mean = spent if not self._mean else 0.9 * self._mean + 0.1 * spent
-            with self._lock:
-                self._active -= 1
-            self._publisher.ended(attempt, outcome)
+            self._end(attempt, outcome)
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        with self._lock:
+            self._active -= 1
+        self._publisher.ended(attempt, outcome)
 
     def _show(self, ended: list[tuple[Attempt, Outcome]]) -> None:
         for attempt, outcome in ended:

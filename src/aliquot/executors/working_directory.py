@@ -32,6 +32,8 @@ class WorkingDirectory:
         self._shared = shared
         folder.mkdir(parents=True, exist_ok=True)
         logs.mkdir(parents=True, exist_ok=True)
+        if shared:
+            folder.chmod(0o755)
         self.stdout = CapturedLog(logs / "stdout")
         self.stderr = CapturedLog(logs / "stderr")
         # For each directory that was made: the names of the directories in it, with their rights.
@@ -57,6 +59,8 @@ class WorkingDirectory:
             attempt.check()
             self._present(file, store)
         write(f"{self.folder}/task.json", document.to_json().encode())
+        if self._shared:
+            os.chmod(f"{self.folder}/task.json", 0o644)  # noqa: PTH101  # plain text paths
 
     def _arrange(self, here: set[str], wanted: set[str]) -> None:
         """Remove directories that the next attempt has no use for, and make those that are missing."""
@@ -117,8 +121,9 @@ class WorkingDirectory:
         except FileExistsError:
             remove(path)
             os.mkdir(path)  # noqa: PTH102  # hot
-        if self._shared and place in {"out", "tmp"}:
-            os.chmod(path, 0o777)  # noqa: PTH101, S103  # an image's own user has to write here
+        if self._shared:
+            # An image's own user has to read everything and to write here and there, whatever our umask says.
+            os.chmod(path, 0o777 if place in {"out", "tmp"} else 0o755)  # noqa: PTH101
         parent, _, name = place.rpartition("/")
         self._made.setdefault(parent, {})[name] = os.lstat(path).st_mode
 
@@ -136,6 +141,7 @@ class WorkingDirectory:
             write(path, data, mode)
         else:
             _fetch(file.blob, path, store)
+        if self._shared or file.blob.size >= _SMALL:
             os.chmod(path, mode)  # noqa: PTH101  # plain text paths
 
 
