@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from aliquot.datasets.read import Version, resolve
-from aliquot.db.rows import insert_missing
 from aliquot.db.tables import dataset, run, run_step
 from aliquot.engine.parameters import complete
 from aliquot.engine.pipelines import Applied
@@ -90,6 +89,8 @@ def bind(connection: Connection, order: Order) -> dict[str, Version]:
                 )
         else:
             reference = Reference(given.dataset)
-            insert_missing(connection, dataset, [{"name": given.dataset, "head": 0, "created_at": time.time()}])
+            if connection.execute(select(dataset.c.id).where(dataset.c.name == given.dataset)).first() is None:
+                bound[name] = Version(given.dataset, 0, 0)
+                continue
         bound[name] = resolve(connection, reference)
     return bound

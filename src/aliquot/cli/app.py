@@ -1,0 +1,67 @@
+"""All commands, in the order of a day's work; each module is imported when its command is typed."""
+
+from cyclopts import App, Group, Parameter
+
+from aliquot import __version__
+from aliquot.cli.failure import ends
+from aliquot.cli.help import HelpText
+
+_DAY: dict[str, dict[str, str]] = {
+    "Begin": {
+        "init": "Make a new lab: a small one that works.",
+        "schema": "Print the JSON Schema of a kind of definition, for editors.",
+        "apply": "Register what the lab's folder defines.",
+    },
+    "Keep going": {
+        "up": "Keep the lab alive: take files in, run pipelines, load tables.",
+        "ingest": "Take files into a dataset by hand.",
+        "quarantine": "See and decide about files that were refused.",
+        "receipts": "Find out what arrived, when, and what became of it.",
+    },
+    "Results": {
+        "dataset": "List, compare, export, tag and verify datasets.",
+        "hub": "Query the tables that were loaded.",
+        "lineage": "Follow a result back to its origin, or a file to what came of it.",
+    },
+    "Runs": {
+        "pipeline": "See pipelines, and what a run would do.",
+        "run": "Start, watch, explain, repeat and cancel runs.",
+    },
+    "Upkeep": {
+        "admin": "Verify everything; rebuild a lost catalogue.",
+    },
+}
+
+
+def make_app() -> App:
+    """Build the root command."""
+    app = App(
+        name="aliquot",
+        help="The data platform of a laboratory: from a dropped file to a result one can trust.",
+        version=f"aliquot {__version__}",
+        default_parameter=Parameter(negative="", show_default=False),
+        help_format="plaintext",
+        help_formatter=HelpText(),
+        help_epilogue="Every command takes --json and --help. Exit codes: 0 done, 1 the data or a run failed, "
+        "2 not usable as given, 3 not there, 4 changed by someone else, 5 out of reach, 6 damaged, "
+        "70 a fault of ours, 130 stopped.",
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for position, (title, commands) in enumerate(_DAY.items()):
+        group = Group(title, sort_key=position)
+        for name, text in commands.items():
+            app.command(
+                f"aliquot.cli.{name}:app", name=name, help=text, group=group, sort_key=list(commands).index(name)
+            )
+    app["--help"].group = app["--version"].group = Group("Help", sort_key=len(_DAY))
+    return app
+
+
+def run_command(words: list[str]) -> int:
+    """Run one command line; every error ends as a sentence on stderr and an exit code."""
+    with ends(words) as end:
+        end.code = make_app()(words) or 0
+    return end.code

@@ -1,0 +1,227 @@
+"""`aliquot dataset`: versions of files."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aliquot.cli.dataset_show import show_files, show_log, show_version
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import line, print_json, say, table
+from aliquot.cli.text import ago, count, plain, size
+from aliquot.cli.verify import verify_and_show
+from aliquot.datasets import history, tags
+from aliquot.datasets.export import export as export_files
+from aliquot.datasets.read import difference, entries, resolve
+from aliquot.datasets.remove import remove_paths
+from aliquot.model.errors import Invalid
+from aliquot.model.reference import Reference, parse_reference
+
+app = noun(
+    "dataset",
+    epilogue="A reference is DATASET, DATASET@VERSION or DATASET@VERSION:PATH. A version is a number, a tag or latest.",
+)
+
+_Ref = Annotated[str, Parameter(name="REFERENCE")]
+
+
+@app.command(name="list")
+def list_datasets(*, options: Options = OPTIONS) -> None:
+    """List the datasets."""
+    found = options.read(history.datasets)
+    if options.json:
+        print_json([each.document() for each in found])
+        return
+    table(
+        ("dataset", ">version", ">files", ">size", ">parked", "changed"),
+        [(e.name, e.head, e.files, size(e.bytes), e.parked or "", ago(e.changed_at)) for e in found],
+        empty="There is no dataset yet; it comes with the first file.",
+    )
+
+
+@app.command
+def show(reference: _Ref, /, *, options: Options = OPTIONS) -> None:
+    """Show one version: what is in it and where it came from.
+
+    Parameters
+    ----------
+    reference
+        The dataset, or one of its versions.
+    """
+    asked = parse_reference(reference)
+    with options.open() as lab, lab.catalogue.read() as connection:
+        of = resolve(connection, asked)
+        line_of = next(iter(history.log(connection, of.dataset, before=of.number + 1, limit=1)), None)
+        first = list(islice(entries(connection, of, below=asked.path, limit=11), 11))
+    show_version(of, line_of, first, as_json=options.json)
+
+
+@app.command
+def log(dataset: Annotated[str, Parameter(name="DATASET")], /, *, limit: int = 20, options: Options = OPTIONS) -> None:
+    """List the versions of a dataset, newest first.
+
+    Parameters
+    ----------
+    dataset
+        The dataset.
+    limit
+        Versions at most; 20 by default.
+    """
+    lines = options.read(lambda connection: history.log(connection, dataset, limit=limit))
+    show_log(lines, as_json=options.json)
+
+
+@app.command
+def files(reference: _Ref, /, *, limit: int | None = None, after: str = "", options: Options = OPTIONS) -> None:
+    """List the files of a version, or of a folder in it.
+
+    Parameters
+    ----------
+    reference
+        The version, or dataset@version:path for what is below a path.
+    limit
+        Files at most; all by default.
+    after
+        Begin after this path.
+    """
+    asked = parse_reference(reference)
+    with options.open() as lab, lab.catalogue.read() as connection:
+        of = resolve(connection, asked)
+        show_files(of, entries(connection, of, asked.path, after, limit), as_json=options.json)
+
+
+@app.command
+def diff(
+    one: Annotated[str, Parameter(name="REFERENCE")],
+    other: Annotated[str, Parameter(name="OTHER")] = "",
+    /,
+    *,
+    options: Options = OPTIONS,
+) -> None:
+    """List what differs between two versions of a dataset.
+
+    Parameters
+    ----------
+    one
+        The older version.
+    other
+        The newer one, also as a bare number or tag; by default the newest.
+    """
+    first = parse_reference(one)
+    second = parse_reference(other if "@" in other else f"{first.dataset}@{other or 'latest'}")
+    with options.open() as lab, lab.catalogue.read() as connection:
+        before, after = resolve(connection, first), resolve(connection, second)
+        found = list(difference(connection, before, after))
+    if options.json:
+        print_json([{"path": each.path, "before": each.before, "after": each.after} for each in found])
+        return
+    kinds = {(True, False): ("+", "green"), (False, True): ("-", "red"), (False, False): ("~", "yellow")}
+    for each in found:
+        sign, style = kinds[each.before is None, each.after is None]
+        line(f"{sign} {plain(each.path)}", style)
+    say(f"{count(len(found), 'file')} {'differs' if len(found) == 1 else 'differ'} between {before} and {after}.")
+
+
+@app.command
+def export(
+    reference: _Ref,
+    target: Annotated[Path, Parameter(name="DIR")],
+    /,
+    *,
+    options: Options = OPTIONS,
+) -> None:
+    """Write a version, or a folder or file of it, to a new folder.
+
+    Parameters
+    ----------
+    reference
+        What to write.
+    target
+        The folder, new or empty.
+    """
+    asked = parse_reference(reference)
+    with options.open() as lab:
+        written = export_files(lab.catalogue, lab.store, asked, target)
+    if options.json:
+        print_json({"reference": str(asked), "folder": str(target.absolute()), "files": written})
+        return
+    line(f"{count(written, 'file')} of {plain(str(asked))} {'is' if written == 1 else 'are'} in {plain(str(target))}.")
+
+
+@app.command
+def tag(
+    reference: _Ref,
+    name: Annotated[str, Parameter(name="TAG")],
+    /,
+    *,
+    remove: bool = False,
+    options: Options = OPTIONS,
+) -> None:
+    """Give a version a name, or move the name to it.
+
+    Parameters
+    ----------
+    reference
+        The version.
+    name
+        The tag.
+    remove
+        Take the tag away instead.
+    """
+    asked = parse_reference(reference)
+    with options.open() as lab:
+        with lab.catalogue.read() as connection:
+            number = None if remove else resolve(connection, asked).number
+        moved = tags.move_tag(lab.catalogue, asked.dataset, name, number, lab.who)
+    if options.json:
+        print_json({"dataset": asked.dataset, **moved.document()})
+    elif remove:
+        line(f"{asked.dataset} has no tag {name} any more; it was on version {moved.before}.")
+    elif moved.before is None or moved.before == number:
+        line(f"{asked.dataset}@{number} is {asked.dataset}@{name}.")
+    else:
+        line(f"{asked.dataset}@{name} is version {number} now; it was {moved.before}.")
+
+
+@app.command
+def verify(dataset: Annotated[str | None, Parameter(name="DATASET")] = None, /, *, options: Options = OPTIONS) -> int:
+    """Read all bytes again and prove that they are what was written; exits 6 when something is damaged.
+
+    Parameters
+    ----------
+    dataset
+        The dataset; all of them by default.
+    """
+    return verify_and_show(options, dataset)
+
+
+@app.command
+def remove(
+    dataset: Annotated[str, Parameter(name="DATASET")],
+    paths: Annotated[list[str], Parameter(name="PATH")],
+    /,
+    *,
+    because: str,
+    options: Options = OPTIONS,
+) -> None:
+    """Make a version without some files; earlier versions keep them.
+
+    Parameters
+    ----------
+    dataset
+        The dataset.
+    paths
+        Files or folders, as `dataset files` lists them.
+    because
+        The reason, which stays with the version.
+    """
+    of = parse_reference(dataset)
+    if of != Reference(of.dataset):
+        raise Invalid("reference-refused", f"Files are removed from the newest version; name the dataset {of.dataset}.")
+    with options.open() as lab:
+        done = remove_paths(lab.catalogue, lab.store, of.dataset, paths, lab.who, because)
+    if options.json:
+        print_json({"dataset": done.dataset, "version": done.number, "removed": done.removed})
+        return
+    line(f"{done.dataset}@{done.number} is without {count(done.removed, 'file')}; earlier versions keep them.")

@@ -1,0 +1,131 @@
+"""`aliquot hub`: the tables that people query."""
+
+import csv as comma_separated
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import print_json, say, table
+from aliquot.cli.text import count, plain
+from aliquot.hub.query import Rows
+from aliquot.hub.query import query as ask
+from aliquot.hub.query import tables as list_tables
+from aliquot.lab.loads import load_waiting, wait_again
+
+app = noun("hub")
+
+
+@app.command
+def tables(*, options: Options = OPTIONS) -> None:
+    """List the tables, and what was loaded into each last."""
+    with options.open() as lab:
+        found = list_tables(lab.hub)
+    if options.json:
+        print_json(
+            [
+                {
+                    "table": each.name,
+                    "columns": [{"name": name, "type": kind} for name, kind in each.columns],
+                    "key": list(each.key),
+                    "rows": each.rows,
+                    "dataset": each.dataset,
+                    "version": each.version,
+                    "run": each.run,
+                    "loaded_at": each.loaded_at,
+                }
+                for each in found
+            ]
+        )
+        return
+    table(
+        ("table", ">rows", "columns", "key", "from"),
+        [
+            (
+                each.name,
+                each.rows,
+                ", ".join(name for name, _ in each.columns if not name.startswith("_")),
+                ", ".join(each.key),
+                f"{each.dataset}@{each.version}" if each.dataset else f"run {each.run}",
+            )
+            for each in found
+        ],
+        empty="No table is loaded yet; pipelines load them as their `tables:` say.",
+    )
+
+
+@app.command
+def query(
+    sql: Annotated[str, Parameter(name="SQL")],
+    /,
+    *,
+    limit: int = 1000,
+    csv: bool = False,
+    options: Options = OPTIONS,
+) -> None:
+    """Run one SELECT.
+
+    Parameters
+    ----------
+    sql
+        The query; the hub is opened for reading only.
+    limit
+        Rows at most; 1000 by default.
+    csv
+        Print comma-separated values.
+    """
+    with options.open() as lab:
+        found = ask(lab.hub, sql, limit)
+    if options.json:
+        print_json(
+            {
+                "columns": [{"name": n, "type": t} for n, t in zip(found.columns, found.types, strict=True)],
+                "rows": [dict(zip(found.columns, row, strict=True)) for row in found.rows],
+                "truncated": found.truncated,
+            }
+        )
+    elif csv:
+        _write_csv(found)
+    else:
+        _show(found)
+    if found.truncated:
+        say(f"There are more rows than {limit:,}; --limit N shows more.")
+
+
+@app.command
+def load(*, options: Options = OPTIONS) -> int:
+    """Do again the loads that failed, and the ones that wait; exits 1 when one fails again."""
+    with options.open() as lab:
+        with lab.catalogue.write() as connection:
+            wait_again(connection)
+        done = load_waiting(lab)
+    if options.json:
+        print_json(
+            [{"run": e.run, "table": e.table, "state": e.state, "rows": e.rows, "message": e.message} for e in done]
+        )
+    else:
+        table(
+            (">run", "table", "state", ">rows", ""),
+            [(e.run, e.table, e.state, e.rows, e.message) for e in done],
+            empty="No load waits or has failed.",
+        )
+    return 0 if all(each.state == "DONE" for each in done) else 1
+
+
+def _show(found: Rows) -> None:
+    numeric = {"integer", "number"}
+    columns = [
+        f"{'>' if kind in numeric else ''}{plain(name)}" for name, kind in zip(found.columns, found.types, strict=True)
+    ]
+    # As they are: a number in a result is read by its digits, not in groups of three.
+    rows = [["" if value is None else str(value) for value in row] for row in found.rows]
+    table(columns, rows, empty="The query gave no rows.")
+    if rows:
+        say(f"\n{count(len(rows), 'row')}")
+
+
+def _write_csv(found: Rows) -> None:
+    writer = comma_separated.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(found.columns)
+    writer.writerows(found.rows)

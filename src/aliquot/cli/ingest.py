@@ -1,0 +1,106 @@
+"""`aliquot ingest`: files that a person gives by hand."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from aliquot.cli.findings import show_findings, total
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import line, print_json, say
+from aliquot.cli.text import count, plain
+from aliquot.intake.by_hand import ingest as take_in
+from aliquot.intake.decided import Taken
+from aliquot.lab import Lab
+from aliquot.lab.definitions import file_types
+from aliquot.model.errors import Missing
+from aliquot.model.file_type import FileType
+from aliquot.model.finding import Finding
+
+app = noun("ingest", epilogue="Exits 1 when a file went to quarantine or could not be read.")
+
+_FIRST = 5
+
+
+@app.default
+def ingest(
+    dataset: Annotated[str, Parameter(name="DATASET")],
+    paths: Annotated[list[Path], Parameter(name="PATH")],
+    /,
+    *,
+    type: str | None = None,  # noqa: A002  # the option's name
+    unchecked: bool = False,
+    options: Options = OPTIONS,
+) -> int:
+    """Take files into a dataset; they are checked as the sources' files are.
+
+    Parameters
+    ----------
+    dataset
+        The dataset, new or not.
+    paths
+        Files, or folders with all that is below them.
+    type
+        The file type by which they are checked; by default those that the lab's sources accept into the dataset.
+    unchecked
+        Take them as they are.
+    """
+    with options.open() as lab:
+        types = () if unchecked else _types(lab, dataset, type)
+        taken, passed_over = take_in(lab.catalogue, lab.store, dataset, paths, lab.who, types)
+    bad = bool(taken.quarantined or taken.changing or taken.unreadable)
+    if options.json:
+        print_json(_document(taken, passed_over))
+    else:
+        _show(dataset, taken, passed_over)
+    return 1 if bad else 0
+
+
+def _types(lab: Lab, dataset: str, named: str | None) -> Sequence[FileType]:
+    with lab.catalogue.read() as connection:
+        known = file_types(connection)
+    if named is not None:
+        if named not in known:
+            there_are = "there are: " + ", ".join(known) if known else "none is applied yet; run `aliquot apply`"
+            raise Missing("type-missing", f"There is no file type {named!r}; {there_are}.", type=named)
+        return [known[named]]
+    rules = [rule.type for source in lab.config.sources.values() for rule in source.accept if rule.into == dataset]
+    return [known[name] for name in dict.fromkeys(rules) if name in known]
+
+
+def _show(dataset: str, taken: Taken, passed_over: Sequence[Finding]) -> None:
+    for version in taken.versions:
+        if version.new:
+            line(f"{version.dataset}@{version.number}: {count(version.added, 'file')} added.", "green")
+    if taken.unchanged:
+        line(f"{count(taken.unchanged, 'file')} changed nothing: {dataset} has the same content already.")
+    for refusal in taken.quarantined:
+        line(f"\n{plain(refusal.path)} is in quarantine as {refusal.id}: {total(refusal.counts)}.", "yellow")
+        show_findings(refusal.findings, refusal.counts, most=_FIRST)
+    for file in taken.changing:
+        line(f"{plain(file.path)} changed while it was read; take it in again when it is complete.", "red")
+    for finding in (*taken.unreadable, *passed_over):
+        line(f"{plain(finding.file or '')}: {plain(finding.text)}", "yellow")
+    if taken.quarantined:
+        first = taken.quarantined[0].id
+        say(f"\n`aliquot quarantine show {first}` shows all of it; release or reject decides.")
+
+
+def _document(taken: Taken, passed_over: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "versions": [
+            {"dataset": e.dataset, "version": e.number, "added": e.added, "removed": e.removed, "new": e.new}
+            for e in taken.versions
+        ],
+        "added": taken.added,
+        "unchanged": taken.unchanged,
+        "quarantined": [
+            {**asdict(refusal), "findings": [each.document() for each in refusal.findings]}
+            for refusal in taken.quarantined
+        ],
+        "changing": [file.path for file in taken.changing],
+        "unreadable": [each.document() for each in taken.unreadable],
+        "passed_over": [each.document() for each in passed_over],
+    }

@@ -1,0 +1,60 @@
+"""The options that every command takes, and the lab that they open."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import App, Group, Parameter
+
+from aliquot.cli.logs import prepare_logs
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from aliquot.lab import Lab
+
+T = TypeVar("T")
+
+_GROUP = Group("Everywhere", sort_key=1000)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Plain:
+    """What commands without a lab take."""
+
+    json: Annotated[bool, Parameter(group=_GROUP)] = False
+    "Print the result as JSON."
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """What commands on a lab take."""
+
+    json: Annotated[bool, Parameter(group=_GROUP)] = False
+    "Print the result as JSON."
+    lab: Annotated[Path | None, Parameter(env_var="ALIQUOT_LAB", group=_GROUP)] = None
+    "The lab's folder; by default the one around the current folder."
+
+    def open(self, *, quiet: bool = True) -> "Lab":
+        """Open the lab; `quiet` keeps the log to warnings."""
+        from aliquot.lab import open_lab
+
+        prepare_logs(quiet=quiet)
+        return open_lab(self.lab)
+
+    def read(self, work: "Callable[[Connection], T]") -> T:
+        """Give what `work` reads from the lab's catalogue."""
+        with self.open() as lab, lab.catalogue.read() as connection:
+            return work(connection)
+
+
+def noun(name: str, *, epilogue: str = "") -> App:
+    """Make the command of a noun; `epilogue` closes its help."""
+    return App(name=name, help_epilogue=epilogue)
+
+
+PLAIN = Plain()
+OPTIONS = Options()

@@ -1,0 +1,149 @@
+"""`aliquot quarantine`: files that were refused, and what a person decides about them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from aliquot.cli.findings import findings_in_short, show_findings, total
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import facts, heading, line, print_json, say, table
+from aliquot.cli.text import ago, count, moment, plain, size
+from aliquot.intake import quarantine
+
+app = noun("quarantine")
+
+_Id = Annotated[int, Parameter(name="ID")]
+
+
+@app.command(name="list")
+def list_held(
+    *, all: Annotated[bool, Parameter(name="--all")] = False, source: str | None = None, limit: int = 50,  # noqa: A002
+    options: Options = OPTIONS,
+) -> None:  # fmt: skip
+    """List what waits for a decision, newest first.
+
+    Parameters
+    ----------
+    all
+        What has been decided, too.
+    source
+        Only what came from this source.
+    limit
+        Lines at most; 50 by default.
+    """
+    found = options.read(
+        lambda connection: quarantine.list_held(connection, None if all else "WAITING", source, limit=limit)
+    )
+    if options.json:
+        print_json([_document(each) for each in found])
+        return
+    table(
+        (">id", "file", "source", "meant for", "arrived", "findings", *(("state",) if all else ())),
+        [
+            (e.id, e.path, e.source, e.into or "", ago(e.arrived_at), findings_in_short(e.counts),
+             *((e.state.lower(),) if all else ()))
+            for e in found
+        ],
+        empty="Quarantine is empty." if all else "Nothing waits in quarantine.",
+    )  # fmt: skip
+
+
+@app.command
+def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
+    """Show what is wrong with a file: row, column, value, and a sentence for each finding.
+
+    Parameters
+    ----------
+    number
+        The number that `quarantine list` shows.
+    """
+    held = options.read(lambda connection: quarantine.show(connection, number))
+    if options.json:
+        print_json(_document(held))
+        return
+    decided = f"{held.state.lower()} by {held.decided_by}, {moment(held.decided_at)}: {held.because}"
+    facts(
+        {
+            "file": held.path,
+            "source": held.source,
+            "arrived": moment(held.arrived_at),
+            "type": held.type or "not recognised",
+            "meant for": held.into or "no dataset",
+            "size": size(sum(each.size for each in held.files)),
+            "files": ", ".join(each.path for each in held.files) if len(held.files) > 1 else "",
+            "decision": decided if held.decided_at else "",
+            "version": held.version,
+        }
+    )
+    heading(total(held.counts))
+    show_findings(held.findings, held.counts)
+    if held.state == "WAITING":
+        into = "" if held.into else " --into DATASET"
+        say(f"\nTo take it all the same: aliquot quarantine release {held.id}{into} --because '…'")
+        say(f"To keep it out:          aliquot quarantine reject {held.id} --because '…'")
+
+
+@app.command
+def release(number: _Id, /, *, because: str, into: str | None = None, options: Options = OPTIONS) -> None:
+    """Take a refused file into its dataset after all.
+
+    Parameters
+    ----------
+    number
+        The number that `quarantine list` shows.
+    because
+        The reason, which stays with the decision.
+    into
+        The dataset, where nothing recognised the file; or another one.
+    """
+    with options.open() as lab:
+        done = quarantine.release(lab.catalogue, lab.store, number, lab.who, because, into)
+    if options.json:
+        print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
+        return
+    line(f"{number} is released: {count(done.added, 'file')} in {done.dataset}@{done.number}.")
+
+
+@app.command
+def reject(number: _Id, /, *, because: str, options: Options = OPTIONS) -> None:
+    """Keep a refused file out for good.
+
+    Parameters
+    ----------
+    number
+        The number that `quarantine list` shows.
+    because
+        The reason, which stays with the decision.
+    """
+    with options.open() as lab:
+        quarantine.reject(lab.catalogue, number, lab.who, because)
+    if options.json:
+        print_json({"id": number, "decision": "rejected"})
+        return
+    line(f"{number} is rejected; it stays out.")
+
+
+@app.command
+def export(number: _Id, to: Annotated[Path, Parameter(name="TO")], /, *, options: Options = OPTIONS) -> None:
+    """Write a refused file to a place where a person can look at it.
+
+    Parameters
+    ----------
+    number
+        The number that `quarantine list` shows.
+    to
+        A new file, or a folder that is there.
+    """
+    with options.open() as lab:
+        written = quarantine.export(lab.catalogue, lab.store, number, to)
+    if options.json:
+        print_json({"id": number, "files": [str(path) for path in written]})
+        return
+    for path in written:
+        line(plain(str(path)))
+
+
+def _document(held: quarantine.Held) -> dict[str, Any]:
+    return {**asdict(held), "findings": [each.document() for each in held.findings]}

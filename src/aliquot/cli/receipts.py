@@ -1,0 +1,107 @@
+"""`aliquot receipts`: the record of each arrival."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aliquot.blobs.store import digest_file
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import print_json, table
+from aliquot.cli.text import ago, digest, plain, size
+from aliquot.intake.receipts import Receipt
+from aliquot.intake.receipts import find as find_receipts
+from aliquot.model.errors import Invalid, Missing
+
+app = noun("receipts")
+
+_DIGEST = re.compile(r"(blake3:[0-9a-f]*|[0-9a-f]{8,64})")
+
+
+@app.command(name="list")
+def list_receipts(
+    *,
+    source: str | None = None,
+    dataset: str | None = None,
+    limit: int = 20,
+    before: int | None = None,
+    options: Options = OPTIONS,
+) -> None:
+    """List arrivals, newest first.
+
+    Parameters
+    ----------
+    source
+        Only from this source.
+    dataset
+        Only into this dataset.
+    limit
+        Lines at most; 20 by default.
+    before
+        Go on below this receipt.
+    """
+    _show(
+        options.read(lambda c: find_receipts(c, source=source, dataset=dataset, before=before, limit=limit)),
+        options,
+        "Nothing has arrived yet." if not (source or dataset) else "Nothing like that has arrived.",
+    )
+
+
+@app.command
+def find(
+    what: Annotated[str | None, Parameter(name="NAME|DIGEST")] = None,
+    /,
+    *,
+    file: Path | None = None,
+    limit: int = 20,
+    options: Options = OPTIONS,
+) -> None:
+    """Find out what became of a file, by its name, its digest, or its content.
+
+    Parameters
+    ----------
+    what
+        A file's name, its path at the source, or the first digits of its digest.
+    file
+        A file on this machine: finds the arrivals of the same content, whatever their names.
+    limit
+        Lines at most; 20 by default.
+    """
+    if (what is None) == (file is None):
+        raise Invalid("find-what", "Give either a name or digest, or --file PATH.")
+    name, of = (None, what) if what is not None and _DIGEST.fullmatch(what) else (what, None)
+    if file is not None:
+        try:
+            of = digest_file(file)[0]
+        except OSError as error:
+            sentence = f"{plain(str(file))} cannot be read ({error.strerror})."
+            raise Missing("file-missing", sentence, path=str(file)) from error
+    _show(
+        options.read(lambda c: find_receipts(c, digest=of, name=name, limit=limit)),
+        options,
+        "No such file has arrived.",
+    )
+
+
+def _show(found: Sequence[Receipt], options: Options, empty: str) -> None:
+    if options.json:
+        print_json([asdict(each) for each in found])
+        return
+    table(
+        (">id", "arrived", "source", "file", ">size", "digest", "decision", ""),
+        [
+            (each.id, ago(each.seen_at), each.source, each.path, size(each.size), digest(each.digest), each.decision,
+             _became(each))
+            for each in found
+        ],
+        empty=empty,
+    )  # fmt: skip
+
+
+def _became(each: Receipt) -> str:
+    if each.dataset and each.version:
+        return f"{each.dataset}@{each.version}"
+    return f"quarantine {each.quarantine_id}" if each.quarantine_id else ""

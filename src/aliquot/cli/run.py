@@ -1,0 +1,139 @@
+"""`aliquot run`: runs, from their start to the reason of each task."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.output import line, print_json, say, table
+from aliquot.cli.pairs import order_of
+from aliquot.cli.run_look import logs, outputs, show, why
+from aliquot.cli.text import ago, span
+from aliquot.engine import control
+from aliquot.engine.pipelines import current
+from aliquot.engine.start import start as start_run
+from aliquot.lab.runs import runs
+
+app = noun("run")
+
+_Number = Annotated[int, Parameter(name="RUN")]
+
+
+@app.command
+def start(
+    pipeline: Annotated[str, Parameter(name="PIPELINE")],
+    /,
+    *,
+    parameter: Annotated[list[str] | None, Parameter(name=("--parameter", "-p"), metavar="NAME=VALUE")] = None,
+    input: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME=REFERENCE")] = None,  # noqa: A002  # the option's name
+    publish: bool = False,
+    wait: bool = False,
+    options: Options = OPTIONS,
+) -> int:
+    """Start a run.
+
+    Parameters
+    ----------
+    pipeline
+        An applied pipeline.
+    parameter
+        A parameter's value; may be repeated.
+    input
+        Another dataset or version for an input, like reads=uploads@3; may be repeated.
+    publish
+        Make the outputs the next versions of their datasets, and load tables.
+    wait
+        Do its work here and wait for its end; exits 1 unless it is COMPLETE with nothing parked.
+    """
+    with options.open() as lab:
+        with lab.catalogue.write() as connection:
+            applied = current(connection, pipeline)
+            order = order_of(applied, parameter or (), input or (), publish=publish, who=lab.who)
+            number = start_run(connection, order)
+        assert number is not None
+        if wait:
+            from aliquot.cli.wait import wait_for
+
+            return wait_for(lab, number, as_json=options.json)
+    if options.json:
+        print_json({"run": number, "state": "QUEUED"})
+        return 0
+    line(f"Run {number} of {pipeline} is queued.")
+    say("`aliquot up` does its work, if it is not running already; or give --wait.")
+    return 0
+
+
+@app.command(name="list")
+def list_runs(
+    *, pipeline: str | None = None, state: str | None = None, limit: int = 20, options: Options = OPTIONS
+) -> None:
+    """List runs, newest first.
+
+    Parameters
+    ----------
+    pipeline
+        Only the runs of this pipeline.
+    state
+        Only the runs in this state, such as RUNNING.
+    limit
+        Runs at most; 20 by default.
+    """
+    found = options.read(lambda connection: runs(connection, pipeline, state, limit))
+    if options.json:
+        print_json([each.document() for each in found])
+        return
+    table(
+        (">run", "pipeline", "state", "started by", "created", "took", ">parked", ""),
+        [
+            (e.run, e.pipeline, e.state, e.who if e.cause == "manual" else e.cause.replace("_", " "),
+             ago(e.created_at), span(e.ended_at - e.created_at) if e.ended_at else "", e.parked or "", e.message)
+            for e in found
+        ],
+        empty="There is no run like that." if pipeline or state else "There is no run yet.",
+    )  # fmt: skip
+
+
+@app.command
+def cancel(number: _Number, /, *, options: Options = OPTIONS) -> None:
+    """End a run with everything that it has started.
+
+    Parameters
+    ----------
+    number
+        The run.
+    """
+    with options.open() as lab, lab.catalogue.write() as connection:
+        control.cancel(connection, number)
+    if options.json:
+        print_json({"run": number, "cancel_asked": True})
+        return
+    line(f"Run {number} will end; `aliquot run show {number}` says when it has.")
+
+
+@app.command
+def retry(number: _Number, /, *, wait: bool = False, options: Options = OPTIONS) -> int:
+    """Start a run of the same definition, parameters and versions: only what has not succeeded runs again.
+
+    Parameters
+    ----------
+    number
+        A run that has ended.
+    wait
+        Do its work here and wait for its end, as `run start --wait` does.
+    """
+    with options.open() as lab:
+        with lab.catalogue.write() as connection:
+            new = control.retry(connection, number, lab.who)
+        if wait:
+            from aliquot.cli.wait import wait_for
+
+            return wait_for(lab, new, as_json=options.json)
+    if options.json:
+        print_json({"run": new, "state": "QUEUED", "retry_of": number})
+        return 0
+    line(f"Run {new} does again what failed in run {number}.")
+    return 0
+
+
+for command in (show, logs, outputs, why):
+    app.command(command)

@@ -1,0 +1,203 @@
+"""Looking at one run: how it stands, what its commands said, what they gave, why they ran."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from aliquot.cli.options import OPTIONS, Options
+from aliquot.cli.output import STATE_STYLES, facts, heading, line, print_json, say, stdout, table
+from aliquot.cli.text import count, digest, moment, plain, plain_lines, size, span
+from aliquot.engine import control, explain
+from aliquot.lab.outputs import output_bytes, write_outputs
+from aliquot.lab.outputs import outputs as run_outputs
+from aliquot.lab.runs import StepLine, TaskLine, attempts, parked, run_line, steps, tried_tasks
+
+_Number = Annotated[int, Parameter(name="RUN")]
+_TAIL = 12
+
+
+def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
+    """Show a run: its steps, what is parked and why.
+
+    Parameters
+    ----------
+    number
+        The run.
+    """
+    with options.open() as lab, lab.catalogue.read() as connection:
+        row = control.find_run(connection, number)
+        run, by_step, failed = run_line(row), steps(connection, number), parked(connection, number)
+    if options.json:
+        more = {"parameters": row.parameters, "inputs": row.inputs}
+        told = {"steps": [each.document() for each in by_step], "parked_tasks": [each.document() for each in failed]}
+        print_json({**run.document(), **more, **told})
+        return
+    facts(
+        {
+            "run": str(run.run),
+            "pipeline": run.pipeline,
+            "state": run.state,
+            "": run.message,
+            "started by": run.who if run.cause == "manual" else f"{run.cause.replace('_', ' ')} ({run.who})",
+            "created": moment(run.created_at),
+            "took": span(run.ended_at - run.created_at) if run.ended_at else "",
+            "inputs": ", ".join(f"{name}: {of}@{version}" for name, (of, version) in row.inputs.items()),
+            "parameters": ", ".join(f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in row.parameters.items()),
+            "publishes": "yes" if run.publish else "no",
+        }
+    )
+    heading("Steps")
+    table((*_COLUMNS,), [step_cells(each) for each in by_step], empty="")
+    if failed:
+        _show_parked(number, failed, sum(each.failed for each in by_step))
+
+
+def logs(
+    number: _Number,
+    task: Annotated[str | None, Parameter(name="TASK")] = None,
+    /,
+    *,
+    options: Options = OPTIONS,
+) -> None:
+    """Print what the commands of a run wrote to stdout and stderr, attempt by attempt.
+
+    Parameters
+    ----------
+    number
+        The run.
+    task
+        One task, like step/3; all by default.
+    """
+    with options.open() as lab:
+        with lab.catalogue.read() as connection:
+            control.find_run(connection, number)
+            rows = [control.find_task(connection, number, task)] if task else list(tried_tasks(connection, number))
+            tried = [each for row in rows for each in attempts(connection, row)]
+        if options.json:
+            told = [
+                {
+                    **each.document(),
+                    "stdout_text": output_bytes(lab, each.stdout).decode(errors="replace"),
+                    "stderr_text": output_bytes(lab, each.stderr).decode(errors="replace"),
+                }
+                for each in tried
+            ]
+            print_json(told)
+            return
+        for each in tried:
+            took = span(each.wall) if each.wall is not None else ""
+            how = "" if each.exit_code is None else f"exit {each.exit_code}"
+            about = ", ".join(part for part in (how, took, size(each.peak_memory), each.message) if part)
+            state = Text(each.state, style=STATE_STYLES.get(each.state, ""))
+            title = Text.assemble((f"── {each.task}, attempt {each.attempt}: ", "bold"), state, f"  {plain(about)}")
+            stdout().print(title, soft_wrap=True)
+            for name, kept in (("stdout", each.stdout), ("stderr", each.stderr)):
+                text = plain_lines(output_bytes(lab, kept).decode(errors="replace")).rstrip("\n")
+                if text:
+                    stdout().print(Text(name, style="dim"))
+                    sys.stdout.write(text + "\n")
+                    sys.stdout.flush()
+    if not tried:
+        what = "That task" if task else f"Run {number}"
+        say(f"{what} started no command: its work had been done before, or it waits.")
+
+
+def outputs(
+    number: _Number, /, *, to: Annotated[Path | None, Parameter(name="--to")] = None, options: Options = OPTIONS
+) -> None:
+    """List the outputs of a run, published or not; or write them to a folder.
+
+    Parameters
+    ----------
+    number
+        The run.
+    to
+        A folder, new or empty, that gets a folder for each output.
+    """
+    with options.open() as lab:
+        with lab.catalogue.read() as connection:
+            found = run_outputs(connection, control.find_run(connection, number))
+        written = write_outputs(lab, found, to) if to else 0
+    if options.json:
+        listed = {
+            name: [{"path": file.path, "digest": file.digest, "size": file.size} for file in files]
+            for name, files in found.items()
+        }
+        print_json({"run": number, "outputs": listed, "folder": str(to.absolute()) if to else None})
+        return
+    if to:
+        line(f"{count(written, 'file')} of run {number} {'is' if written == 1 else 'are'} in {plain(str(to))}.")
+        return
+    table(
+        ("output", "path", ">size", "digest"),
+        [(name, file.path, size(file.size), digest(file.digest)) for name, files in found.items() for file in files],
+        empty=f"Run {number} has no output{'' if found else ': its pipeline names none'}.",
+    )
+
+
+def why(number: _Number, task: Annotated[str, Parameter(name="TASK")], /, *, options: Options = OPTIONS) -> None:
+    """Say why a task ran or was skipped: what differs from the nearest earlier task.
+
+    Parameters
+    ----------
+    number
+        The run.
+    task
+        The task, like step/3.
+    """
+    reason = options.read(lambda connection: explain.why(connection, number, task))
+    if options.json:
+        print_json(reason.document())
+        return
+    verb = "was skipped" if reason.action == "skip" else "ran"
+    line(f"Task {reason.task} {verb}: {plain(reason.text)}.")
+    for each in reason.differences:
+        heading(each.part)
+        for sign, style, value in (("-", "red", each.before), ("+", "green", each.after)):
+            for part in _value_lines(value):
+                line(f"  {sign} {part}", style)
+
+
+_COLUMNS = ("step", ">datums", ">ran", ">skipped", ">running", ">waiting", ">parked", ">canceled")
+
+
+def step_cells(each: StepLine) -> tuple[Any, ...]:
+    """Give the cells of a step's row; a zero is empty, so that what there is stands out."""
+    datums: Any = each.datums if each.planned else "not yet"
+    parked_cell: Any = Text(f"{each.failed:,}", style="red") if each.failed else ""
+    return (
+        each.step, datums, each.ran or "", each.skipped or "", each.running or "", each.waiting or "", parked_cell,
+        each.canceled or "",
+    )  # fmt: skip
+
+
+def _show_parked(number: int, failed: list[TaskLine], total: int) -> None:
+    heading("Parked")
+    for each in failed:
+        cause = f"{each.cause}: {each.message}" if each.cause else each.message
+        tries = count(each.attempts, "attempt")
+        stdout().print(
+            Text.assemble(
+                (plain(each.task), "bold"), f"  {plain(each.datum)}  ", (plain(cause), "red"), f"  ({tries})"
+            ),
+            soft_wrap=True,
+        )
+        for each_line in plain_lines(each.tail).rstrip("\n").split("\n")[-_TAIL:]:
+            if each_line:
+                line(f"  │ {each_line}", "dim")
+    if total > len(failed):
+        say(f"… and {total - len(failed):,} more.")
+    say(f"\n`aliquot run logs {number} TASK` prints all of it; `aliquot run retry {number}` does again what failed.")
+
+
+def _value_lines(value: Any) -> list[str]:
+    if value is None:
+        return ["(not there)"]
+    if isinstance(value, list):
+        value = " ".join(str(part) for part in value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return plain_lines(digest(text) if text.startswith("blake3:") else text).split("\n")

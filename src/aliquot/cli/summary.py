@@ -1,0 +1,49 @@
+"""What a stretch of `aliquot up` has done, for a person."""
+
+from aliquot.cli.output import heading, line, table
+from aliquot.cli.text import plain
+from aliquot.daemon import Summary
+
+
+def show_summary(summary: Summary) -> None:
+    """Print what came in, which versions were made, and how runs and loads ended."""
+    sources = [(name, each) for name, each in summary.sources.items()]
+    if any(each.taken or each.quarantined or each.unchanged or each.problem or each.waiting for _, each in sources):
+        heading("Arrivals")
+        table(
+            ("source", ">taken", ">unchanged", ">quarantined", ">waiting", ""),
+            [
+                (name, each.taken, each.unchanged or "", each.quarantined or "", len(each.waiting) or "", each.problem)
+                for name, each in sources
+            ],
+            empty="",
+        )
+        for name, each in sources:
+            for path, reason in list(each.waiting.items())[:5]:
+                line(f"  {plain(name)}: {plain(path)} waits: {plain(reason)}", "dim")
+    if summary.versions:
+        heading("Versions")
+        line(", ".join(plain(each) for each in summary.versions))
+    if summary.runs:
+        heading("Runs")
+        table(
+            (">run", "pipeline", "state", ">ran", ">skipped", ">parked", ""),
+            [
+                (e.run, e.pipeline, e.state, e.ran or "", e.skipped or "", e.parked or "", e.message)
+                for e in summary.runs
+            ],
+            empty="",
+        )
+    if summary.loads:
+        heading("Loads")
+        table(
+            (">run", "table", "state", ">rows", ""),
+            [(e.run, e.table, e.state, e.rows, e.message) for e in summary.loads],
+            empty="",
+        )
+    for each in summary.held_loads:
+        line(f"The load of {plain(each.table)} (run {each.run}) waits: {plain(each.message)}", "yellow")
+    if not (summary.versions or summary.runs or summary.loads or any(e.taken or e.quarantined for _, e in sources)):
+        line("\nNothing was left to do.")
+    elif summary.failed:
+        line("\nNot everything went well: see above.", "yellow")

@@ -1,0 +1,78 @@
+"""What a run gave: its outputs, whether they were published or not, and a copy of them in a folder."""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from aliquot.datasets import places
+from aliquot.engine.datums import File
+from aliquot.engine.pipelines import by_id
+from aliquot.engine.plan import made_by
+from aliquot.lab.lab import Lab
+from aliquot.model.digest import Digest
+from aliquot.model.errors import Conflict, Damaged, Unavailable
+
+
+def outputs(connection: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, list[File]]:
+    """Give the files of each output of a run, by the output's name; tasks that failed gave none."""
+    pipeline = by_id(connection, row.definition_id).pipeline
+    return {name: made_by(connection, row.id, each.from_) for name, each in pipeline.outputs.items()}
+
+
+def write_outputs(lab: Lab, files: Mapping[str, list[File]], target: Path) -> int:
+    """Write outputs to a new or empty folder, each in a folder of its name, all or nothing; count the files."""
+    target = target.absolute()
+    _require_empty(target)
+    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.draft"
+    with lab.catalogue.read() as connection:
+        where = places.require(connection, list({file.digest for each in files.values() for file in each}))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+        for name, several in files.items():
+            for file in several:
+                path = draft / name / file.path.removeprefix("/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lab.store.fetch(where[file.digest], path)
+                _require_equal(path, file)
+        _require_empty(target)
+        draft.rename(target)
+    except OSError as error:
+        raise Unavailable(
+            "target-unavailable", f"{target} cannot be written ({error.strerror}).", path=str(target)
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return sum(len(each) for each in files.values())
+
+
+def output_bytes(lab: Lab, digest: str | None) -> bytes:
+    """Give what an attempt wrote to stdout or stderr, by its digest; empty when there is none."""
+    if not digest:
+        return b""
+    with lab.catalogue.read() as connection:
+        location = places.require(connection, [Digest(digest)])[Digest(digest)]
+    return lab.store.read(location)
+
+
+def _require_empty(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise Conflict(
+            "target-not-empty", f"{target} is there already and holds something; name a new folder.", path=str(target)
+        )
+
+
+def _require_equal(path: Path, file: File) -> None:
+    from aliquot.blobs.store import digest_file
+
+    if digest_file(path)[0] != file.digest:
+        raise Damaged(
+            "blob-damaged",
+            f"The bytes of {file.path} are not those that were stored; `aliquot admin verify` says what else is.",
+            path=file.path,
+            digest=file.digest,
+        )

@@ -1,0 +1,238 @@
+"""Runs as people look at them: lines, counts by step, tasks, attempts and their output."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from aliquot.db.tables import attempt, run, run_step, task
+from aliquot.engine.publish import FAILED
+from aliquot.model.errors import Invalid
+from aliquot.model.state import State
+
+_UNDER_WAY = (State.INITIALIZING, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in short. Times are seconds since 1970 in UTC; `parked` counts datums that failed for good."""
+
+    run: int
+    pipeline: str
+    state: str
+    message: str
+    cause: str
+    publish: bool
+    parked: int
+    who: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+
+    def document(self) -> dict[str, Any]:
+        """Give the line as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """How the tasks of a run's step stand; `planned` says whether its datums are known yet."""
+
+    step: str
+    planned: bool
+    datums: int
+    waiting: int = 0
+    running: int = 0
+    ran: int = 0
+    skipped: int = 0
+    failed: int = 0
+    canceled: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Count the tasks that will not move any more."""
+        return self.ran + self.skipped + self.failed + self.canceled
+
+    def document(self) -> dict[str, Any]:
+        """Give the line as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """A task: `step/ordinal`, its datum for a person, and what became of it; `tail` ends its last attempt's output."""
+
+    task: str
+    datum: str
+    state: str
+    reused: bool
+    cause: str | None
+    message: str
+    attempts: int
+    tail: str
+
+    def document(self) -> dict[str, Any]:
+        """Give the line as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One try at a task: seconds of wall and CPU time, bytes of memory at its peak, digests of its output."""
+
+    task: str
+    attempt: int
+    executor: str
+    state: str
+    cause: str | None
+    message: str
+    exit_code: int | None
+    wall: float | None
+    cpu: float | None
+    peak_memory: int | None
+    stdout: str | None
+    stderr: str | None
+    started_at: float | None
+    ended_at: float | None
+
+    def document(self) -> dict[str, Any]:
+        """Give the line as JSON."""
+        return asdict(self)
+
+
+def run_line(row: Row[*tuple[Any, ...]]) -> RunLine:
+    """Give a run's row in short."""
+    return RunLine(
+        run=row.id,
+        pipeline=row.pipeline,
+        state=row.state,
+        message=row.message,
+        cause=row.cause,
+        publish=row.publish,
+        parked=row.parked,
+        who=row.who,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def runs(
+    connection: Connection, pipeline: str | None = None, state: str | None = None, limit: int | None = 20
+) -> list[RunLine]:
+    """List runs, newest first; `pipeline` and `state` choose among them."""
+    query = select(run).order_by(run.c.id.desc()).limit(limit)
+    if pipeline is not None:
+        query = query.where(run.c.pipeline == pipeline)
+    if state is not None:
+        query = query.where(run.c.state == _state(state))
+    return [run_line(row) for row in connection.execute(query)]
+
+
+def steps(connection: Connection, number: int) -> list[StepLine]:
+    """Count the tasks of each step of a run, in the order of the steps."""
+    kind = case(
+        (task.c.state.in_(_UNDER_WAY), "running"),
+        (task.c.state.in_(FAILED), "failed"),
+        (task.c.state.in_([State.CANCELED, State.PREEMPTED]), "canceled"),
+        ((task.c.state == State.COMPLETE) & task.c.reused, "skipped"),
+        (task.c.state == State.COMPLETE, "ran"),
+        else_="waiting",
+    )
+    counts: dict[str, dict[str, int]] = {}
+    query = select(task.c.step, kind.label("kind"), func.count().label("n")).where(task.c.run_id == number)
+    for row in connection.execute(query.group_by(task.c.step, kind)):
+        counts.setdefault(row.step, {})[row.kind] = row.n
+    planned = select(run_step).where(run_step.c.run_id == number).order_by(run_step.c.position)
+    return [
+        StepLine(row.step, row.planned_at is not None, row.datums, **counts.get(row.step, {}))
+        for row in connection.execute(planned)
+    ]
+
+
+def parked(connection: Connection, number: int, limit: int | None = 20) -> list[TaskLine]:
+    """List the tasks of a run that failed, with the end of their output."""
+    return tasks(connection, number, FAILED, limit)
+
+
+def tasks(connection: Connection, number: int, states: Sequence[str] = (), limit: int | None = None) -> list[TaskLine]:
+    """List tasks of a run in the order in which they were planned."""
+    query = (
+        select(task)
+        .join(run_step, (run_step.c.run_id == task.c.run_id) & (run_step.c.step == task.c.step))
+        .where(task.c.run_id == number)
+        .order_by(run_step.c.position, task.c.ordinal)
+        .limit(limit)
+    )
+    if states:
+        query = query.where(task.c.state.in_(states))
+    rows = list(connection.execute(query))
+    tails = _tails(connection, [row.id for row in rows if row.state in FAILED])
+    return [
+        TaskLine(
+            task=f"{row.step}/{row.ordinal}",
+            datum=datum_label(row.datum),
+            state=row.state,
+            reused=row.reused,
+            cause=row.cause,
+            message=row.message,
+            attempts=row.attempts,
+            tail=tails.get(row.id, ""),
+        )
+        for row in rows
+    ]
+
+
+def attempts(connection: Connection, row: Row[*tuple[Any, ...]]) -> list[AttemptLine]:
+    """List the attempts at a task's row, the first one first."""
+    query = select(attempt).where(attempt.c.task_id == row.id).order_by(attempt.c.fence)
+    return [
+        AttemptLine(
+            task=f"{row.step}/{row.ordinal}",
+            attempt=position,
+            executor=each.executor,
+            state=each.state,
+            cause=each.cause,
+            message=each.message,
+            exit_code=each.exit_code,
+            wall=each.wall,
+            cpu=each.cpu,
+            peak_memory=each.peak_memory,
+            stdout=each.stdout,
+            stderr=each.stderr,
+            started_at=each.started_at,
+            ended_at=each.ended_at,
+        )
+        for position, each in enumerate(connection.execute(query), 1)
+    ]
+
+
+def tried_tasks(connection: Connection, number: int) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Give the rows of a run's tasks for which a command was started, in order."""
+    query = select(task).where(task.c.run_id == number, task.c.id.in_(select(attempt.c.task_id))).order_by(task.c.id)
+    yield from connection.execute(query)
+
+
+def datum_label(datum: dict[str, Any]) -> str:
+    """Name a stored datum for a person: what it matched, or what it captured."""
+    parts = list(datum["parts"].values())
+    matched = [part[0] for part in parts if part[0] != "/"]
+    captured = dict.fromkeys(value for part in parts for name, value in part[1].items() if not name.isdigit())
+    return " + ".join(matched or captured) or "everything"
+
+
+def _tails(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    tails: dict[int, str] = {}
+    query = select(attempt.c.task_id, attempt.c.tail).where(attempt.c.task_id.in_(ids)).order_by(attempt.c.fence)
+    for row in connection.execute(query):
+        tails[row.task_id] = row.tail
+    return tails
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text.upper())
+    except ValueError:
+        known = ", ".join(State)
+        raise Invalid("state-unknown", f"{text!r} is not a state; there are: {known}.", state=text) from None
