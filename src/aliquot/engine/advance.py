@@ -11,77 +11,145 @@ from aliquot.blobs import Store
 from aliquot.datasets.read import Version, resolve
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, run_step, task
-from aliquot.engine.claim import active_tasks
+from aliquot.engine.claim import cancel_tasks, has_open_tasks
 from aliquot.engine.datums import File
 from aliquot.engine.keys import step_parts
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.plan import input_files, made_by, plan_step
 from aliquot.engine.publish import FAILED, finish
 from aliquot.engine.tasks import write_tasks
-from aliquot.model.errors import AliquotError, Conflict, Unavailable
+from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 from aliquot.model.reference import Reference
 from aliquot.model.seams import Executor
-from aliquot.model.state import State
+from aliquot.model.state import ENDED, State
 
 log: Any = structlog.get_logger()
 
 RunRow = Row[*tuple[Any, ...]]
 
 
-def advance(catalogue: Catalogue, store: Store, executor_for: Callable[[str | None], Executor], row: RunRow) -> bool:
-    """Do what a run that we look after needs now; says whether it moved."""
-    try:
-        if row.cancel_asked or row.state == State.CANCELING:
-            return catalogue.repeat(lambda connection: _cancel(connection, row))
-        with catalogue.read() as connection:
-            applied = by_id(connection, row.definition_id)
-        if row.state == State.QUEUED:
-            catalogue.repeat(lambda connection: _set_state(connection, row, State.INITIALIZING, started_at=time.time()))
-            catalogue.repeat(lambda connection: _set_state(connection, row, State.RUNNING))
-            log.info("run started", run=row.id, pipeline=row.pipeline, cause=row.cause)
-        elif row.state == State.INITIALIZING:
-            catalogue.repeat(lambda connection: _set_state(connection, row, State.RUNNING))
-        return _advance_steps(catalogue, store, executor_for, row, applied)
-    except Unavailable:
-        raise
-    except AliquotError as error:
-        if error.code in {"run-not-ours", "catalogue-busy"}:
+class Advance:
+    """Moves runs on that a supervisor looks after."""
+
+    def __init__(self, catalogue: Catalogue, store: Store, executor_for: Callable[[str | None], Executor]) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._executor_for = executor_for
+        self._applied: dict[int, Applied] = {}
+
+    def __call__(self, row: RunRow) -> bool:
+        """Do what a run needs now; says whether it moved. What is wrong with the run alone ends the run alone.
+
+        `Unavailable` only when the catalogue or the store is: nothing is lost, and it may be called again.
+        """
+        try:
+            return self._advance(row)
+        except Conflict:
+            # Somebody else has moved what we looked at: the next look decides anew.
             return False
-        reason = error.message
-        log.error("run failed", run=row.id, reason=reason)  # noqa: TRY400  # the reason is for a person
-        return catalogue.repeat(lambda connection: _fail(connection, row, reason))
+        except Unavailable as error:
+            if error.code.startswith(("catalogue", "store")):
+                raise
+            return self._fail(row, error.message, State.SYSTEM_ERROR)
+        except Invalid as error:
+            return self._fail(row, error.message, State.EXECUTOR_ERROR)
+        except AliquotError as error:
+            return self._fail(row, error.message, State.SYSTEM_ERROR)
+        except Exception as error:
+            log.exception("a fault of Aliquot", run=row.id)
+            return self._fail(row, f"A fault of Aliquot: {type(error).__name__}: {error}", State.SYSTEM_ERROR)
 
+    def applied(self, connection: Connection, number: int) -> Applied:
+        """Give an applied version of a pipeline; such rows never change."""
+        if number not in self._applied:
+            if len(self._applied) > 1000:
+                self._applied.clear()
+            self._applied[number] = by_id(connection, number)
+        return self._applied[number]
 
-def _advance_steps(
-    catalogue: Catalogue,
-    store: Store,
-    executor_for: Callable[[str | None], Executor],
-    row: RunRow,
-    applied: Applied,
-) -> bool:
-    moved = False
-    while True:
-        with catalogue.read() as connection:
-            if _must_stop(connection, row, applied):
+    def _advance(self, row: RunRow) -> bool:
+        if row.cancel_asked or row.state == State.CANCELING:
+            return self._catalogue.repeat(lambda connection: _cancel(connection, row))
+        if row.state == State.PAUSED:
+            return False
+        with self._catalogue.read() as connection:
+            applied = self.applied(connection, row.definition_id)
+        moved = False
+        if row.state in {State.QUEUED, State.INITIALIZING}:
+            self._catalogue.repeat(lambda connection: _begin(connection, row))
+            log.info("run started", run=row.id, pipeline=row.pipeline, cause=row.cause)
+            moved = True
+        while True:
+            with self._catalogue.read() as connection:
+                stop = row.stop_asked or _must_stop(connection, row, applied)
+                step = None if stop else _next_step(connection, row.id, applied)
+                under_way = step is None and has_open_tasks(connection, row.id)
+                unplanned = step is None and bool(_unplanned(connection, row.id))
+            if step is None:
                 break
-            step = _next_step(connection, row.id, applied)
-        if step is None:
-            break
-        identity = executor_for(applied.pipeline.steps[step].image).identity(applied.pipeline.steps[step].image)
-        _plan(catalogue, row, applied, step, identity)
-        moved = True
-    with catalogue.read() as connection:
-        stop = _must_stop(connection, row, applied)
-        under_way = active_tasks(connection, row.id)
-        unplanned = _unplanned(connection, row.id)
-    if stop and under_way:
-        return catalogue.repeat(lambda connection: _stop_tasks(connection, row)) or moved
-    if under_way or (unplanned and not stop):
-        return moved
-    verdict = finish(catalogue, store, row, applied)
-    if verdict:
+            self._plan(row, applied, step)
+            moved = True
+        if stop and under_way:
+            return self._catalogue.repeat(lambda connection: _stop_tasks(connection, row)) or moved
+        if under_way or (unplanned and not stop):
+            return moved
+        return self._finish(row, applied) or moved
+
+    def _plan(self, row: RunRow, applied: Applied, step: str) -> None:
+        definition = applied.pipeline.steps[step]
+        identity = self._executor_for(definition.image).identity(definition.image)
+        with self._catalogue.read() as connection:
+            bound = bound_versions(connection, row)
+            made: Mapping[str, Sequence[File]] = {
+                each.from_: made_by(connection, row.id, each.from_)
+                for each in definition.inputs.values()
+                if each.from_ in applied.pipeline.steps
+            }
+            files = input_files(connection, applied.pipeline, definition, bound, made)
+            parts = step_parts(applied.pipeline, definition, applied.bundle, row.parameters, identity)
+            planned = plan_step(connection, definition, parts, files)
+
+        def write(connection: Connection) -> None:
+            _require_ours(connection, row)
+            write_tasks(connection, row.id, step, parts, planned)
+
+        self._catalogue.repeat(write)
+
+    def _finish(self, row: RunRow, applied: Applied) -> bool:
+        verdict = finish(self._catalogue, self._store, row, applied)
+        if verdict is None:
+            return False
         log.info("run ended", run=row.id, pipeline=row.pipeline, state=verdict.state, message=verdict.message)
-    return True
+        return True
+
+    def _fail(self, row: RunRow, message: str, state: State) -> bool:
+        try:
+            ended = self._catalogue.repeat(lambda connection: _fail(connection, row, message, state))
+        except Conflict:
+            return False
+        except Unavailable:
+            raise
+        except Exception:
+            # The run stays as it is and is looked at again; the others go on.
+            log.exception("a run could not be ended", run=row.id)
+            return False
+        if ended:
+            log.error("run failed", run=row.id, pipeline=row.pipeline, reason=message)
+        return ended
+
+
+def bound_versions(connection: Connection, row: RunRow) -> dict[str, Version]:
+    """Give the versions that a run's inputs are bound to."""
+    return {
+        name: resolve(connection, Reference(dataset, str(number))) if number else Version(dataset, 0, 0)
+        for name, (dataset, number) in row.inputs.items()
+    }
+
+
+def _begin(connection: Connection, row: RunRow) -> None:
+    if row.state == State.QUEUED:
+        _set_state(connection, row, State.INITIALIZING, started_at=time.time())
+    _set_state(connection, row, State.RUNNING)
 
 
 def _next_step(connection: Connection, run_id: int, applied: Applied) -> str | None:
@@ -103,36 +171,6 @@ def _next_step(connection: Connection, run_id: int, applied: Applied) -> str | N
         if not waiting and open_tasks is None:
             return step
     return None
-
-
-def _plan(catalogue: Catalogue, row: RunRow, applied: Applied, step: str, identity: str) -> None:
-    definition = applied.pipeline.steps[step]
-    with catalogue.read() as connection:
-        bound = bound_versions(connection, row)
-        made: Mapping[str, Sequence[File]] = {
-            each.from_: made_by(connection, row.id, each.from_)
-            for each in definition.inputs.values()
-            if each.from_ in applied.pipeline.steps
-        }
-        files = input_files(connection, applied.pipeline, definition, bound, made)
-        parts = step_parts(applied.pipeline, definition, applied.bundle, row.parameters, identity)
-        planned = plan_step(connection, definition, parts, files)
-
-    def write(connection: Connection) -> None:
-        _require_ours(connection, row)
-        write_tasks(connection, row.id, step, parts, planned)
-
-    catalogue.repeat(write)
-
-
-def bound_versions(connection: Connection, row: RunRow) -> dict[str, Version]:
-    """Give the versions that a run's inputs are bound to."""
-    return {
-        name: resolve(connection, Reference(dataset, str(number) if number else "latest"))
-        if number
-        else Version(dataset, 0, 0)
-        for name, (dataset, number) in row.inputs.items()
-    }
 
 
 def _unplanned(connection: Connection, run_id: int) -> list[str]:
@@ -160,27 +198,29 @@ def _cancel(connection: Connection, row: RunRow) -> bool:
     if row.state != State.CANCELING:
         moved = _set_state(connection, row, State.CANCELING)
     moved |= _stop_tasks(connection, row)
-    if not active_tasks(connection, row.id):
+    if not has_open_tasks(connection, row.id):
         moved = _set_state(connection, row, State.CANCELED, ended_at=time.time())
     return moved
 
 
 def _stop_tasks(connection: Connection, row: RunRow) -> bool:
-    """Cancel the tasks that wait, and ask for the end of those under way."""
+    """Cancel the tasks that nobody works on, and ask for the end of the others."""
     connection.execute(update(run).where(run.c.id == row.id, ~run.c.stop_asked).values(stop_asked=True))
-    stopped = connection.execute(
-        update(task)
-        .where(task.c.run_id == row.id, task.c.state == State.QUEUED)
-        .values(state=State.CANCELED, ended_at=time.time())
-    )
-    return stopped.rowcount > 0
+    return cancel_tasks(connection, row.id) > 0
 
 
-def _fail(connection: Connection, row: RunRow, message: str) -> bool:
+def _fail(connection: Connection, row: RunRow, message: str, state: State) -> bool:
+    """End a run that cannot go on, once nothing of it is under way; until then, note why."""
+    now: State = connection.execute(select(run.c.state).where(run.c.id == row.id).with_for_update()).scalar_one()
+    if now in ENDED:
+        return False
     _stop_tasks(connection, row)
-    if active_tasks(connection, row.id):
-        return True
-    return _set_state(connection, row, State.SYSTEM_ERROR, message=message, ended_at=time.time())
+    if has_open_tasks(connection, row.id):
+        connection.execute(update(run).where(run.c.id == row.id, run.c.fence == row.fence).values(message=message))
+        return False
+    if now == State.QUEUED:
+        _set_state(connection, row, State.INITIALIZING, started_at=time.time())
+    return _set_state(connection, row, state, message=message, ended_at=time.time())
 
 
 def _set_state(connection: Connection, row: RunRow, state: State, **values: Any) -> bool:
@@ -195,7 +235,10 @@ def _set_state(connection: Connection, row: RunRow, state: State, **values: Any)
 
 
 def _require_ours(connection: Connection, row: RunRow) -> None:
-    ours = select(run.c.id).where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner)
+    """Hold a run that is still ours and wants tasks: not one whose end was asked for while it was planned."""
+    ours = select(run.c.id).where(
+        run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner, ~run.c.cancel_asked, ~run.c.stop_asked
+    )
     if connection.execute(ours.with_for_update()).first() is None:
         raise _not_ours(row)
 

@@ -3,21 +3,24 @@
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jmespath
-from sqlalchemy import Connection, bindparam, insert, update
+from jmespath.exceptions import JMESPathError
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from aliquot.datasets import places
-from aliquot.db.rows import insert_missing
+from aliquot.db.rows import chunks, insert_missing
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
-from aliquot.engine.flight import Flight
-from aliquot.model.pipeline import Step
+from aliquot.engine.flight import Ended, Flight
+from aliquot.model.pipeline import Retry
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome
 
-_STATE_OF = {
+STATE_OF = {
     Cause.USER: State.EXECUTOR_ERROR,
     Cause.OOM: State.EXECUTOR_ERROR,
     Cause.TIMEOUT: State.EXECUTOR_ERROR,
@@ -26,22 +29,25 @@ _STATE_OF = {
     Cause.OURS: State.SYSTEM_ERROR,
     Cause.CANCELED: State.CANCELED,
 }
+"""In which state an attempt ends, by the cause of its failure."""
 
-Finished = Sequence[tuple[Flight, Outcome]]
+_LONGEST_MESSAGE = 2_000
+_LONGEST_TAIL = 20_000
 
 
-def collect(connection: Connection, owner: str, finished: Finished) -> None:
+def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
     """Record outcomes. What is no longer held under its fence is somebody else's, and touches no row."""
-    if not finished:
+    if not ended:
         return
-    mine = held(connection, owner, {flight.row.id: flight.row.fence for flight, _ in finished})
-    valid = [(flight, outcome) for flight, outcome in finished if flight.row.id in mine]
+    mine = held(connection, owner, {flight.row.id: flight.row.fence for flight, _ in ended})
+    valid = [_judged(flight, outcome) for flight, outcome in ended if flight.row.id in mine]
     if not valid:
         return
-    places.record(connection, [place for _, outcome in valid for place in outcome.locations])
-    good = [(flight, outcome) for flight, outcome in valid if outcome.state is State.COMPLETE]
-    _write_results(connection, good)
-    record_attempts(connection, [(flight, _attempt_values(flight, outcome)) for flight, outcome in valid])
+    # In one order everywhere, so that two supervisors with equal blobs wait for each other at most once.
+    locations = sorted((place for _, outcome, _ in valid for place in outcome.locations), key=lambda each: each.digest)
+    places.record(connection, locations)
+    _write_results(connection, [each for each in valid if each[1].state is State.COMPLETE])
+    record_attempts(connection, [_attempt_values(flight, outcome) for flight, outcome, _ in valid])
     connection.execute(
         update(task)
         .where(task.c.id == bindparam("b_id"), task.c.fence == bindparam("b_fence"))
@@ -53,23 +59,17 @@ def collect(connection: Connection, owner: str, finished: Finished) -> None:
             not_before=bindparam("b_not_before"),
             ended_at=bindparam("b_ended_at"),
         ),
-        [_task_values(flight, outcome) for flight, outcome in valid],
+        [_task_values(flight, outcome) for flight, outcome, _ in valid],
     )
 
 
-def record_attempts(connection: Connection, rows: Sequence[tuple[Flight, dict[str, Any]]]) -> None:
-    """Write attempts' rows, new or again."""
-    fresh = [values for flight, values in rows if not flight.recorded]
-    if fresh:
-        connection.execute(insert(attempt), fresh)
-    for flight, values in rows:
-        if flight.recorded:
-            connection.execute(
-                update(attempt)
-                .where(attempt.c.task_id == flight.row.id, attempt.c.fence == flight.row.fence)
-                .values(**values)
-            )
-        flight.recorded = True
+def record_attempts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write attempts' rows, in place of those that are there already."""
+    if rows:
+        maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        new = maker(attempt)
+        changed = {name: new.excluded[name] for name in rows[0] if name not in {"task_id", "fence"}}
+        connection.execute(new.on_conflict_do_update(index_elements=["task_id", "fence"], set_=changed), list(rows))
 
 
 def running_values(flight: Flight) -> dict[str, Any]:
@@ -77,31 +77,69 @@ def running_values(flight: Flight) -> dict[str, Any]:
     return _attempt_values(flight, Outcome(flight.row.id, flight.row.fence, State.RUNNING, started_at=time.time()))
 
 
-def _write_results(connection: Connection, good: Finished) -> None:
-    now = time.time()
-    rows: list[dict[str, Any]] = []
-    for flight, outcome in good:
-        exports = _exports(flight.command.step, outcome)
-        parts = {**flight.command.parts, "exports": flight.row.datum["exports"]}
-        rows.append(
-            {"key": flight.row.key, "parts": parts, "exports": exports, "task_id": flight.row.id, "created_at": now}
+def spent(attempts: int, retry: Retry | None, cause: Cause) -> bool:
+    """Say whether a task that has failed so often, now by this cause, has no further attempt."""
+    return retry is None or cause.value not in retry.on or attempts >= retry.attempts
+
+
+_Judged = tuple[Flight, Outcome, dict[str, Any] | None]
+
+
+def _judged(flight: Flight, outcome: Outcome) -> _Judged:
+    """Add what the step exports; content that does not fit its expressions is the user's error."""
+    if outcome.message or outcome.tail:
+        outcome = replace(
+            outcome, message=_short(outcome.message, _LONGEST_MESSAGE), tail=_short(outcome.tail, _LONGEST_TAIL)
         )
+    if outcome.state is not State.COMPLETE:
+        cause = outcome.cause or Cause.OURS
+        return flight, replace(outcome, state=STATE_OF[cause], cause=cause), None
+    exported = flight.command.step.exports if flight.command else {}
+    if not exported:
+        return flight, outcome, None
+    values: dict[str, Any] = {}
+    for name, path in exported.items():
+        try:
+            values[name] = jmespath.search(path, outcome.exports)
+        except JMESPathError as error:
+            message = f"The export {name} cannot be read from out/exports.json by {path!r}: {error}"
+            failed = replace(outcome, state=State.EXECUTOR_ERROR, cause=Cause.USER, message=message, outputs=())
+            return flight, failed, None
+    return flight, outcome, values
+
+
+def _write_results(connection: Connection, good: Sequence[_Judged]) -> None:
+    now = time.time()
+    rows = [
+        {
+            "key": flight.row.key,
+            "parts": {**(flight.command.parts if flight.command else {}), "exports": flight.row.datum["exports"]},
+            "exports": exports,
+            "task_id": flight.row.id,
+            "created_at": now,
+        }
+        for flight, _, exports in sorted(good, key=lambda each: each[0].row.key)
+    ]
     insert_missing(connection, result, rows)
+    # Where somebody else was first with the same work, their files stand, and ours do not mix with them.
+    good = _first_of_their_key(connection, good)
     insert_missing(
         connection,
         output,
         [
             {"key": flight.row.key, "path": each.path, "digest": each.digest, "size": each.size}
-            for flight, outcome in good
+            for flight, outcome, _ in good
             for each in outcome.outputs
         ],
     )
 
 
-def _exports(step: Step, outcome: Outcome) -> dict[str, Any] | None:
-    if not step.exports:
-        return None
-    return {name: jmespath.search(path, outcome.exports) for name, path in step.exports.items()}
+def _first_of_their_key(connection: Connection, good: Sequence[_Judged]) -> list[_Judged]:
+    first: dict[str, int | None] = {}
+    for part in chunks([flight.row.key for flight, _, _ in good]):
+        rows = connection.execute(select(result.c.key, result.c.task_id).where(result.c.key.in_(part)))
+        first |= {row.key: row.task_id for row in rows}
+    return [each for each in good if first[each[0].row.key] == each[0].row.id]
 
 
 def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
@@ -109,8 +147,8 @@ def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
     return {
         "task_id": flight.row.id,
         "fence": flight.row.fence,
-        "executor": flight.executor.name,
-        "handle": flight.handle,
+        "executor": flight.executor.name if flight.executor else "",
+        "handle": flight.handle or "",
         "state": outcome.state,
         "cause": outcome.cause,
         "message": outcome.message,
@@ -135,8 +173,17 @@ def _task_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
         return {**values, "b_state": State.COMPLETE}
     cause = outcome.cause or Cause.OURS
     values["b_attempts"] = made = row.attempts + 1
-    retry = flight.command.step.retry
-    if cause.value in retry.on and made < retry.attempts and not flight.canceled:
+    retry = flight.command.step.retry if flight.command else None
+    if retry and not flight.canceled and not spent(made, retry, cause):
         pause = retry.backoff * 2 ** (made - 1) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
         return {**values, "b_state": State.QUEUED, "b_not_before": time.time() + pause, "b_ended_at": None}
-    return {**values, "b_state": _STATE_OF[cause]}
+    return {**values, "b_state": STATE_OF[cause]}
+
+
+def _short(text: str, most: int) -> str:
+    """Cut a text in the middle, and take out what no database can hold."""
+    text = text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters were left out here ...]\n{text[-half:]}"

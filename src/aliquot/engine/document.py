@@ -47,28 +47,39 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts)
 
 
-def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, list[tuple[str, str, Location]]]:
-    """Give, for each key, its files as (input, path, location)."""
+Given = Sequence[tuple[str, str, Location]]
+"""A task's files as (input, path, location)."""
+
+
+def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given]:
+    """Give, for each key, its files; a location of size -1 is not known."""
     found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
-    for part in chunks(keys):
+    for part in chunks(list(found)):
         query = (
             select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
             .outerjoin(blob, blob.c.digest == key_input.c.digest)
             .where(key_input.c.key.in_(part))
             .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
         )
-        for row in connection.execute(query):
-            if row.size is None and row.digest != EMPTY:
-                raise Damaged(
-                    "blob-unknown", f"The catalogue does not know where {row.digest} lies.", digest=row.digest
-                )
-            place = Location(Digest(row.digest), row.size or 0, row.pack, row.offset or 0)
-            found[row.key].append((row.input, row.path, place))
-    return found
+        for key, name, path, digest, size, pack, offset in connection.execute(query):
+            if size is None:
+                size = 0 if digest == EMPTY else -1
+            found[key].append((name, path, Location(digest, size, pack, offset or 0)))
+    return dict(found)
 
 
-def document(row: TaskRow, command: Command, files: Sequence[tuple[str, str, Location]], store: str) -> TaskDocument:
-    """Make the document of a claimed task. Memory and time grow with its attempts where the step says so."""
+def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDocument:
+    """Make the document of a claimed task; `Damaged` when nobody knows where one of its files lies.
+
+    Memory grows with its attempts where the step says so.
+    """
+    for _, path, place in files:
+        if place.size < 0:
+            raise Damaged(
+                "blob-unknown",
+                f"The catalogue does not know where {place.digest} lies, the content of {path}.",
+                digest=place.digest,
+            )
     step = command.step
     environment = dict(command.environment)
     places_of = {"OUT": "out", "TASK": "task.json"}

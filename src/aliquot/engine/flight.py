@@ -1,19 +1,162 @@
-"""Attempts under way, as their supervisor knows them."""
+"""Attempts under way, as their supervisor knows them: submitting, looking, cancelling."""
 
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
 
 from aliquot.engine.document import Command, TaskRow
+from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.seams import Executor, Handle
+from aliquot.model.state import State
+from aliquot.model.task import Cause, Outcome, TaskDocument
+
+log: Any = structlog.get_logger()
+
+_SHOWN_AFTER = 0.5
+"""Seconds after which an attempt is shown as running; quicker ones go straight to their end."""
 
 
 @dataclass(slots=True)
 class Flight:
-    """An attempt that was submitted. `recorded` says that its row is in the catalogue."""
+    """A claimed task and its attempt.
+
+    `command` is None when it could not be found, `executor` and `handle` as long as nothing was submitted. `shown`
+    says that the catalogue has it as running; `running_since` is when it was first seen to run.
+    """
 
     row: TaskRow
-    command: Command
-    executor: Executor
-    handle: Handle
-    submitted_at: float
-    recorded: bool = False
+    command: Command | None = None
+    executor: Executor | None = None
+    handle: Handle | None = None
+    running_since: float | None = None
+    shown: bool = False
     canceled: bool = False
+
+    def failed(self, cause: Cause, message: str) -> Outcome:
+        """Give the outcome of an attempt that the executor cannot give."""
+        now = time.time()
+        return Outcome(
+            self.row.id, self.row.fence, State.SYSTEM_ERROR, cause, message=message, started_at=now, ended_at=now
+        )
+
+
+Ended = tuple[Flight, Outcome]
+Prepared = tuple[Flight, TaskDocument]
+
+
+class Flights:
+    """The attempts of one supervisor. Nothing is forgotten before `landed` says that its end is in the catalogue."""
+
+    def __init__(self, executor_for: Callable[[str | None], Executor]) -> None:
+        self._executor_for = executor_for
+        self._flights: dict[int, Flight] = {}
+        self._ended: dict[int, Outcome] = {}
+        self._executors: dict[str, Executor] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(self._flights.values())
+
+    @property
+    def room(self) -> int:
+        """Say how many tasks it makes sense to claim now."""
+        known = self._executors.values() or [self._executor_for(None)]
+        return max(executor.capacity for executor in known) - len(self._flights)
+
+    def claimed(self, rows: Sequence[TaskRow]) -> list[Flight]:
+        """Take tasks that were claimed; gives all that are not submitted yet, older ones among them."""
+        for row in rows:
+            self._flights[row.id] = Flight(row)
+        return [each for each in self if each.executor is None and each.row.id not in self._ended]
+
+    def fail(self, flight: Flight, cause: Cause, message: str) -> None:
+        """End an attempt that cannot be submitted."""
+        self._ended[flight.row.id] = flight.failed(cause, message)
+
+    def submit(self, prepared: Sequence[Prepared]) -> None:
+        """Submit attempts; those that an executor will not take are failed, those that it cannot take now wait."""
+        by_executor: dict[str, list[Prepared]] = {}
+        for flight, document in prepared:
+            try:
+                executor = self._executor_for(document.image)
+            except Unavailable:
+                raise
+            except AliquotError as error:
+                self.fail(flight, Cause.REFUSED, error.message)
+                continue
+            self._executors[executor.name] = executor
+            by_executor.setdefault(executor.name, []).append((flight, document))
+        for name, several in by_executor.items():
+            executor = self._executors[name]
+            handles = executor.submit([document for _, document in several])
+            for (flight, _), handle in zip(several, handles, strict=True):
+                flight.executor, flight.handle = executor, handle
+
+    def look(self) -> tuple[list[Ended], list[Flight]]:
+        """See which attempts have ended, and which have run for a while without being shown."""
+        by_executor: dict[str, dict[Handle, Flight]] = {}
+        for flight in self:
+            if flight.executor and flight.handle and flight.row.id not in self._ended:
+                by_executor.setdefault(flight.executor.name, {})[flight.handle] = flight
+        shown: list[Flight] = []
+        now = time.monotonic()
+        for name, by_handle in by_executor.items():
+            for sighting in self._executors[name].look(by_handle):
+                flight = by_handle[sighting.handle]
+                if sighting.outcome:
+                    self._ended[flight.row.id] = sighting.outcome
+                elif sighting.lost:
+                    message = "The executor no longer knows this attempt; the machine may have restarted."
+                    self._ended[flight.row.id] = flight.failed(Cause.LOST, message)
+                elif sighting.running and not flight.shown:
+                    flight.running_since = flight.running_since or now
+                    if now - flight.running_since >= _SHOWN_AFTER:
+                        shown.append(flight)
+        return [(self._flights[number], outcome) for number, outcome in self._ended.items()], shown
+
+    def landed(self, ended: Sequence[Ended]) -> None:
+        """Let go of attempts whose end is in the catalogue."""
+        by_executor: dict[str, list[Handle]] = {}
+        for flight, _ in ended:
+            self._flights.pop(flight.row.id, None)
+            self._ended.pop(flight.row.id, None)
+            if flight.executor and flight.handle:
+                by_executor.setdefault(flight.executor.name, []).append(flight.handle)
+        for name, handles in by_executor.items():
+            self._executors[name].forget(handles)
+
+    def cancel(self, runs: Collection[int]) -> None:
+        """End the attempts of these runs."""
+        self.end([flight for flight in self if flight.row.run_id in runs])
+
+    def end(self, flights: Sequence[Flight]) -> None:
+        """End attempts, once each; those that were not submitted end at once."""
+        for flight in flights:
+            if flight.canceled:
+                continue
+            if flight.executor and flight.handle:
+                flight.executor.cancel([flight.handle])
+            else:
+                self.fail(flight, Cause.CANCELED, "The attempt was canceled before it was submitted.")
+            flight.canceled = True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait on the executor that is busy, if it is one alone; says whether it was."""
+        busy = {flight.executor.name for flight in self if flight.executor}
+        if len(busy) != 1:
+            return False
+        self._executors[busy.pop()].wait(seconds)
+        return True
+
+    def close(self) -> None:
+        """End everything that runs."""
+        for executor in self._executors.values():
+            try:
+                executor.close()
+            except (AliquotError, OSError) as error:
+                log.warning("an executor could not be closed", executor=executor.name, reason=str(error))

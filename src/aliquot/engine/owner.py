@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -13,14 +14,14 @@ def this_process() -> str:
 
 
 def surely_dead(owner: str) -> bool:
-    """Say whether an owner ran here and is gone. False when it may live elsewhere."""
-    place, _, rest = owner.rpartition("/")
-    place, _, number = place.rpartition("/")
+    """Say whether an owner ran here and is gone. False when it may live elsewhere, or the name is not one of ours."""
+    place, number, started = (*owner.split("/"), "", "", "")[:3]
     if place != _place() or not number.isdigit():
         return False
-    return _started(int(number)) != rest
+    return _started(int(number)) != started
 
 
+@cache
 def _place() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id")
     namespace = Path("/proc/self/ns/pid")
@@ -34,7 +35,13 @@ def _place() -> str:
 
 
 def _started(number: int) -> str:
+    """Give the moment of a process's start, in the kernel's ticks where it tells: no change of the clock moves it."""
     try:
+        if Path("/proc/self/stat").exists():
+            text = Path(f"/proc/{number}/stat").read_text(errors="replace")
+            # The name stands in parentheses and may hold any character; fields are counted after it.
+            fields = text[text.rindex(")") + 2 :].split()
+            return "gone" if fields[0] in {"Z", "X"} else fields[19]
         return f"{psutil.Process(number).create_time():.2f}"
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return "gone"

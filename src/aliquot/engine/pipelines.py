@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, select
 
 from aliquot.db.tables import definition
-from aliquot.model.errors import Missing
+from aliquot.model.errors import Damaged, Missing
 from aliquot.model.pipeline import Pipeline
+
+log: Any = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,27 @@ def current(connection: Connection, name: str) -> Applied:
 
 
 def all_current(connection: Connection) -> list[Applied]:
-    """List the pipelines that are applied, by name."""
-    return [_applied(row) for row in _current_rows(connection)]
+    """List the pipelines that are applied, by name; one that cannot be read any more is left out, with a word."""
+    found: list[Applied] = []
+    for row in _current_rows(connection):
+        try:
+            found.append(_applied(row))
+        except Damaged as error:
+            log.error("a pipeline is left out", pipeline=row.name, reason=error.message)  # noqa: TRY400  # for a person
+    return found
 
 
 def by_id(connection: Connection, number: int) -> Applied:
-    """Give one applied version, current or not."""
-    return _applied(connection.execute(select(definition).where(definition.c.id == number)).one())
+    """Give one applied version, current or not; `Damaged` when it is gone or cannot be read."""
+    row = connection.execute(select(definition).where(definition.c.id == number)).first()
+    if row is None:
+        raise Damaged(
+            "definition-gone",
+            f"The pipeline's definition {number} is gone from the catalogue; apply the pipeline again and start a "
+            f"new run.",
+            definition=number,
+        )
+    return _applied(row)
 
 
 def _current_rows(connection: Connection) -> list[Row[*tuple[Any, ...]]]:
@@ -45,4 +62,13 @@ def _current_rows(connection: Connection) -> list[Row[*tuple[Any, ...]]]:
 
 
 def _applied(row: Row[*tuple[Any, ...]]) -> Applied:
-    return Applied(row.id, row.digest, Pipeline.model_validate(row.document), row.bundle)
+    try:
+        pipeline = Pipeline.model_validate(row.document)
+    except ValueError as error:
+        raise Damaged(
+            "definition-unreadable",
+            f"The pipeline {row.name} as it was applied cannot be read by this version of Aliquot; apply it again.",
+            pipeline=row.name,
+            reason=str(error),
+        ) from error
+    return Applied(row.id, row.digest, pipeline, row.bundle)

@@ -12,6 +12,7 @@ from aliquot.db.tables import output, result, task
 from aliquot.engine.datums import Datum, File, form
 from aliquot.engine.keys import Keys, StepParts
 from aliquot.model.digest import Digest
+from aliquot.model.errors import Invalid
 from aliquot.model.pipeline import Pipeline, Step
 from aliquot.model.state import State
 
@@ -63,14 +64,43 @@ def input_files(
 
 
 def made_by(connection: Connection, run_id: int, step: str) -> list[File]:
-    """List what the finished tasks of a run's step gave, by path."""
+    """List what the finished tasks of a run's step gave, by path, each file once.
+
+    `Invalid` when two tasks gave different content under one path, or a file where another gave a folder.
+    """
     query = (
-        select(output.c.path, output.c.digest, output.c.size, output.c.key)
+        select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.ordinal)
         .join(task, task.c.key == output.c.key)
         .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
-        .order_by(output.c.path)
+        .order_by(output.c.path, task.c.ordinal)
     )
-    return [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
+    files: dict[str, File] = {}
+    makers: dict[str, int] = {}
+    folders: dict[str, int] = {}
+    for path, digest, size, key, ordinal in connection.execute(query):
+        there = files.get(path)
+        if there is not None and there.digest != digest:
+            raise _both_wrote(step, makers[path], ordinal, path, "each its own content")
+        if there is None:
+            files[path] = File(path, digest, size, key)
+            makers[path] = ordinal
+            cut = path.rfind("/")
+            while cut > 0 and path[:cut] not in folders:
+                folders[path[:cut]] = ordinal
+                cut = path.rfind("/", 0, cut)
+    for path in folders.keys() & files.keys():
+        raise _both_wrote(step, makers[path], folders[path], path, "one a file and the other a folder")
+    return list(files.values())
+
+
+def _both_wrote(step: str, one: int, other: int, path: str, what: str) -> Invalid:
+    return Invalid(
+        "outputs-clash",
+        f"tasks {step}/{one} and {step}/{other} both wrote {path}, {what}: give each datum's files a name of their "
+        f"own, for instance from a capture",
+        step=step,
+        path=path,
+    )
 
 
 def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:

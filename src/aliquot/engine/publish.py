@@ -1,7 +1,9 @@
 """Ending a run: its policy on failures, and its outputs as versions, all in one transaction."""
 
+import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,11 @@ from aliquot.datasets.commit import Change, Committed, Draft, apply, name_versio
 from aliquot.datasets.delta import NewEntry
 from aliquot.datasets.read import entries, resolve
 from aliquot.db import Catalogue
-from aliquot.db.tables import dataset, load, output, published, run, run_step, task
+from aliquot.db.tables import dataset, load, published, run, run_step, task
+from aliquot.engine.datums import File
 from aliquot.engine.pipelines import Applied
-from aliquot.model.digest import Digest
-from aliquot.model.errors import Conflict
+from aliquot.engine.plan import made_by
+from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.pipeline import Allow, Pipeline
 from aliquot.model.reference import Reference
 from aliquot.model.state import State
@@ -54,7 +57,22 @@ def judge(connection: Connection, run_id: int, pipeline: Pipeline) -> Verdict:
         if each.failed and (each.failed > limit or each.failed == each.datums):
             state = State.SYSTEM_ERROR if each.system == each.failed else State.EXECUTOR_ERROR
             return Verdict(state, f"{each.failed} of {each.datums} datums of step {each.step} failed", parked)
+    if stopped := _stopped(connection, run_id):
+        return Verdict(State.SYSTEM_ERROR, stopped, parked)
     return Verdict(State.COMPLETE, f"{parked} datums are parked" if parked else "", parked)
+
+
+def _stopped(connection: Connection, run_id: int) -> str:
+    """Say why a run was stopped before all was done; empty when nothing was left out."""
+    left_out = connection.execute(
+        select(task.c.id).where(task.c.run_id == run_id, task.c.state == State.CANCELED).limit(1)
+    ).first() or connection.execute(
+        select(run_step.c.step).where(run_step.c.run_id == run_id, run_step.c.planned_at.is_(None)).limit(1)
+    ).first()  # fmt: skip
+    if left_out is None:
+        return ""
+    reason: str = connection.execute(select(run.c.message).where(run.c.id == run_id)).scalar_one()
+    return reason or "The run was stopped before all of its tasks were done."
 
 
 def step_counts(connection: Connection, run_id: int) -> list[StepCount]:
@@ -83,12 +101,17 @@ def step_counts(connection: Connection, run_id: int) -> list[StepCount]:
 
 def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied) -> Verdict | None:
     """End a run: publish, ask for loads, and change its state together; None when the run is no longer ours."""
+    outputs = applied.pipeline.outputs.values()
     for attempt in range(_TRIES):
         with catalogue.read() as connection:
             verdict = judge(connection, row.id, applied.pipeline)
-            if verdict.state is State.COMPLETE and (clash := _clash(connection, row.id, applied.pipeline)):
-                verdict = Verdict(State.EXECUTOR_ERROR, clash, verdict.parked)
-        drafts = _drafts(catalogue, store, row, applied, verdict)
+            made: dict[str, list[File]] = {}
+            if verdict.state is State.COMPLETE:
+                try:
+                    made = {each.from_: made_by(connection, row.id, each.from_) for each in outputs}
+                except Invalid as error:
+                    verdict = Verdict(State.EXECUTOR_ERROR, error.message, verdict.parked)
+        drafts = _drafts(catalogue, store, row, applied, verdict, made)
         try:
             with catalogue.write() as connection:
                 if not _end(connection, row, verdict):
@@ -99,8 +122,11 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
         except Conflict as error:
             if error.code not in {"dataset-moved", "catalogue-busy"} or attempt == _TRIES - 1:
                 raise
+            time.sleep(random.uniform(0, 0.01) * (attempt + 1))  # noqa: S311  # jitter
             continue
-        name_versions(catalogue, store)
+        # The versions are there already: names that cannot be written now are written with the next commit's.
+        with suppress(Unavailable, Conflict):
+            name_versions(catalogue, store)
         return verdict
     raise AssertionError
 
@@ -114,27 +140,13 @@ def _end(connection: Connection, row: Row[*tuple[Any, ...]], verdict: Verdict) -
     return changed.rowcount == 1
 
 
-def _clash(connection: Connection, run_id: int, pipeline: Pipeline) -> str:
-    """Name two tasks of a step that gave different content under one path; empty if there are none."""
-    for each in pipeline.outputs.values():
-        found = connection.execute(
-            select(output.c.path, func.min(task.c.ordinal).label("one"), func.max(task.c.ordinal).label("other"))
-            .join(task, task.c.key == output.c.key)
-            .where(task.c.run_id == run_id, task.c.step == each.from_, task.c.state == State.COMPLETE)
-            .group_by(output.c.path)
-            .having(func.count(output.c.digest.distinct()) > 1)
-            .limit(1)
-        ).first()
-        if found:
-            return (
-                f"tasks {each.from_}/{found.one} and {each.from_}/{found.other} both wrote {found.path}, each its own "
-                "content: give each datum's files a name of their own, for instance from a capture"
-            )
-    return ""
-
-
 def _drafts(
-    catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied, verdict: Verdict
+    catalogue: Catalogue,
+    store: Store,
+    row: Row[*tuple[Any, ...]],
+    applied: Applied,
+    verdict: Verdict,
+    made: Mapping[str, Sequence[File]],
 ) -> dict[str, tuple[Draft, str]]:
     drafts: dict[str, tuple[Draft, str]] = {}
     if not row.publish or verdict.state is not State.COMPLETE:
@@ -143,7 +155,7 @@ def _drafts(
         if not each.publish:
             continue
         with catalogue.read() as connection:
-            adds, removes = _changes(connection, row.id, each.from_, each.publish)
+            adds, removes = _changes(connection, row.id, each.from_, each.publish, made[each.from_])
             parked = _parked(connection, row.id) if verdict.parked else []
         provenance = {
             "run": row.id,
@@ -160,23 +172,24 @@ def _drafts(
     return drafts
 
 
-def _changes(connection: Connection, run_id: int, step: str, name: str) -> tuple[list[NewEntry], list[str]]:
+def _changes(
+    connection: Connection, run_id: int, step: str, name: str, made: Sequence[File]
+) -> tuple[list[NewEntry], list[str]]:
     """Compare what a full run would give with what the dataset holds."""
     exists = connection.execute(select(dataset.c.id).where(dataset.c.name == name)).first()
     found_now = entries(connection, resolve(connection, Reference(name))) if exists else ()
     held = {each.path: each.digest for each in found_now}
-    query = (
-        select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.id)
-        .join(task, task.c.key == output.c.key)
-        .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
-    )
-    adds: list[NewEntry] = []
-    wanted: set[str] = set()
-    for found in connection.execute(query):
-        wanted.add(found.path)
-        if held.get(found.path) != found.digest:
-            origin = {"key": found.key}
-            adds.append(NewEntry(found.path, Digest(found.digest), found.size, origin, task_id=found.id))
+    new = [file for file in made if held.get(file.path) != file.digest]
+    makers: dict[str, int] = {}
+    if new:
+        query = select(task.c.key, task.c.id).where(
+            task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE
+        )
+        makers = {row.key: row.id for row in connection.execute(query)}
+    adds = [
+        NewEntry(file.path, file.digest, file.size, {"key": file.key}, task_id=makers[file.key or ""]) for file in new
+    ]
+    wanted = {file.path for file in made}
     return adds, [path for path in held if path not in wanted]
 
 

@@ -1,34 +1,45 @@
 """The supervisor: claims runs and tasks, submits, looks, collects, and ends runs. It alone decides."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
 from aliquot.engine import claim
-from aliquot.engine.advance import advance
+from aliquot.engine.advance import Advance, RunRow
 from aliquot.engine.collect import collect, record_attempts, running_values
 from aliquot.engine.document import Command, TaskRow, command_of, document, input_places
-from aliquot.engine.flight import Flight
+from aliquot.engine.flight import Ended, Flight, Flights, Prepared
 from aliquot.engine.owner import this_process
-from aliquot.engine.pipelines import by_id
 from aliquot.engine.plan import known_keys
-from aliquot.model.errors import AliquotError
-from aliquot.model.seams import Executor, Handle
+from aliquot.model.errors import AliquotError, Conflict, Unavailable
+from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Cause, Outcome
 
 log: Any = structlog.get_logger()
 
-_SHOWN_AFTER = 0.5
-"""Seconds after which an attempt is shown as running; quicker ones go straight to their end."""
+_CHECK_AFTER = 0.5
+"""Seconds after which a run is looked at though nothing of ours has ended: others may work on it too."""
+_MOST_TAKEOVERS = 3
+"""How often at least a task is taken over from supervisors that are gone, before it is taken for the cause."""
+
+
+@dataclass(slots=True)
+class _View:
+    """What a look at the catalogue shows: active runs, and whether there are runs and tasks to claim."""
+
+    runs: list[RunRow]
+    runs_wait: bool
+    tasks_wait: bool
 
 
 class Supervisor:
@@ -43,11 +54,13 @@ class Supervisor:
     ) -> None:
         self.catalogue = catalogue
         self.store = store
-        self.executor_for = executor_for
-        self.owner = name or this_process()
-        self._flights: dict[int, Flight] = {}
+        # Each supervisor has a name of its own, so that one that follows in this process knows what it does not hold.
+        self.owner = name or f"{this_process()}/{secrets.token_hex(4)}"
+        self._flights = Flights(executor_for)
+        self._advance = Advance(catalogue, store, executor_for)
         self._commands: dict[tuple[int, str], Command] = {}
-        self._executors: dict[str, Executor] = {}
+        self._check_at: dict[int, float] = {}
+        self._strays_at = time.monotonic() + claim.LEASE / 4
         self._stop = threading.Event()
         self._pulse = threading.Thread(target=self._renew, name="leases", daemon=True)
 
@@ -59,29 +72,29 @@ class Supervisor:
         self._pulse.start()
 
     def cycle(self) -> bool:
-        """Do once all that can be done now; says whether anything moved."""
-        finished = self._look()
-        runs = self.catalogue.repeat(lambda connection: self._take_runs(connection, finished))
-        moved = bool(finished)
-        for row in runs:
-            moved |= advance(self.catalogue, self.store, self.executor_for, row)
-        claimed = self.catalogue.repeat(self._claim) if self._wanted() > 0 and self._has_work() else []
-        self._submit(claimed)
-        self._cancel_asked()
-        return moved or bool(claimed)
+        """Do once all that can be done now; says whether anything moved.
+
+        `Unavailable` when catalogue or store cannot be used now; nothing is lost, and the next call goes on from there.
+        """
+        try:
+            return self._cycle()
+        except Conflict as error:
+            self._strays_at = 0.0
+            raise Unavailable(error.code, error.message, **error.facts) from error
+        except Exception:
+            # A commit may have been made though its answer was lost: what we hold there is compared with what we know.
+            self._strays_at = 0.0
+            raise
 
     def wait(self, seconds: float) -> None:
         """Return when an attempt may have ended, or after so many seconds."""
-        busy = {flight.executor.name: flight.executor for flight in self._flights.values()}
-        if len(busy) == 1:
-            next(iter(busy.values())).wait(seconds)
-        else:
-            self._stop.wait(min(seconds, 0.1) if busy else seconds)
+        if not self._flights.wait(seconds):
+            self._stop.wait(min(seconds, 0.1) if self.busy else seconds)
 
     @property
     def busy(self) -> bool:
         """Say whether attempts of ours are under way."""
-        return bool(self._flights)
+        return bool(len(self._flights))
 
     def idle(self) -> bool:
         """Say whether no run is waiting or under way, here or elsewhere."""
@@ -94,88 +107,135 @@ class Supervisor:
         self._stop.set()
         if self._pulse.is_alive():
             self._pulse.join()
-        for executor in self._executors.values():
-            executor.close()
-        self.catalogue.repeat(lambda connection: claim.let_go(connection, self.owner))
+        self._flights.close()
+        self.catalogue.repeat(lambda connection: claim.hand_back(connection, self.owner))
 
-    def _renew(self) -> None:
-        while not self._stop.wait(claim.LEASE / 4):
-            try:
-                self.catalogue.repeat(lambda connection: claim.renew(connection, self.owner))
-            except AliquotError as error:
-                # Without renewal the lease lapses and others take over; our late writes touch no row.
-                log.warning("leases could not be renewed", reason=error.message)
-
-    def _wanted(self) -> int:
-        capacity = self.executor_for(None).capacity
-        return capacity - len(self._flights)
-
-    def _has_work(self) -> bool:
-        with self.catalogue.read() as connection:
-            waiting = select(task.c.id).where(task.c.state.in_([State.QUEUED, State.INITIALIZING, State.RUNNING]))
-            waiting = waiting.where((task.c.state == State.QUEUED) | (task.c.lease_until < time.time()))
-            return connection.execute(waiting.limit(1)).first() is not None
-
-    def _look(self) -> list[tuple[Flight, Outcome]]:
-        finished: list[tuple[Flight, Outcome]] = []
-        shown: list[Flight] = []
-        by_executor: dict[str, list[Flight]] = {}
-        for flight in self._flights.values():
-            by_executor.setdefault(flight.executor.name, []).append(flight)
-        for flights in by_executor.values():
-            by_handle = {flight.handle: flight for flight in flights}
-            for sighting in flights[0].executor.look(by_handle):
-                flight = by_handle[sighting.handle]
-                if sighting.outcome:
-                    finished.append((flight, sighting.outcome))
-                elif sighting.lost:
-                    finished.append((flight, _lost(flight.row)))
-                elif sighting.running and not flight.recorded and time.time() - flight.submitted_at > _SHOWN_AFTER:
-                    shown.append(flight)
+    def _cycle(self) -> bool:
+        if time.monotonic() >= self._strays_at:
+            self._let_strays_go()
+        ended, shown = self._flights.look()
         if shown:
-            self.catalogue.repeat(lambda connection: self._show(connection, shown))
-        return finished
+            self._show(shown)
+        view = self._look_around()
+        room = self._flights.room + len(ended)
+        claimed: Sequence[TaskRow] = ()
+        runs = view.runs
+        if ended or view.runs_wait or (view.tasks_wait and room > 0):
+            runs, claimed = self._take(ended, room if view.tasks_wait else 0)
+        self._flights.landed(ended)
+        self._flights.cancel({row.id for row in view.runs if row.cancel_asked or row.stop_asked})
+        self._submit(claimed)
+        for flight, _ in ended if not claimed else ():
+            self._check_at.pop(flight.row.run_id, None)
+        moved = [self._care_for(row) for row in runs if row.owner == self.owner]
+        return any(moved) or bool(ended) or bool(claimed)
 
-    def _show(self, connection: Connection, flights: Sequence[Flight]) -> None:
-        mine = claim.held(connection, self.owner, {flight.row.id: flight.row.fence for flight in flights})
-        still = [flight for flight in flights if flight.row.id in mine]
-        connection.execute(
-            update(task).where(task.c.id.in_([flight.row.id for flight in still])).values(state=State.RUNNING)
-        )
-        record_attempts(connection, [(flight, running_values(flight)) for flight in still])
+    def _care_for(self, row: RunRow) -> bool:
+        """Move a run on, if something of it has changed or it was not looked at for a while."""
+        began = time.monotonic()
+        asked = row.cancel_asked or row.stop_asked
+        if not asked and row.state == State.RUNNING and began < self._check_at.get(row.id, 0.0):
+            return False
+        moved = self._advance(row)
+        ended = time.monotonic()
+        # However many runs there are, looking at them takes a small part of the time.
+        self._check_at[row.id] = 0.0 if moved else ended + max(_CHECK_AFTER, 20 * (ended - began))
+        return moved
 
-    def _take_runs(
-        self, connection: Connection, finished: Sequence[tuple[Flight, Outcome]]
-    ) -> list[Row[*tuple[Any, ...]]]:
-        """Record what has ended and take up runs, in one transaction; gives the runs that we look after."""
-        collect(connection, self.owner, finished)
-        for flight, _ in finished:
-            self._flights.pop(flight.row.id, None)
-            flight.executor.forget([flight.handle])
-        claim.claim_runs(connection, self.owner)
+    def _look_around(self) -> _View:
+        now = time.time()
+        with self.catalogue.read() as connection:
+            runs = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)).all())
+            waiting = select(task.c.id).where(
+                task.c.state.in_([State.QUEUED, State.INITIALIZING, State.RUNNING]), claim.can_claim(now)
+            )
+            tasks_wait = bool(runs) and connection.execute(waiting.limit(1)).first() is not None
+        if len(self._check_at) > 2 * len(runs) + 100:
+            self._check_at = {row.id: self._check_at.get(row.id, 0.0) for row in runs}
+        free = [row for row in runs if row.lease_until is None or row.lease_until < now]
+        runs_wait = any(row.state != State.PAUSED or row.cancel_asked for row in free)
+        return _View(runs, runs_wait, tasks_wait)
+
+    def _take(self, ended: Sequence[Ended], room: int) -> tuple[list[RunRow], Sequence[TaskRow]]:
+        """Record what has ended, and take up runs and tasks, in one transaction; gives our runs and the tasks."""
+
+        def work(connection: Connection) -> tuple[list[RunRow], Sequence[TaskRow]]:
+            collect(connection, self.owner, ended)
+            claim.claim_runs(connection, self.owner)
+            runs = self._ours(connection)
+            if room <= 0:
+                return runs, ()
+            claimed = claim.claim_tasks(connection, self.owner, room)
+            known = known_keys(connection, [row.key for row in claimed])
+            return runs, claim.keep_new_work(connection, claimed, known)
+
+        try:
+            return self.catalogue.repeat(work)
+        except AliquotError:
+            raise
+        except Exception:
+            if not ended:
+                raise
+            log.exception("outcomes could not be recorded together")
+        for each in ended:
+            self._record_alone(*each)
+        with self.catalogue.read() as connection:
+            return self._ours(connection), ()
+
+    def _ours(self, connection: Connection) -> list[RunRow]:
         query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
         return list(connection.execute(query).all())
 
-    def _claim(self, connection: Connection) -> Sequence[TaskRow]:
-        claimed = claim.claim_tasks(connection, self.owner, self._wanted())
-        return claim.keep_new_work(connection, claimed, known_keys(connection, [row.key for row in claimed]))
+    def _record_alone(self, flight: Flight, outcome: Outcome) -> None:
+        """Record one outcome; one that no row can hold becomes a failure, so that it does not hold up the others."""
+        try:
+            self.catalogue.repeat(lambda connection: collect(connection, self.owner, [(flight, outcome)]))
+        except AliquotError:
+            raise
+        except Exception as error:
+            log.exception("an outcome could not be recorded", task=flight.row.id)
+            instead = flight.failed(
+                Cause.OURS, f"A fault of Aliquot: the outcome was refused ({type(error).__name__})."
+            )
+            self.catalogue.repeat(lambda connection: collect(connection, self.owner, [(flight, instead)]))
+
+    def _show(self, flights: Sequence[Flight]) -> None:
+        """Show attempts as running."""
+
+        def work(connection: Connection) -> list[Flight]:
+            mine = claim.held(connection, self.owner, {flight.row.id: flight.row.fence for flight in flights})
+            still = [flight for flight in flights if flight.row.id in mine]
+            connection.execute(
+                update(task).where(task.c.id.in_([flight.row.id for flight in still])).values(state=State.RUNNING)
+            )
+            record_attempts(connection, [running_values(flight) for flight in still])
+            return still
+
+        for flight in self.catalogue.repeat(work):
+            flight.shown = True
 
     def _submit(self, claimed: Sequence[TaskRow]) -> None:
-        if not claimed:
+        waiting = self._flights.claimed(claimed)
+        if not waiting:
             return
+        prepared: list[Prepared] = []
         with self.catalogue.read() as connection:
-            files = input_places(connection, [row.key for row in claimed])
-            commands = [self._command(connection, row) for row in claimed]
-        by_executor: dict[str, list[tuple[TaskRow, Command]]] = {}
-        for row, command in zip(claimed, commands, strict=True):
-            executor = self.executor_for(command.step.image)
-            self._executors[executor.name] = executor
-            by_executor.setdefault(executor.name, []).append((row, command))
-        for name, rows in by_executor.items():
-            executor = self._executors[name]
-            documents = [document(row, command, files[row.key], self.store.url) for row, command in rows]
-            for (row, command), handle in zip(rows, executor.submit(documents), strict=True):
-                self._flights[row.id] = Flight(row, command, executor, Handle(handle), time.time())
+            files = input_places(connection, [flight.row.key for flight in waiting])
+            for flight in waiting:
+                try:
+                    flight.command = command = self._command(connection, flight.row)
+                    most = max(_MOST_TAKEOVERS, command.step.retry.attempts)
+                    if flight.row.attempts > most:
+                        message = f"The supervisors of {flight.row.attempts} attempts were lost; the task may be why."
+                        self._flights.fail(flight, Cause.LOST, message)
+                        continue
+                    given = files[flight.row.key]
+                    prepared.append((flight, document(flight.row, command, given, self.store.url)))
+                except (Unavailable, Conflict):
+                    raise
+                except AliquotError as error:
+                    self._flights.fail(flight, Cause.OURS, error.message)
+        self._flights.submit(prepared)
 
     def _command(self, connection: Connection, row: TaskRow) -> Command:
         place = (row.run_id, row.step)
@@ -183,24 +243,21 @@ class Supervisor:
             if len(self._commands) > 1000:
                 self._commands.clear()
             owner = connection.execute(select(run).where(run.c.id == row.run_id)).one()
-            self._commands[place] = command_of(connection, by_id(connection, owner.definition_id), owner, row.step)
+            applied = self._advance.applied(connection, owner.definition_id)
+            self._commands[place] = command_of(connection, applied, owner, row.step)
         return self._commands[place]
 
-    def _cancel_asked(self) -> None:
-        if not self._flights:
-            return
-        with self.catalogue.read() as connection:
-            asked = set(
-                connection.execute(
-                    select(run.c.id).where(run.c.cancel_asked | run.c.stop_asked, run.c.state.in_(list(ACTIVE)))
-                ).scalars()
-            )
-        for flight in self._flights.values():
-            if flight.row.run_id in asked and not flight.canceled:
-                flight.canceled = True
-                flight.executor.cancel([flight.handle])
+    def _let_strays_go(self) -> None:
+        """Compare what we hold in the catalogue with what we know, and end what is no longer ours."""
+        known = {flight.row.id: flight.row.fence for flight in self._flights}
+        mine = self.catalogue.repeat(lambda connection: claim.let_strays_go(connection, self.owner, known))
+        self._flights.end([flight for flight in self._flights if flight.row.id not in mine])
+        self._strays_at = time.monotonic() + claim.LEASE / 4
 
-
-def _lost(row: TaskRow) -> Outcome:
-    outcome = Outcome(row.id, row.fence, State.SYSTEM_ERROR, Cause.LOST, ended_at=time.time())
-    return replace(outcome, message="The executor no longer knows this attempt; the machine may have restarted.")
+    def _renew(self) -> None:
+        while not self._stop.wait(claim.LEASE / 4):
+            try:
+                self.catalogue.repeat(lambda connection: claim.renew(connection, self.owner))
+            except Exception as error:  # noqa: BLE001  # without a pulse we would lose all that we hold
+                # Without renewal the lease lapses and others take over; our late writes touch no row.
+                log.warning("leases could not be renewed", reason=str(error))
