@@ -334,7 +334,7 @@ def _unlike(cell: str) -> bool:
     return not cell.isascii() and any(letter.isnumeric() for letter in cell)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_generated_tables(tmp_path: Path, data: st.DataObject) -> None:
     width = data.draw(st.integers(2, 4))

@@ -67,7 +67,7 @@ CELL = st.sampled_from(["1", "q", "", '"x"', '"a,b"', '"a\nb"', '"', 'a"b', "ü"
 ROW = st.lists(CELL, max_size=4).map(",".join)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(ROW, st.sampled_from(["\n", "\r\n", "\r"])), max_size=8), cut=st.booleans())
 def test_both_halves_always_add_up(tmp_path: Path, rows: list[tuple[str, str]], cut: bool) -> None:
     body = "".join(row + end for row, end in rows)

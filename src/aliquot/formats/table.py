@@ -104,7 +104,7 @@ def _report(judge: Judge, seen: Survey, columns: Columns, rows: int, most: int) 
         "dialect": seen.dialect.document(),
     }
     kept = [*errors, *findings][: max(most, 1)]
-    return Report((*kept, *warnings), dict(counts), facts, tuple(sorted(set(judge.refused))))
+    return Report((*kept, *warnings), dict(counts), facts, judge.refused_rows())
 
 
 def _whole_file(seen: Survey) -> list[Finding]:

@@ -52,8 +52,9 @@ class Judge:
         places = [columns.place(name) for name in schema.primary_key]
         self._key = [place for place in places if place is not None] if None not in places else []
         self._told: dict[str, list[_Told]] = {}
+        self._late: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
-        self.refused = array("q")
+        self._refused = array("q")
 
     def verdicts(self) -> "list[pl.Expr]":
         """Give the expressions of columns that `see` needs beside the texts: one for each rule, one for the row."""
@@ -83,7 +84,8 @@ class Judge:
             return
         bad = bad.with_columns(self._blank().alias(_BLANK))
         for row in bad.filter(_BLANK)[ROW]:
-            self._tell(row, 0, 0, Finding("blank-row", f"Row {row + 2} is blank.", row=row + 2))
+            if self._counts(row, "blank-row"):
+                self._keep(row, 0, 0, Finding("blank-row", f"Row {row + 2} is blank.", row=row + 2))
         rest = bad.filter(~pl.col(_BLANK))
         if self._rewritten:
             self._faults(rest)
@@ -98,14 +100,19 @@ class Judge:
 
     def tell(self, row: int, code: str, field: str | None, value: str | None, rule: str, words: str) -> None:
         """Take what a key over the whole table finds."""
-        text = f"Row {row + 2}: {field} {words}."
-        self._tell(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=value, rule=rule))
+        if self._counts(row, code):
+            text = f"Row {row + 2}: {field} {words}."
+            self._keep(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=value, rule=rule))
 
     def findings(self, rows: int) -> list[Finding]:
         """Give the first findings in the order of rows, after a table of so many."""
         told = [one for kept in self._told.values() for one in kept]
         told.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
         return [self._cut_off(one, rows) for one in told[: self._most]]
+
+    def refused_rows(self) -> tuple[int, ...]:
+        """Give the zero-based data rows with at least one error."""
+        return tuple(sorted(set(self._refused)))
 
     def _cut_off(self, one: _Told, rows: int) -> Finding:
         if not self._truncated or one.row != rows - 1 or one.finding.code != "missing-cell":
@@ -123,35 +130,36 @@ class Judge:
         rules, name = self._columns.rules[at], self._columns.names[at]
         for row, text in zip(suspects[ROW], suspects[column(at)], strict=True):
             for flaw in rules.judge(text):
-                told = Finding(
-                    flaw.code, f"Row {row + 2}: {name} {flaw.text}.",
-                    row=row + 2, field=name, value=text, rule=flaw.rule,
-                )  # fmt: skip
-                self._tell(row, 1, at, told)
+                if self._counts(row, flaw.code):
+                    words = f"Row {row + 2}: {name} {flaw.text}."
+                    found = Finding(flaw.code, words, row=row + 2, field=name, value=text, rule=flaw.rule)
+                    self._keep(row, 1, at, found)
 
     def _ragged(self, rows: "pl.DataFrame") -> None:
         import polars as pl
 
         width = len(self._columns.rules)
-        for row, count, extra in rows.filter(pl.col(WIDTH) > width).select(ROW, WIDTH, EXTRA).iter_rows():
-            words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
+        uneven = rows.filter(pl.col(WIDTH) != width).select(ROW, WIDTH, EXTRA)
+        for row, count, extra in uneven.iter_rows():
             for place in range(width, count):
-                finding = Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=extra)
-                self._tell(row, 2, place, finding)
-        last = rows.filter(pl.col(WIDTH) < width).select(ROW, WIDTH)
-        for row, count in last.iter_rows():
+                if self._counts(row, "extra-cell"):
+                    words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
+                    self._keep(
+                        row, 2, place, Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=extra)
+                    )
             for place in range(count, width):
-                name = self._columns.names[place]
-                words = f"has only {count} of {width} cells: {name} is missing"
-                finding = Finding("missing-cell", f"Row {row + 2} {words}.", row=row + 2, field=name)
-                self._tell(row, 2, place, finding)
+                if self._counts(row, "missing-cell"):
+                    name = self._columns.names[place]
+                    words = f"Row {row + 2} has only {count} of {width} cells: {name} is missing."
+                    self._keep(row, 2, place, Finding("missing-cell", words, row=row + 2, field=name))
 
     def _faults(self, rows: "pl.DataFrame") -> None:
         import polars as pl
 
         for row, fault in rows.filter(pl.col(FAULT) != "").select(ROW, FAULT).iter_rows():
             code, words = _FAULTS[fault]
-            self._tell(row, 0, 0, Finding(code, f"Row {row + 2}: {words}.", row=row + 2))
+            if self._counts(row, code):
+                self._keep(row, 0, 0, Finding(code, f"Row {row + 2}: {words}.", row=row + 2))
 
     def _spoiled(self, rows: "pl.DataFrame", at: int, mark: str) -> None:
         import polars as pl
@@ -159,8 +167,9 @@ class Judge:
         name = self._columns.names[at]
         spoiled = rows.filter(pl.col(column(at)).str.contains(mark, literal=True))
         for row, text in spoiled.select(ROW, column(at)).iter_rows():
-            words = f"Row {row + 2}: {name} {_SPOILED[mark]}."
-            self._tell(row, 2, at, Finding("encoding-error", words, row=row + 2, field=name, value=text))
+            if self._counts(row, "encoding-error"):
+                words = f"Row {row + 2}: {name} {_SPOILED[mark]}."
+                self._keep(row, 2, at, Finding("encoding-error", words, row=row + 2, field=name, value=text))
 
     def _keyless(self, rows: "pl.DataFrame") -> None:
         import polars as pl
@@ -171,18 +180,24 @@ class Judge:
         absent = pl.any_horizontal(missing(rules[at].missing, pl.col(column(at))) for at in self._key)
         names = ", ".join(self._columns.names[at] for at in self._key)
         for row in rows.filter(absent)[ROW]:
-            words = f"Row {row + 2}: {names} is the key of the table and must not be empty."
-            self._tell(row, 3, 0, Finding("primary-key", words, row=row + 2, field=names, rule="primaryKey"))
+            if self._counts(row, "primary-key"):
+                words = f"Row {row + 2}: {names} is the key of the table and must not be empty."
+                self._keep(row, 3, 0, Finding("primary-key", words, row=row + 2, field=names, rule="primaryKey"))
 
-    def _tell(self, row: int, stage: int, place: int, finding: Finding) -> None:
-        self.counts[finding.code] += 1
-        self.refused.append(row)
+    def _counts(self, row: int, code: str) -> bool:
+        """Count a finding, and say whether it may be among the first of its code."""
+        self.counts[code] += 1
+        self._refused.append(row)
+        return row <= self._late.get(code, row)
+
+    def _keep(self, row: int, stage: int, place: int, finding: Finding) -> None:
+        # Rows come in batches in order, but keys are told afterwards: each code keeps its own first ones.
         kept = self._told.setdefault(finding.code, [])
         kept.append(_Told(row, stage, place, self.counts[finding.code], finding))
-        # Rows come in batches in order, but keys are told afterwards: each code keeps its own first ones.
-        if len(kept) > 2 * self._most + 1000:
+        if len(kept) > 2 * self._most + 100:
             kept.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
             del kept[self._most :]
+            self._late[finding.code] = kept[-1].row
 
 
 def _verdict(at: int) -> str:

@@ -83,7 +83,7 @@ def find_doubles(frame: "pl.LazyFrame", columns: Columns, key: Key, hashes: "pl.
     """
     import polars as pl
 
-    ordered = hashes.drop_nulls().sort()
+    ordered = hashes.drop_nulls().sort(multithreaded=False)
     twice = ordered.filter(ordered == ordered.shift(1)).unique()
     if twice.is_empty():
         return

@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +35,11 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[TextRow]:
     """
     # Process-wide, and only ever set to this value here; the default of 128 KiB refuses legitimate GeoJSON cells.
     csv.field_size_limit(LONGEST_CELL)
-    with _lines(path, dialect) as lines:
+    with path.open("rb") as file:
+        file.seek(dialect.mark)
+        # Latin-1 gives each byte as one character and back: lines end where the csv module wants, no byte changes.
+        encoding, errors = (dialect.encoding, "replace") if dialect.wide else ("latin-1", "strict")
+        lines = _Lines(io.TextIOWrapper(file, encoding=encoding, errors=errors, newline=""), dialect)
         reader = csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote)
         while True:
             fault = ""
@@ -86,16 +89,6 @@ class _Lines:
 def text_encoding(dialect: Dialect) -> str:
     """Name the codec for text after the byte order mark."""
     return dialect.encoding.removesuffix("-sig")
-
-
-@contextmanager
-def _lines(path: Path, dialect: Dialect) -> Generator[_Lines]:
-    # Latin-1 gives each byte as one character and back, so lines end where the csv module wants and no byte changes.
-    with path.open("rb") as file:
-        file.seek(dialect.mark)
-        encoding, errors = (dialect.encoding, "replace") if dialect.wide else ("latin-1", "strict")
-        text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
-        yield _Lines(text, dialect)
 
 
 def _left_open(raw: bytes, dialect: Dialect) -> bool:

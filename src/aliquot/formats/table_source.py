@@ -1,6 +1,5 @@
 """A delimited text file as a lazy frame of text columns, row for row what the csv module reads."""
 
-import csv
 import re
 import tempfile
 from collections.abc import Generator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aliquot.formats.dialect import Dialect
-from aliquot.formats.table_rows import read_rows
+from aliquot.formats.table_rewrite import ESCAPES, SEPARATOR, rewrite
 from aliquot.formats.table_survey import Shape, Survey
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ def open_source(path: Path, seen: Survey, width: int) -> Generator[Source]:
         return
     with tempfile.TemporaryDirectory(prefix="aliquot-table-") as folder:
         rewritten = Path(folder) / "rows.csv"
-        _rewrite(path, seen.dialect, rewritten, width)
-        yield Source(_scan_rewritten(rewritten, width), rewritten=True)
+        escaped = rewrite(path, seen, rewritten, width)
+        yield Source(_scan_rewritten(rewritten, width, escaped=escaped), rewritten=True)
 
 
 def column(index: int) -> str:
@@ -74,19 +73,26 @@ def _scan(path: Path, seen: Survey, width: int) -> "pl.LazyFrame":
     )
 
 
-def _scan_rewritten(path: Path, width: int) -> "pl.LazyFrame":
+def _scan_rewritten(path: Path, width: int, *, escaped: bool) -> "pl.LazyFrame":
     import polars as pl
 
     names = [column(index) for index in range(width)]
     frame = pl.scan_csv(
         path,
         schema={WIDTH: pl.Int64, EXTRA: pl.String, FAULT: pl.String} | dict.fromkeys(names, pl.String),
+        separator=SEPARATOR,
+        quote_char=None,
         has_header=False,
         empty_string_is_null=False,
         row_index_name=ROW,
         raise_if_empty=False,
         glob=False,
     )
+    if escaped:
+        texts = pl.col(EXTRA, *names)
+        for written, meant in ESCAPES:
+            texts = texts.str.replace_all(written, meant, literal=True)
+        frame = frame.with_columns(texts)
     return frame.with_columns(
         pl.when(pl.col(WIDTH) > index).then(pl.col(name)).alias(name) for index, name in enumerate(names)
     )
@@ -108,15 +114,3 @@ def _quoted_regularly(path: Path, dialect: Dialect, width: int) -> bool:
         return irregular.collect(engine="streaming").item() == 0
     except pl.exceptions.ComputeError:
         return False
-
-
-def _rewrite(path: Path, dialect: Dialect, target: Path, width: int) -> None:
-    rows = read_rows(path, dialect)
-    next(rows, None)
-    with target.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        padding = [""] * width
-        for row in rows:
-            count = len(row.cells)
-            extra = row.cells[width] if count > width else ""
-            writer.writerow([count, extra, row.fault, *row.cells[:width], *padding[count:]])
