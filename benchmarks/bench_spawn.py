@@ -22,7 +22,7 @@ from aliquot.model.state import State
 from aliquot.model.task import TaskDocument, TaskFile
 
 WORKERS = 2
-ROUNDS = 5
+ROUNDS = 20
 SIZE = 4096
 COMMAND = 'cp "$FILE" "$OUT"/'
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aliquot.blobs import open_store
-from aliquot.executors.container import ContainerExecutor, end_leftover_containers
+from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.process import ProcessExecutor, end_leftovers
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.seams import Handle
@@ -450,13 +450,12 @@ def test_leftovers_of_a_dead_supervisor_are_ended_and_no_others(place: Place) ->
     dead = Handle(other.stdout.readline().strip())
     (alive,) = place.executor.submit([place.document("sleep 300")])
     place.until(lambda: len(living_of(dead)) >= 3 and len(living_of(alive)) >= 1)
-    end = end_leftovers if place.executor.name == "process" else end_leftover_containers
-    assert end(place.work) == 0
+    assert end_leftovers(place.work) == 0
     other.kill()
     other.communicate()
     assert len(living_of(dead)) >= 3
     assert place.executor.look([dead])[0].lost
-    assert end(place.work) >= 1
+    assert end_leftovers(place.work) >= 1
     assert living_of(dead) == []
     assert len(living_of(alive)) >= 1
     assert len([path for path in place.work.iterdir() if path.is_dir()]) == 1

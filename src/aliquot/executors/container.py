@@ -6,12 +6,14 @@ from typing import Literal
 from aliquot.blobs import Store
 from aliquot.executors.container_runner import ContainerRunner
 from aliquot.executors.images import Runtime
-from aliquot.executors.owner import Owner, bury, dead_owners, end_processes
+from aliquot.executors.owner import Owner, end_leftovers
 from aliquot.executors.slots import SlotExecutor
 from aliquot.executors.steps import Runner
 from aliquot.executors.watch import Watch
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.errors import Invalid
+
+__all__ = ["ContainerExecutor", "end_leftovers"]
 
 
 class ContainerExecutor(SlotExecutor):
@@ -33,7 +35,7 @@ class ContainerExecutor(SlotExecutor):
         grace: float = 3.0,
     ) -> None:
         self._runtime = Runtime(runtime)
-        owner = Owner(work)
+        owner = Owner(work, self._runtime.name)
         watch = Watch(grace)
 
         def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
@@ -52,20 +54,3 @@ class ContainerExecutor(SlotExecutor):
                 "set executor: process in aliquot.yaml.",
             )
         return self._runtime.identity(image)
-
-
-def end_leftover_containers(work: Path, runtime: Literal["podman", "docker"] | None = None) -> int:
-    """Remove the containers of executors that are gone, and their folders; gives how many there were.
-
-    A supervisor calls it when it starts; what belongs to an executor that still lives is not touched.
-    """
-    program = Runtime(runtime)
-    removed = 0
-    for owner, handle in dead_owners(work):
-        listed = program.ask("ps", "--all", "--quiet", f"--filter=label=aliquot.owner={owner}")
-        names = listed.stdout.split()
-        if names:
-            program.remove_containers(*names)
-        removed += len(names) + end_processes(owner)
-        bury(work, owner, handle)
-    return removed

@@ -11,7 +11,7 @@ from aliquot.executors.captured import CapturedLog
 from aliquot.executors.command import arguments, environment, task_mark
 from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
 from aliquot.executors.gauge import Gauge
-from aliquot.executors.images import Image, Runtime, last_line
+from aliquot.executors.images import OWNER_LABEL, Image, Runtime, last_line
 from aliquot.executors.spawn import Spawner
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch
@@ -90,7 +90,7 @@ class ContainerRunner:
     ) -> list[str]:
         limits = document.resources
         argv = [self._runtime.program, "run", f"--name={name}", "--pull=never", "--log-driver=none"]
-        argv += [f"--label=aliquot.owner={self._owner}", f"--label=aliquot.task={task_mark(document)}"]
+        argv += [f"--label={OWNER_LABEL}={self._owner}", f"--label=aliquot.task={task_mark(document)}"]
         argv += ["--security-opt=no-new-privileges", "--security-opt=label=disable", f"--pids-limit={_PIDS}"]
         argv += self._runtime.user_options()
         if not document.network:

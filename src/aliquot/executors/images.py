@@ -16,6 +16,9 @@ _PULL_SECONDS = 3600.0
 _ASK_SECONDS = 60.0
 _RUNTIMES = ("podman", "docker")
 
+OWNER_LABEL = "aliquot.owner"
+"""The label of every container that an executor starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:

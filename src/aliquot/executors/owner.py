@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aliquot.executors.command import OWNER_MARK
+from aliquot.executors.images import OWNER_LABEL, Runtime
 from aliquot.executors.process_tree import bears, descendants, start_time
 from aliquot.executors.working_directory import remove
 from aliquot.model.errors import Unavailable
@@ -20,16 +21,18 @@ _LOCK = ".lock"
 class Owner:
     """A running executor's claim on a folder of its own below `work`.
 
-    The claim is a locked file. The kernel lets go of the lock when the process is gone, however it went.
+    The claim is a locked file. The kernel lets go of the lock when the process is gone, however it went. `runtime` is
+    the command that its containers were started with; it stands in the file for those who clean up after it.
     """
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, runtime: str = "") -> None:
         work = work.absolute()
         work.mkdir(parents=True, exist_ok=True)
         self.name = f"{os.getpid()}-{start_time(os.getpid()) or 0}-{secrets.token_hex(4)}"
         self.folder = work / self.name
         self._lock = work / f"{self.name}{_LOCK}"
         self._handle = self._claim()
+        os.write(self._handle, runtime.encode())
         # What lies here is patients' data now and then; nobody else on the machine has to see it.
         self.folder.mkdir(mode=0o700)
 
@@ -70,7 +73,7 @@ def dead_owners(work: Path) -> list[tuple[str, int]]:
     return found
 
 
-def bury(work: Path, owner: str, handle: int) -> None:
+def _bury(work: Path, owner: str, handle: int) -> None:
     """Remove what a dead owner left on disk, and its lock."""
     remove(str(work.absolute() / owner))
     (work.absolute() / f"{owner}{_LOCK}").unlink(missing_ok=True)
@@ -78,19 +81,33 @@ def bury(work: Path, owner: str, handle: int) -> None:
 
 
 def end_leftovers(work: Path) -> int:
-    """End the commands of executors that are gone, and remove their folders; gives how many processes were killed.
+    """End the commands and containers of executors that are gone, and remove their folders; gives how many they were.
 
     A supervisor calls it when it starts. Executors that still live, in this process or another, keep their lock and
     are not touched.
     """
-    killed = 0
+    ended = 0
     for owner, handle in dead_owners(work):
-        killed += end_processes(owner)
-        bury(work, owner, handle)
-    return killed
+        if runtime := os.pread(handle, 1024, 0).decode(errors="replace"):
+            ended += _end_containers(runtime, owner)
+        ended += _end_processes(owner)
+        _bury(work, owner, handle)
+    return ended
 
 
-def end_processes(owner: str) -> int:
+def _end_containers(runtime: str, owner: str) -> int:
+    """Remove every container that bears an owner's label; gives how many there were."""
+    try:
+        program = Runtime(runtime)
+    except Unavailable:
+        return 0
+    names = program.ask("ps", "--all", "--quiet", f"--filter=label={OWNER_LABEL}={owner}").stdout.split()
+    if names:
+        program.remove_containers(*names)
+    return len(names)
+
+
+def _end_processes(owner: str) -> int:
     """Kill every process that bears an owner's mark, with all that they started; gives how many there were."""
     mark = f"{OWNER_MARK}={owner}".encode()
     killed: set[int] = set()

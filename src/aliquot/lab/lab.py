@@ -116,9 +116,9 @@ class Lab:
         settings = self.config.executor
         workers = settings.workers or len(os.sched_getaffinity(0))
         if kind == "container":
-            from aliquot.executors.container import ContainerExecutor, end_leftover_containers
+            from aliquot.executors.container import ContainerExecutor, end_leftovers
 
-            end_leftover_containers(self.work, settings.runtime)
+            end_leftovers(self.work)
             return ContainerExecutor(self.store, self.work, workers, settings.runtime)
         from aliquot.executors.process import ProcessExecutor, end_leftovers
 
