@@ -191,8 +191,9 @@ def main() -> None:
                 f"{one['peak_mb']:8.0f} {one['findings']:9,.0f}"
             )
     print(
-        f"clean: {results['share_of_polars']:.2f} of bare polars, {results['share_of_polars_cpu']:.2f} in processor time; "
-        f"{results['times_frictionless']:.0f} times frictionless ({results['frictionless_rows_a_second']:,.0f} rows/s)"
+        f"clean: {results['share_of_polars']:.2f} of the speed of bare polars, "
+        f"{results['share_of_polars_cpu']:.2f} by processor time; {results['times_frictionless']:.0f} times frictionless "
+        f"({results['frictionless_rows_a_second']:,.0f} rows/s)"
     )
     print(json.dumps(results))
 

@@ -131,7 +131,14 @@ def test_a_quotation_mark_left_open(tmp_path: Path) -> None:
 
 def test_nul_bytes(tmp_path: Path) -> None:
     found = only(check(tmp_path, b"id,note\n1,a\x00b\n2,c\n", schema({"name": "id"}, {"name": "note"})))
-    assert (found.code, found.row, found.field) == ("encoding-error", 2, "note")
+    assert (found.code, found.row, found.field, found.value) == ("encoding-error", 2, "note", "a␀b")
+
+
+def test_long_cells_are_cut_in_findings(tmp_path: Path) -> None:
+    found = only(check(tmp_path, "id,amount,day\nC001,1," + "x\ty" * 300_000 + "\n"))
+    assert found.value is not None
+    assert len(found.value) == 200
+    assert len(found.text) < 150
 
 
 def test_bytes_of_another_encoding_among_utf8(tmp_path: Path) -> None:

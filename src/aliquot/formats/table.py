@@ -50,8 +50,8 @@ def check_table(path: Path, schema: TableSchema, *, most: int = 100) -> Report:
     """Check a delimited text file against a schema; whatever is in the file, the answer is a report.
 
     At most `most` findings are kept, the first ones by row; `counts` has all of them. Memory does not grow with the
-    file, but for eight bytes a row for each unique key and for each refused row. `Invalid` for a schema that
-    contradicts itself, `Unavailable` without polars.
+    file, but for sixteen bytes a row for each unique key, and what the numbers of the refused rows take. `Invalid`
+    for a schema that contradicts itself, `Unavailable` without polars.
     """
     require_polars()
     if path.stat().st_size == 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aliquot.formats.table_header import Columns
-from aliquot.formats.table_rules import shown
+from aliquot.formats.table_rules import kept, shown
 from aliquot.formats.table_sieve import missing, sieve
 from aliquot.formats.table_source import EXTRA, FAULT, ROW, WIDTH, Source, column
 from aliquot.formats.table_survey import Survey
@@ -102,7 +102,7 @@ class Judge:
         """Take what a key over the whole table finds."""
         if self._counts(row, code):
             text = f"Row {row + 2}: {field} {words}."
-            self._keep(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=value, rule=rule))
+            self._keep(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=_value(value), rule=rule))
 
     def findings(self, rows: int) -> list[Finding]:
         """Give the first findings in the order of rows, after a table of so many."""
@@ -132,7 +132,7 @@ class Judge:
             for flaw in rules.judge(text):
                 if self._counts(row, flaw.code):
                     words = f"Row {row + 2}: {name} {flaw.text}."
-                    found = Finding(flaw.code, words, row=row + 2, field=name, value=text, rule=flaw.rule)
+                    found = Finding(flaw.code, words, row=row + 2, field=name, value=_value(text), rule=flaw.rule)
                     self._keep(row, 1, at, found)
 
     def _ragged(self, rows: "pl.DataFrame") -> None:
@@ -145,7 +145,7 @@ class Judge:
                 if self._counts(row, "extra-cell"):
                     words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
                     self._keep(
-                        row, 2, place, Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=extra)
+                        row, 2, place, Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=kept(extra))
                     )
             for place in range(count, width):
                 if self._counts(row, "missing-cell"):
@@ -169,7 +169,7 @@ class Judge:
         for row, text in spoiled.select(ROW, column(at)).iter_rows():
             if self._counts(row, "encoding-error"):
                 words = f"Row {row + 2}: {name} {_SPOILED[mark]}."
-                self._keep(row, 2, at, Finding("encoding-error", words, row=row + 2, field=name, value=text))
+                self._keep(row, 2, at, Finding("encoding-error", words, row=row + 2, field=name, value=kept(text)))
 
     def _keyless(self, rows: "pl.DataFrame") -> None:
         import polars as pl
@@ -198,6 +198,10 @@ class Judge:
             kept.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
             del kept[self._most :]
             self._late[finding.code] = kept[-1].row
+
+
+def _value(text: str | None) -> str | None:
+    return None if text is None else kept(text)
 
 
 def _verdict(at: int) -> str:

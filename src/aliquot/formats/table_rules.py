@@ -99,10 +99,15 @@ def require_usable(schema: TableSchema) -> None:
 
 
 def shown(text: str) -> str:
-    """Show a cell's text within a sentence: numbers bare, all else in quotation marks, cut when long."""
-    if len(text) > _SHOWN:
-        text = text[: _SHOWN - 1] + "…"
+    """Show a cell's text within a sentence: numbers bare, all else in quotation marks, on one line, cut when long."""
+    text = kept(text, _SHOWN).replace("\r", "").replace("\n", "⏎")
     return text if NUMBER.fullmatch(text) else f'"{text}"'
+
+
+def kept(text: str, most: int = 200) -> str:
+    """Cut a cell's text to what a finding keeps; NULs, which databases refuse, become a visible sign."""
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return text.replace("\0", "␀")
 
 
 def canonical_text(value: Any) -> str:
