@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, or_, select, text, update
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, task
@@ -43,10 +43,15 @@ def claim_runs(connection: Connection, owner: str) -> list[int]:
 
 def can_claim(now: float) -> ColumnElement[bool]:
     """Give the condition for a task that waits or whose lease has lapsed, by its own row alone."""
-    return or_(
-        and_(task.c.state == State.QUEUED, task.c.not_before <= now),
-        and_(task.c.state.in_(UNDER_WAY), task.c.lease_until < now),
-    )
+    return or_(_waits(now), _lapsed(now))
+
+
+def _waits(now: float) -> ColumnElement[bool]:
+    return and_(task.c.state == State.QUEUED, task.c.not_before <= now)
+
+
+def _lapsed(now: float) -> ColumnElement[bool]:
+    return and_(task.c.state.in_(UNDER_WAY), task.c.lease_until < now)
 
 
 def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -62,31 +67,29 @@ def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*
     same_work = exists().where(
         other.c.key == task.c.key, other.c.id != task.c.id, other.c.state.in_(UNDER_WAY), other.c.lease_until >= now
     )
-    waiting = (
-        select(task.c.id)
-        .join(run, run.c.id == task.c.run_id)
-        .where(
-            task.c.state.in_(_OPEN),
-            can_claim(now),
-            run.c.state == State.RUNNING,
-            ~run.c.cancel_asked,
-            ~run.c.stop_asked,
-            ~same_work,
+
+    def some(condition: ColumnElement[bool]) -> Select[tuple[int]]:
+        found = (
+            select(task.c.id)
+            .join(run, run.c.id == task.c.run_id)
+            .where(condition, run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked, ~same_work)
+            # The order of the index: a claim reads the rows that it takes, however many wait.
+            .order_by(task.c.not_before)
+            .limit(most)
+            .with_for_update(skip_locked=True, of=task)
         )
-        .order_by(task.c.id)
-        .limit(most)
-        .with_for_update(skip_locked=True, of=task)
-    )
-    lapsed = case((task.c.state == State.QUEUED, 0), else_=1)
+        return select(found.subquery().c.id)
+
+    ready = some(_lapsed(now)).union_all(some(_waits(now))).limit(most)
     claimed = connection.execute(
         update(task)
-        .where(task.c.id.in_(waiting))
+        .where(task.c.id.in_(ready))
         .values(
             state=State.INITIALIZING,
             owner=owner,
             fence=task.c.fence + 1,
             lease_until=now + LEASE,
-            attempts=task.c.attempts + lapsed,
+            attempts=task.c.attempts + case((task.c.state == State.QUEUED, 0), else_=1),
         )
         .returning(*task.c)
     ).all()

@@ -42,6 +42,15 @@ class _View:
     tasks_wait: bool
 
 
+@dataclass(slots=True)
+class _Taken:
+    """What is ours after a cycle's transaction: runs, new tasks, and whether some turned out to be done already."""
+
+    runs: list[RunRow]
+    tasks: Sequence[TaskRow] = ()
+    known: bool = False
+
+
 class Supervisor:
     """One supervisor of a lab. Any number may work on one catalogue."""
 
@@ -72,7 +81,7 @@ class Supervisor:
         self._pulse.start()
 
     def cycle(self) -> bool:
-        """Do once all that can be done now; says whether anything moved.
+        """Do once all that can be done now; says whether there may be more to do at once.
 
         `Unavailable` when catalogue or store cannot be used now; nothing is lost, and the next call goes on from there.
         """
@@ -118,17 +127,16 @@ class Supervisor:
             self._show(shown)
         view = self._look_around()
         room = self._flights.room + len(ended)
-        claimed: Sequence[TaskRow] = ()
-        runs = view.runs
+        taken = _Taken([row for row in view.runs if row.owner == self.owner])
         if ended or view.runs_wait or (view.tasks_wait and room > 0):
-            runs, claimed = self._take(ended, room if view.tasks_wait else 0)
+            taken = self._take(view, ended, room)
         self._flights.landed(ended)
         self._flights.cancel({row.id for row in view.runs if row.cancel_asked or row.stop_asked})
-        self._submit(claimed)
-        for flight, _ in ended if not claimed else ():
-            self._check_at.pop(flight.row.run_id, None)
-        moved = [self._care_for(row) for row in runs if row.owner == self.owner]
-        return any(moved) or bool(ended) or bool(claimed)
+        self._submit(taken.tasks)
+        for number in {flight.row.run_id for flight, _ in ended} if not taken.tasks else ():
+            self._check_at.pop(number, None)
+        moved = [self._care_for(row) for row in taken.runs]
+        return any(moved) or taken.known
 
     def _care_for(self, row: RunRow) -> bool:
         """Move a run on, if something of it has changed or it was not looked at for a while."""
@@ -156,18 +164,22 @@ class Supervisor:
         runs_wait = any(row.state != State.PAUSED or row.cancel_asked for row in free)
         return _View(runs, runs_wait, tasks_wait)
 
-    def _take(self, ended: Sequence[Ended], room: int) -> tuple[list[RunRow], Sequence[TaskRow]]:
-        """Record what has ended, and take up runs and tasks, in one transaction; gives our runs and the tasks."""
+    def _take(self, view: _View, ended: Sequence[Ended], room: int) -> _Taken:
+        """Record what has ended, and take up runs and tasks, in one transaction."""
 
-        def work(connection: Connection) -> tuple[list[RunRow], Sequence[TaskRow]]:
+        def work(connection: Connection) -> _Taken:
             collect(connection, self.owner, ended)
-            claim.claim_runs(connection, self.owner)
-            runs = self._ours(connection)
-            if room <= 0:
-                return runs, ()
-            claimed = claim.claim_tasks(connection, self.owner, room)
-            known = known_keys(connection, [row.key for row in claimed])
-            return runs, claim.keep_new_work(connection, claimed, known)
+            taken = _Taken([row for row in view.runs if row.owner == self.owner])
+            if view.runs_wait:
+                claim.claim_runs(connection, self.owner)
+                query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
+                taken.runs = list(connection.execute(query).all())
+            if view.tasks_wait and room > 0:
+                claimed = claim.claim_tasks(connection, self.owner, room)
+                known = known_keys(connection, [row.key for row in claimed])
+                taken.tasks = claim.keep_new_work(connection, claimed, known)
+                taken.known = bool(known)
+            return taken
 
         try:
             return self.catalogue.repeat(work)
@@ -179,12 +191,7 @@ class Supervisor:
             log.exception("outcomes could not be recorded together")
         for each in ended:
             self._record_alone(*each)
-        with self.catalogue.read() as connection:
-            return self._ours(connection), ()
-
-    def _ours(self, connection: Connection) -> list[RunRow]:
-        query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
-        return list(connection.execute(query).all())
+        return _Taken([row for row in view.runs if row.owner == self.owner])
 
     def _record_alone(self, flight: Flight, outcome: Outcome) -> None:
         """Record one outcome; one that no row can hold becomes a failure, so that it does not hold up the others."""
