@@ -1,5 +1,6 @@
 """`aliquot dataset`: versions of files."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from aliquot.cli.text import ago, count, plain, size
 from aliquot.cli.verify import verify_and_show
 from aliquot.datasets import history, tags
 from aliquot.datasets.export import export as export_files
-from aliquot.datasets.read import difference, entries, resolve
+from aliquot.datasets.read import difference, entries, one_entry, resolve
 from aliquot.datasets.remove import remove_paths
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import Reference, parse_reference
@@ -54,6 +55,8 @@ def show(reference: _Ref, /, *, options: Options = OPTIONS) -> None:
         of = resolve(connection, asked)
         line_of = next(iter(history.log(connection, of.dataset, before=of.number + 1, limit=1)), None)
         first = list(islice(entries(connection, of, below=asked.path, limit=11), 11))
+        if asked.path and not first:
+            one_entry(connection, of, asked.path)
     show_version(of, line_of, first, as_json=options.json)
 
 
@@ -88,6 +91,8 @@ def files(reference: _Ref, /, *, limit: int | None = None, after: str = "", opti
     asked = parse_reference(reference)
     with options.open() as lab, lab.catalogue.read() as connection:
         of = resolve(connection, asked)
+        if asked.path and not list(entries(connection, of, below=asked.path, limit=1)):
+            one_entry(connection, of, asked.path)
         show_files(of, entries(connection, of, asked.path, after, limit), as_json=options.json)
 
 
@@ -142,6 +147,9 @@ def export(
     """
     asked = parse_reference(reference)
     with options.open() as lab:
+        with lab.catalogue.read() as connection:
+            # What is exported is what is told, also while new versions come.
+            asked = replace(asked, version=str(resolve(connection, asked).number))
         written = export_files(lab.catalogue, lab.store, asked, target)
     if options.json:
         print_json({"reference": str(asked), "folder": str(target.absolute()), "files": written})

@@ -89,16 +89,18 @@ def provenance_words(provenance: Any) -> str:
     """Say in a few words where a version came from."""
     if "run" in provenance:
         return f"run {provenance['run']} ({provenance.get('pipeline', '')})"
-    cause = str(provenance.get("cause") or "")
-    source = provenance.get("source")
-    who = provenance.get("who")
-    words = [cause] if cause else []
-    if source:
-        words.append(f"source {source}")
-    if who:
-        words.append(f"by {who}")
+    words = [str(provenance["cause"])] if provenance.get("cause") else []
+    if provenance.get("intake"):
+        words.append(_source(str(provenance["intake"])))
+    if provenance.get("quarantine"):
+        words.append(f"quarantine {provenance['quarantine']}, released")
+    who = provenance.get("who") or provenance.get("released_by")
     because = provenance.get("because")
-    return ", ".join(words) + (f": {because}" if because else "")
+    return ", ".join(words) + (f" by {who}" if who else "") + (f": {because}" if because else "")
+
+
+def _source(name: str) -> str:
+    return "given by hand" if name.startswith("hand:") else f"source {name}"
 
 
 def _file(each: Entry) -> tuple[str, str, str]:

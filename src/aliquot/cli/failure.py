@@ -60,7 +60,7 @@ def _tell(error: AliquotError, words: Sequence[str]) -> None:
     from aliquot.cli.output import stderr
 
     sentence, *lines = plain_lines(error.message).split("\n")
-    stderr().print(Text.assemble(("error: ", "bold red"), sentence, (f"  [{error.code}]", "dim")), soft_wrap=True)
+    stderr().print(Text.assemble(("error: ", "bold red"), sentence, (f"  [{error.code}]", "dim")))
     for each in lines:
         stderr().print(_placed(each), soft_wrap=True)
     if error.code == "usage" and (command := error.facts.get("command")) is not None:

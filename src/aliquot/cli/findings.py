@@ -12,11 +12,13 @@ from aliquot.model.finding import Finding
 _LONGEST_VALUE = 40
 
 
-def show_findings(findings: Sequence[Finding], counts: Mapping[str, int], *, most: int | None = None) -> None:
-    """Print the first findings on stdout, and say how many more there are of each code."""
+def show_findings(
+    findings: Sequence[Finding], counts: Mapping[str, int], *, most: int | None = None, files: int = 1
+) -> None:
+    """Print the first findings on stdout, and say how many more there are of each code; `files` were checked."""
     shown = list(findings[:most])
     if shown:
-        stdout().print(grid(*_columns(shown)))
+        stdout().print(grid(*_columns(shown, name_files=files > 1)))
     seen: dict[str, int] = {}
     for each in shown:
         seen[each.code] = seen.get(each.code, 0) + 1
@@ -35,11 +37,11 @@ def total(counts: Mapping[str, int]) -> str:
     return count(sum(counts.values()), "finding")
 
 
-def _columns(shown: Sequence[Finding]) -> tuple[list[str], list[list[Any]]]:
+def _columns(shown: Sequence[Finding], *, name_files: bool) -> tuple[list[str], list[list[Any]]]:
     """Leave out the columns that no finding fills."""
     wanted = {
         "": [Text(str(each.severity), style=STATE_STYLES.get(str(each.severity), "")) for each in shown],
-        "file": [Text(plain(each.file or "")) for each in shown],
+        "file": [Text(plain(each.file or "") if name_files else "") for each in shown],
         ">row": [Text("" if each.row is None else str(each.row)) for each in shown],
         "column": [Text(plain(each.field or "")) for each in shown],
         "value": [Text(_short(each.value)) for each in shown],

@@ -120,7 +120,7 @@ def _show(found: Rows) -> None:
     ]
     # As they are: a number in a result is read by its digits, not in groups of three.
     rows = [["" if value is None else str(value) for value in row] for row in found.rows]
-    table(columns, rows, empty="The query gave no rows.")
+    table(columns, rows, empty="The query gave no rows.", every_column=True)
     if rows:
         say(f"\n{count(len(rows), 'row')}")
 

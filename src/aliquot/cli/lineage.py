@@ -68,7 +68,8 @@ def _grow(tree: Tree, node: "Node") -> None:
 
 
 def _label(node: "Node") -> Text:
-    name = Text(plain(node.name), style="bold" if node.kind in {"file", "version"} else "")
+    words = f"source {node.facts['source']}: {node.facts['path']}" if node.kind == "arrival" else node.name
+    name = Text(plain(words), style="bold" if node.kind in {"file", "version"} else "")
     about = _ABOUT.get(node.kind, lambda _: [])(node.facts)
     label = Text.assemble(name, *(part for each in about for part in ("  ", each)))
     if node.told:

@@ -71,19 +71,21 @@ def print_json_list(documents: Iterable[Any]) -> None:
 
 def say(text: str) -> None:
     """Say a sentence on stderr."""
-    stderr().print(text, soft_wrap=True)
+    stderr().print(text)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, every_column: bool = False) -> None:
     """Print rows in aligned columns on stdout; a column whose name begins with `>` is aligned right.
 
-    Without rows, `empty` is said on stderr. Cells that are texts are made plain; states get their colour.
+    Without rows, `empty` is said on stderr. Cells that are texts are made plain; states get their colour. A column
+    without a value is left out, unless `every_column` is wanted.
     """
-    made = [[_cell(value) for value in row] for row in rows]
-    if not made:
+    given = [list(row) for row in rows]
+    if not given:
         say(empty)
         return
-    stdout().print(grid(columns, made))
+    kept = [at for at in range(len(columns)) if every_column or any(row[at] not in ("", None) for row in given)]
+    stdout().print(grid([columns[at] for at in kept], [[_cell(row[at]) for at in kept] for row in given]))
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence["RenderableType"]]) -> "RenderableType":

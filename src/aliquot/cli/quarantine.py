@@ -78,7 +78,7 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
         }
     )
     heading(total(held.counts))
-    show_findings(held.findings, held.counts)
+    show_findings(held.findings, held.counts, files=len(held.files))
     if held.state == "WAITING":
         into = "" if held.into else " --into DATASET"
         say(f"\nTo take it all the same: aliquot quarantine release {held.id}{into} --because '…'")

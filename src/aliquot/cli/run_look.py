@@ -184,7 +184,6 @@ def _show_parked(number: int, failed: list[TaskLine], total: int) -> None:
             Text.assemble(
                 (plain(each.task), "bold"), f"  {plain(each.datum)}  ", (plain(cause), "red"), f"  ({tries})"
             ),
-            soft_wrap=True,
         )
         for each_line in plain_lines(each.tail).rstrip("\n").split("\n")[-_TAIL:]:
             if each_line:

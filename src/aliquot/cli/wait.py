@@ -2,7 +2,7 @@
 
 from aliquot.cli.output import STATE_STYLES, line, print_json, say
 from aliquot.cli.progress import Progress
-from aliquot.cli.text import count, plain
+from aliquot.cli.text import plain
 from aliquot.engine.control import find_run
 from aliquot.engine.supervise import Supervisor
 from aliquot.lab import Lab
@@ -30,7 +30,7 @@ def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
         because = f": {plain(run.message)}" if run.message else "."
         line(f"Run {number} is {run.state}{because}", STATE_STYLES.get(run.state, ""))
         if run.parked:
-            say(f"{count(run.parked, 'datum', 'datums')} parked; see: aliquot run show {number}")
+            say(f"What is parked and why: aliquot run show {number}")
     return 0 if run.state == State.COMPLETE and not run.parked else 1
 
 
