@@ -6,8 +6,8 @@ from aliquot.db.tables import metadata
 from generators.text import cell, code, page, table
 
 _ABOUT = """\
-The catalogue holds the facts: names, versions, states, leases. It is SQLite or PostgreSQL, with the same tables. Read it
-as you like; write to it only through Aliquot. Times are seconds since 1970 in UTC. States are [these](states.md):
+The catalogue holds the facts: names, versions, states, leases. It is SQLite or PostgreSQL, with the same tables. Read
+it as you like; write to it only through Aliquot. Times are seconds since 1970 in UTC. States are [these](states.md):
 triggers refuse any change that is not listed there, and write a row of `event` for each that is."""
 
 

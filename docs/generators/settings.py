@@ -9,7 +9,7 @@ READ = {
     "ALIQUOT_USER": "The name of the person for receipts, runs, tags and decisions. Without it, the login name.",
     "ALIQUOT_LOG": "`json` writes the log as JSON lines. Without it, lines for people.",
     "ALIQUOT_LOG_LEVEL": (
-        "From which level on the log speaks: `DEBUG`, `INFO`, `WARNING`, `ERROR`. Without it, `up` says what it does and "
+        "From which level on the log speaks: `DEBUG`, `INFO`, `WARNING`, `ERROR`. Without it, `up` says what it does, "
         "other commands warn."
     ),
     "ALIQUOT_DEBUG": "`1` prints the trace of a fault of Aliquot on stderr, too.",
