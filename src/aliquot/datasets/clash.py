@@ -20,16 +20,20 @@ _INSIDE = """ WHERE EXISTS (
 )"""
 
 
-def require_no_clash(connection: Connection, dataset_id: int, adds: Collection[str], gone: Collection[str]) -> None:
+def require_no_clash(
+    connection: Connection, dataset_id: int | None, adds: Collection[str], gone: Collection[str]
+) -> None:
     """Refuse files to add where there is a folder, or below what is a file, in the newest version or among themselves.
 
-    `gone` are the paths that the same change takes away.
+    `gone` are the paths that the same change takes away; `dataset_id` None stands for a dataset without a version.
     """
     leaving = set(gone)
     folders = {folder for path in adds for folder in _folders(path)}
     for path in adds:
         if path in folders:
             raise _clash(path)
+    if dataset_id is None:
+        return
     for part in chunks(list(folders)):
         query = select(entry.c.path).where(
             entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None)

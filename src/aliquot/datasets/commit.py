@@ -1,13 +1,14 @@
 """Committing versions: bytes first, then one transaction that costs what changed."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from aliquot.blobs import Store
 from aliquot.datasets import places
@@ -23,7 +24,11 @@ from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.reference import require_name
 
 _TRIES = 20
+_MANY = 10_000
 _LONGEST_SEGMENT = 255
+
+_PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[^/\0\ud800-\udfff]{1,63})+")
+"""Paths that need no closer look: 63 characters are 252 bytes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A version whose delta is stored, and that a transaction may make real. `delta` None: nothing would change."""
+    """A version whose delta is stored, and that a transaction may make real. `delta` None: nothing would change.
+
+    `gone` are the paths that it removes, `replaced` those of `adds` that were there before.
+    """
 
     change: Change
     dataset_id: int
@@ -53,6 +61,7 @@ class Draft:
     delta: Location | None
     adds: tuple[NewEntry, ...]
     gone: tuple[str, ...]
+    replaced: tuple[str, ...]
     files: int
     bytes: int
 
@@ -115,16 +124,17 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
         ).first()
         adds, gone, freed, replaced = _compare(connection, row.id, change, empty=head is None)
     number = head.number if head else 0
-    files = (head.files if head else 0) + len(adds) - replaced - len(gone)
+    files = (head.files if head else 0) + len(adds) - len(replaced) - len(gone)
     size = (head.bytes if head else 0) + sum(each.size for each in adds) - freed
     parent = head.digest if head else ""
     parked_changed = head is not None and head.parked != change.parked and change.run_id is not None
     if not adds and not gone and not parked_changed and head is not None:
-        return Draft(change, row.id, number, parent, None, None, (), (), files, size)
+        return Draft(change, row.id, number, parent, None, None, (), (), (), files, size)
     header = Header(change.dataset, number + 1, parent, change.provenance, change.parked)
     delta = store.put_bytes(write_delta(header, adds, gone))
     digest = version_digest(parent, delta.digest, change.provenance)
-    return Draft(change, row.id, number + 1, parent, digest, delta, tuple(adds), tuple(gone), files, size)
+    ending = (tuple(gone), tuple(replaced))
+    return Draft(change, row.id, number + 1, parent, digest, delta, tuple(adds), *ending, files, size)
 
 
 def apply(connection: Connection, draft: Draft) -> Committed:
@@ -163,7 +173,7 @@ def apply(connection: Connection, draft: Draft) -> Committed:
         )
     )
     write_entries(
-        connection, draft.dataset_id, draft.number, draft.adds, draft.gone, fresh=draft.number == 1, receipts=receipts
+        connection, draft.dataset_id, draft.number, draft.adds, [*draft.gone, *draft.replaced], receipts=receipts
     )
     return Committed(change.dataset, draft.number, len(draft.adds), len(draft.gone), new=True)
 
@@ -173,14 +183,15 @@ def write_entries(
     dataset_id: int,
     number: int,
     adds: Sequence[NewEntry],
-    removes: Sequence[str],
+    ending: Sequence[str],
     *,
-    fresh: bool,
     receipts: Mapping[str, int] | None = None,
 ) -> None:
-    """Write the entry rows of one version: as many as change. `receipts` gives the receipt's id by path."""
+    """Write the entry rows of one version, as many as change.
+
+    `ending` are the paths that it removes or replaces; `receipts` gives the receipt's id by path.
+    """
     receipt_of = receipts or {}
-    ending = list(removes) if fresh else [*removes, *(each.path for each in adds)]
     for part in chunks(ending):
         connection.execute(
             update(entry)
@@ -224,11 +235,24 @@ def name_versions(catalogue: Catalogue, store: Store) -> int:
                     .where(version.c.dataset_id == row.dataset_id, version.c.number == row.number)
                     .values(named=True)
                 )
+        measure_entries(catalogue, sum(row.added for row in rows))
     return len(rows)
+
+
+def measure_entries(catalogue: Catalogue, added: int) -> None:
+    """Let PostgreSQL count the files again when many were added: until then it plans as if there were none.
+
+    Its own housekeeping does so a minute later at the earliest, and a small commit takes seconds meanwhile.
+    """
+    if added >= _MANY and catalogue.dialect == "postgresql":
+        with catalogue.write() as connection:
+            connection.execute(text("ANALYZE entry"))
 
 
 def require_path(path: str) -> str:
     """Refuse a path that could not be written to every disk and bucket."""
+    if _PLAIN_PATH.fullmatch(path):
+        return path
     segments = path.split("/")
     wrong = (
         "must start with '/'" if segments[0] or len(segments) == 1 else
@@ -245,13 +269,13 @@ def require_path(path: str) -> str:
 
 def _compare(
     connection: Connection, dataset_id: int, change: Change, *, empty: bool
-) -> tuple[list[NewEntry], list[str], int, int]:
-    """Give what really changes: adds, removed paths, bytes freed, and how many adds replace a file."""
+) -> tuple[list[NewEntry], list[str], int, list[str]]:
+    """Give what really changes: adds, removed paths, bytes freed, and the paths of adds that replace a file."""
     wanted = {each.path: each for each in change.adds}
     removes = [path for path in dict.fromkeys(change.removes) if path not in wanted]
     if empty:
-        require_no_clash(connection, dataset_id, wanted, ())
-        return list(wanted.values()), [], 0, 0
+        require_no_clash(connection, None, wanted, ())
+        return list(wanted.values()), [], 0, []
     live: dict[str, Any] = {}
     paths: Iterable[str] = [*wanted, *removes]
     for part in chunks(list(paths)):
@@ -268,7 +292,7 @@ def _compare(
     replaced = [each.path for each in adds if each.path in live]
     require_no_clash(connection, dataset_id, [path for path in wanted if path not in live], gone)
     freed = sum(live[path].size for path in [*gone, *replaced])
-    return adds, gone, freed, len(replaced)
+    return adds, gone, freed, replaced
 
 
 def _moved(name: str) -> Conflict:

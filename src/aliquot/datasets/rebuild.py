@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from aliquot.blobs import Store
 from aliquot.blobs.layout import BLOBS, PACKS, digest_of_key, version_key
 from aliquot.datasets import places
-from aliquot.datasets.commit import write_entries
+from aliquot.datasets.commit import measure_entries, write_entries
 from aliquot.datasets.delta import Header, NewEntry, stream_delta, version_digest
 from aliquot.datasets.names import VersionName, named, read_name
 from aliquot.datasets.receipts import receipts_of
@@ -56,6 +56,7 @@ def rebuild(store: Store, catalogue: Catalogue) -> RebuildReport:
         for name, rows in groupby(named(store), key=lambda each: each[0]):
             _dataset(connection, store, name, [number for _, number in rows], report)
             report.datasets += 1
+    measure_entries(catalogue, report.files)
     return report
 
 
@@ -175,14 +176,15 @@ class _Writer:
         for part in _parts(changes, _PART):
             adds = [each for each in part if isinstance(each, NewEntry)]
             removes = [each for each in part if isinstance(each, str)]
-            self._count(adds, removes)
+            ending = self._count(adds, removes)
             adds, receipts = receipts_of(self._connection, self._said, adds)
             self._report.receipts += receipts
             self._report.files += len(adds)
-            write_entries(self._connection, self._id, self._said.number, adds, removes, fresh=self._said.number == 1)
+            write_entries(self._connection, self._id, self._said.number, adds, ending)
         return self._counts
 
-    def _count(self, adds: Sequence[NewEntry], removes: Sequence[str]) -> None:
+    def _count(self, adds: Sequence[NewEntry], removes: Sequence[str]) -> list[str]:
+        """Count what a part changes, and give the paths of rows that end with it."""
         live: Mapping[str, int] = {}
         if self._said.number > 1:
             query = select(entry.c.path, entry.c.size).where(
@@ -198,6 +200,7 @@ class _Writer:
         self._counts.removed += len(removes)
         self._counts.replaced += sum(each.path in live for each in adds)
         self._counts.bytes += sum(each.size for each in adds) - sum(live.values())
+        return list(live)
 
 
 def _parts(values: Iterator[Any], size: int) -> Iterator[list[Any]]:
