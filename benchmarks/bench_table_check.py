@@ -192,8 +192,8 @@ def main() -> None:
             )
     print(
         f"clean: {results['share_of_polars']:.2f} of the speed of bare polars, "
-        f"{results['share_of_polars_cpu']:.2f} by processor time; {results['times_frictionless']:.0f} times frictionless "
-        f"({results['frictionless_rows_a_second']:,.0f} rows/s)"
+        f"{results['share_of_polars_cpu']:.2f} by processor time; "
+        f"{results['times_frictionless']:.0f} times frictionless ({results['frictionless_rows_a_second']:,.0f} rows/s)"
     )
     print(json.dumps(results))
 
