@@ -1,19 +1,26 @@
 """What a container uses, read from the control group that the kernel counts it in."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from aliquot.executors.process_tree import memory_of
+
 _ROOT = Path("/sys/fs/cgroup")
+_OF_A_CONTAINER = re.compile("[0-9a-f]{64}")
 
 
 class Gauge:
     """Reads a container's counters while it runs; they vanish with it, so the last look is what remains.
 
-    `find` gives the process id of the container's first process, None before there is one.
+    `find` gives the process id of the container's first process, None before there is one. Where the runtime may not
+    make control groups (podman without root on an old kernel), its limits do not hold either; memory is then added up
+    over the container's processes, for the watch to judge.
     """
 
     def __init__(self, find: Callable[[], int | None]) -> None:
         self._find = find
+        self._pid: int | None = None
         self._counters: tuple[Path, Path, Path] | None = None
         self._unified = False
         self.cpu = 0.0
@@ -21,11 +28,13 @@ class Gauge:
 
     def __call__(self, *, exact: bool = False) -> int:
         """Give the most bytes of memory that the container has held; the kernel counts shared pages once."""
-        del exact
+        if self._pid is None:
+            self._pid = self._find()
+            if self._pid is None:
+                return 0
+            self._counters = self._locate(self._pid)
         if self._counters is None:
-            self._counters = self._locate()
-        if self._counters is None:
-            return 0
+            return memory_of([self._pid], exact=exact)
         memory, oom, cpu = self._counters
         self.oom_kills = max(self.oom_kills, _field(oom, "oom_kill"))
         if self._unified:
@@ -34,10 +43,7 @@ class Gauge:
             self.cpu = max(self.cpu, _number(cpu) / 1e9)
         return _number(memory)
 
-    def _locate(self) -> tuple[Path, Path, Path] | None:
-        pid = self._find()
-        if pid is None:
-            return None
+    def _locate(self, pid: int) -> tuple[Path, Path, Path] | None:
         try:
             lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         except OSError:
@@ -45,13 +51,16 @@ class Gauge:
         groups: dict[str, str] = {}
         for line in lines:
             _, controllers, path = line.split(":", 2)
-            groups.update({name: path.lstrip("/") for name in controllers.split(",")})
+            if _OF_A_CONTAINER.search(path):
+                groups.update({name: path.lstrip("/") for name in controllers.split(",")})
         if "memory" in groups:
             memory = _ROOT / "memory" / groups["memory"]
             accounts = _ROOT / "cpuacct" / groups.get("cpuacct", groups["memory"])
             return memory / "memory.max_usage_in_bytes", memory / "memory.oom_control", accounts / "cpuacct.usage"
+        if "" not in groups or not (_ROOT / groups[""] / "memory.events").exists():
+            return None
         self._unified = True
-        group = _ROOT / groups.get("", "")
+        group = _ROOT / groups[""]
         return group / "memory.peak", group / "memory.events", group / "cpu.stat"
 
 

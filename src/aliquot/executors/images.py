@@ -107,8 +107,8 @@ class Runtime:
         """Give the options with which what a container writes belongs to the user that we are."""
         if os.geteuid() == 0:
             return ()
-        user = f"--user={os.getuid()}:{os.getgid()}"
-        return (user, "--userns=keep-id") if self.name == "podman" else (user,)
+        # Without root, podman's containers call us root; docker's know our number.
+        return ("--user=0:0",) if self.name == "podman" else (f"--user={os.getuid()}:{os.getgid()}",)
 
     def _inspect(self, name: str) -> Image | None:
         answer = self.ask("image", "inspect", name)

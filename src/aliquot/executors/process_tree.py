@@ -54,8 +54,7 @@ class Tree:
 
     def memory(self, *, exact: bool = False) -> int:
         """Give the bytes of memory that the tree holds now; `exact` counts shared pages once, and takes longer."""
-        members = descendants([self.leader, *self._strays()])
-        return sum(_shared_once(pid) if exact else _resident(pid) for pid in members)
+        return memory_of([self.leader, *self._strays()], exact=exact)
 
     def end(self) -> float:
         """Kill and bury everything but the leader, whom the caller has buried; gives the CPU seconds they used."""
@@ -97,6 +96,11 @@ class Tree:
         if pid == self.leader:
             return False
         return _session(pid) == self.leader or bears(pid, self._marks) or works_in(pid, self._folder)
+
+
+def memory_of(pids: Iterable[int], *, exact: bool = False) -> int:
+    """Give the bytes of memory that processes and all that they started hold now."""
+    return sum(_shared_once(pid) if exact else _resident(pid) for pid in descendants(pids))
 
 
 def bears(pid: int, marks: Iterable[bytes]) -> bool:
