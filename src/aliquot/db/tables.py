@@ -174,6 +174,19 @@ quarantine = Table(
     Index("ix_quarantine_state", "state", "arrived_at"),
 )
 
+held_file = Table(
+    "held_file",
+    metadata,
+    _to("quarantine_id", "quarantine.id", nullable=False),
+    Column("path", Path, nullable=False, comment="the path that it would have in a dataset"),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("quarantine_id", "path"),
+    Index("ix_held_file_digest", "digest"),
+    comment="The files that quarantine holds.",
+    sqlite_with_rowid=False,
+)
+
 receipt = Table(
     "receipt",
     metadata,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from aliquot.db.rows import chunks, reserve_ids
-from aliquot.db.tables import quarantine
+from aliquot.db.tables import held_file, quarantine
 from aliquot.intake.decided import Decided, Intake, Part, Refusal
 from aliquot.intake.receipts import NewReceipt
 from aliquot.intake.reconcile import pasts
@@ -23,15 +23,17 @@ def put_aside(
     waiting = _waiting(connection, refused)
     ids = iter(reserve_ids(connection, quarantine, len(refused)) if refused else ())
     rows: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
     told: list[Refusal] = []
     receipts: list[NewReceipt] = []
     for each in refused:
         judgement, path = each.judgement, each.parts[0].path
         assert judgement is not None
         parts = (each.refused,) if each.refused else each.parts
-        id_ = next((one for one in each.waiting if one in waiting), None)
-        if id_ is None:
+        id_ = each.waiting
+        if id_ is None or id_ not in waiting:
             id_ = next(ids)
+            held += [{"quarantine_id": id_, "path": one.path, "digest": one.digest, "size": one.size} for one in parts]
             rows.append(
                 {
                     "id": id_,
@@ -52,6 +54,7 @@ def put_aside(
         told.append(Refusal(id_, path, judgement.findings, dict(judgement.counts)))
     if rows:
         connection.execute(insert(quarantine), rows)
+        connection.execute(insert(held_file), held)
     return told, receipts
 
 
@@ -101,7 +104,7 @@ def _not_yet(connection: Connection, intake: Intake, refused: Sequence[Decided])
 
 
 def _waiting(connection: Connection, refused: Iterable[Decided]) -> set[int]:
-    ids = {id_ for each in refused for id_ in each.waiting}
+    ids = {each.waiting for each in refused if each.waiting is not None}
     query = select(quarantine.c.id).where(quarantine.c.state == "WAITING")
     return {
         id_

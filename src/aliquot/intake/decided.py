@@ -42,14 +42,14 @@ class Part(NamedTuple):
 class Decided:
     """A landing whose files are stored as `parts`. Without a judgement they are what the last receipts say already.
 
-    `waiting` are the quarantine rows in which the same bytes were put before. Of a table that was split, `good` and
+    `waiting` is the quarantine row in which the same bytes were put before. Of a table that was split, `good` and
     `refused` are its two halves.
     """
 
     landing: Landing
     parts: tuple[Part, ...]
     judgement: Judgement | None = None
-    waiting: tuple[int, ...] = ()
+    waiting: int | None = None
     good: Part | None = None
     refused: Part | None = None
 

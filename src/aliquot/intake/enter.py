@@ -80,10 +80,9 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
         refused[:], rows = put_aside(connection, intake, halves, stamp)
         for each in group:
             rows += _accepted(intake, each, fresh, stamp)
-            for id_ in each.waiting:
-                decide(
-                    connection, id_, "RELEASED", intake.who, "It was accepted when it came again.", now, draft.number
-                )
+            if each.waiting is not None:
+                again = "It was accepted when it came again."
+                decide(connection, each.waiting, "RELEASED", intake.who, again, now, draft.number)
         ids = write(connection, intake.source, intake.who, now, rows, draft.number)
         return {row.path: ids[row.key] for row in rows if row.quarantine_id is None}
 

@@ -14,7 +14,7 @@ from aliquot.datasets.commit import Change, Committed, Draft, commit
 from aliquot.datasets.delta import NewEntry
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks
-from aliquot.db.tables import quarantine, receipt
+from aliquot.db.tables import held_file, quarantine, receipt
 from aliquot.intake.receipts import decide
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict, Invalid, Missing
@@ -31,7 +31,6 @@ class HeldFile:
     path: str
     digest: Digest
     size: int
-    receipt_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,9 @@ def release(catalogue: Catalogue, store: Store, id_: int, who: str, because: str
             raise _decided(id_)
         values = {"decision": "released", "dataset": target, "version": draft.number, "who": who}
         connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
-        return {}
+        return _receipts(connection, held)
 
-    adds = [NewEntry(each.path, each.digest, each.size, _origin(held), each.receipt_id) for each in held.files]
+    adds = [NewEntry(each.path, each.digest, each.size, _origin(held)) for each in held.files]
     provenance = {"quarantine": id_, "released_by": who, "because": because}
     return commit(catalogue, store, Change(target, adds, provenance=provenance, receipts=decided))
 
@@ -158,22 +157,31 @@ def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]
 
 
 def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
-    files: dict[int, dict[str, HeldFile]] = {}
-    query = select(receipt).order_by(receipt.c.id)
+    files: dict[int, list[HeldFile]] = {}
     for part in chunks([row.id for row in rows]):
-        for each in connection.execute(query.where(receipt.c.quarantine_id.in_(part))):
-            path = each.entry_path or each.path
-            # The same bytes may have come again while they waited.
-            held = HeldFile(path, Digest(each.digest), each.size, each.id)
-            files.setdefault(each.quarantine_id, {}).setdefault(path, held)
+        query = select(held_file).where(held_file.c.quarantine_id.in_(part)).order_by(held_file.c.path)
+        for each in connection.execute(query):
+            files.setdefault(each.quarantine_id, []).append(HeldFile(each.path, Digest(each.digest), each.size))
     return [
         Held(
             row.id, row.source, row.path, row.type, row.into, tuple(finding_from(each) for each in row.findings),
             row.counts, row.state, row.arrived_at, row.decided_at, row.decided_by, row.because, row.version,
-            tuple(files.get(row.id, {}).values()),
+            tuple(files.get(row.id, ())),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _receipts(connection: Connection, held: Held) -> dict[str, int]:
+    """Give the ids of the newest receipts of the files, by the path that they get."""
+    digests = {each.digest: each.path for each in held.files}
+    found: dict[str, int] = {}
+    for part in chunks(list(digests)):
+        query = select(receipt.c.id, receipt.c.digest).where(
+            receipt.c.source == held.source, receipt.c.digest.in_(part)
+        )
+        found |= {digests[row.digest]: row.id for row in connection.execute(query.order_by(receipt.c.id))}
+    return found
 
 
 def _origin(held: Held) -> dict[str, Any]:

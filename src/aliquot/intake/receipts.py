@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from aliquot.db.rows import insert_missing, reserve_ids
 from aliquot.db.tables import quarantine, receipt
-from aliquot.intake.reconcile import Key, one_at_a_time, pasts
+from aliquot.intake.reconcile import Key, Past, one_at_a_time, pasts
 
 _PAGE = 100
 
@@ -97,10 +97,19 @@ def write(
         for each in wanted
     ]
     if insert_missing(connection, receipt, rows) != len(rows):
+        new = {each.key: each for each in wanted}
         for past in chain.from_iterable(pasts(connection, source, (each.path for each in wanted)).values()):
-            if past.key in ids:
+            if past.key in ids and past.id != ids[past.key]:
                 ids[past.key] = past.id
+                _overrule(connection, past, new[past.key], version)
     return ids
+
+
+def _overrule(connection: Connection, past: Past, new: NewReceipt, version: int | None) -> None:
+    """Bring a receipt up to date that said no, when a companion that came later made the whole acceptable."""
+    if past.decision in {"quarantined", "rejected"} and new.decision == "accepted":
+        values = {"decision": new.decision, "type": new.type, "dataset": new.dataset, "version": version}
+        connection.execute(update(receipt).where(receipt.c.id == past.id).values(values))
 
 
 def decide(

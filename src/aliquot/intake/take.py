@@ -102,11 +102,7 @@ def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch:
     landing, parts, rest = stored
     if not intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
         return Decided(landing, parts)
-    waiting = tuple(
-        past.quarantine_id
-        for part, past in zip(parts, last, strict=True)
-        if past and past.quarantine_id is not None and past.digest == part.digest
-    )
+    waiting = _waits_in(parts, last)
     if quick := at_a_glance(landing, intake.rules):
         return Decided(landing, parts, quick, waiting)
     judgement = judge(landing, intake.rules)
@@ -121,6 +117,15 @@ def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch:
 
 def _same_again(part: Part, past: Past | None) -> bool:
     return past is not None and past.digest == part.digest and past.decision in TAKEN
+
+
+def _waits_in(parts: Sequence[Part], last: Sequence[Past | None]) -> int | None:
+    """Find the quarantine row that holds these very bytes, all of them, since they came the last time."""
+    rows = {
+        past.quarantine_id if past and past.decision == "quarantined" and past.digest == part.digest else None
+        for part, past in zip(parts, last, strict=True)
+    }
+    return rows.pop() if len(rows) == 1 else None
 
 
 def _split(file: File, judgement: Judgement, batch: Batch, folder: Path) -> tuple[Part | None, Part | None, Judgement]:

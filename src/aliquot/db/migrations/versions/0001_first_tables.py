@@ -107,6 +107,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_quarantine_state", "quarantine", ["state", "arrived_at"], unique=False)
     op.create_table(
+        "held_file",
+        sa.Column(
+            "quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("path", PATH, nullable=False, comment="the path that it would have in a dataset"),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_held_file_quarantine_id")),
+        sa.PrimaryKeyConstraint("quarantine_id", "path", name=op.f("pk_held_file")),
+        comment="The files that quarantine holds.",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_held_file_digest", "held_file", ["digest"], unique=False)
+    op.create_table(
         "state_change",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=False),
