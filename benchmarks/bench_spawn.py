@@ -3,7 +3,8 @@
 10,000 commands `cp "$FILE" "$OUT"/` on files of 4 KiB, two at a time. Bare: two threads that call posix_spawn and
 wait, nothing else. Executor: each input is staged from a pack in the store, the command runs in a directory of its own
 under all the limits, its output is digested and stored, and every outcome is durable. The two alternate, so that both
-meet the same machine; `ratio` is the executor's rate over the bare rate.
+meet the same machine; `ratio` is the executor's rate over the bare rate. At the end, one large input is staged, to
+say what it costs that no command can reach the stored bytes.
 """
 
 import json
@@ -39,11 +40,18 @@ def run(scale: float = 1.0) -> dict[str, float]:
             bare_seconds += _bare(root / f"bare-{number}", count)
             documents = _documents(store, number * count, count)
             executor_seconds += _with_executor(executor, documents)
+        staging = _staging_rate(store, executor, root / "large", max(16, int(512 * scale)))
         executor.close()
     finally:
         shutil.rmtree(root)
     bare, ours = ROUNDS * count / bare_seconds, ROUNDS * count / executor_seconds
-    return {"tasks": ROUNDS * count, "bare_per_second": bare, "executor_per_second": ours, "ratio": ours / bare}
+    return {
+        "tasks": ROUNDS * count,
+        "bare_per_second": bare,
+        "executor_per_second": ours,
+        "ratio": ours / bare,
+        "staging_mib_per_second": staging,
+    }
 
 
 def _bare(root: Path, count: int) -> float:
@@ -103,6 +111,27 @@ def _with_executor(executor: ProcessExecutor, documents: list[TaskDocument]) -> 
                 left.discard(sighting.handle)
                 executor.forget([sighting.handle])
     return time.perf_counter() - began
+
+
+def _staging_rate(store: Store, executor: ProcessExecutor, path: Path, size: int) -> float:
+    """Give the MiB per second at which a file of `size` MiB is put before a command."""
+    with path.open("wb") as file:
+        for _ in range(size):
+            file.write(os.urandom(2**20))
+    document = TaskDocument(
+        key=digest_bytes(b"large"),
+        task=-1,
+        fence=1,
+        name="large",
+        command="true",
+        store=store.url,
+        files=(TaskFile("in/large/data.bin", store.put_file(path)),),
+    )
+    (handle,) = executor.submit([document])
+    while (outcome := executor.look([handle])[0].outcome) is None:
+        executor.wait(5.0)
+    assert outcome.state is State.COMPLETE, outcome.message
+    return size / (outcome.ended_at - outcome.started_at - outcome.usage.wall)
 
 
 if __name__ == "__main__":
