@@ -135,10 +135,10 @@ def test_programs_are_found_in_order(tmp_path: Path) -> None:
     (tmp_path / "a" / "other").mkdir()
     path = f"{tmp_path}/a:{tmp_path}/b"
     if os.geteuid() != 0:
-        assert find_program("tool", path, "/") == f"{tmp_path}/b/tool"
-    assert find_program("./tool", path, "/") == "./tool"
+        assert find_program("tool", path) == f"{tmp_path}/b/tool"
+    assert find_program("./tool", path) == "./tool"
     with pytest.raises(AttemptFailed, match="other"):
-        find_program("other", path, "/")
+        find_program("other", path)
 
 
 def test_a_short_log_is_bytes(tmp_path: Path) -> None:

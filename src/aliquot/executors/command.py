@@ -1,12 +1,16 @@
 """What a command sees: its environment and its arguments."""
 
-import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from aliquot.executors.attempt import AttemptFailed
 from aliquot.model.task import Cause, TaskDocument
+
+TEMPORARY = "tmp"
+"""The folder for temporary files in a working directory."""
 
 TASK_MARK = "ALIQUOT_TASK"
 OWNER_MARK = "ALIQUOT_OWNER"
@@ -19,7 +23,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def default_path() -> str:
     """Give the search path of commands: beside this Python, then the system's own folders."""
-    return f"{os.path.dirname(sys.executable)}:{_SYSTEM_PATH}"  # noqa: PTH120  # a text stays a text
+    return f"{Path(sys.executable).parent}:{_SYSTEM_PATH}"
 
 
 def task_mark(document: TaskDocument) -> str:
@@ -34,7 +38,7 @@ def environment(document: TaskDocument, folder: str, path: str | None, owner: st
     the working directory, and a language that is the same everywhere. `path` is None in a container, whose image
     has its own. A value that no environment can hold is the user's error.
     """
-    values = {"HOME": folder, "TMPDIR": os.path.join(folder, "tmp"), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}  # noqa: PTH118
+    values = {"HOME": folder, "TMPDIR": f"{folder}/{TEMPORARY}", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     if path is not None:
         values["PATH"] = path
     values.update(document.environment)
@@ -79,14 +83,12 @@ def arguments(command: str | tuple[str, ...], values: Mapping[str, str]) -> list
     return [_NAME.sub(value_of, element) for element in command]
 
 
-def find_program(name: str, path: str, folder: str) -> str:
+def find_program(name: str, path: str) -> str:
     """Give the file that a program's name means; one that is not there is the user's error."""
     if "/" in name:
         return name
-    for place in path.split(":"):
-        candidate = os.path.join(folder, place, name)  # noqa: PTH118  # hot: once for each attempt
-        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):  # noqa: PTH112  # hot, as above
-            return candidate
+    if found := shutil.which(name, path=path):
+        return found
     raise AttemptFailed(
         Cause.USER,
         f"The command {name!r} was not found. Install it where the executor runs, or correct the name; "

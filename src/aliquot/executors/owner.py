@@ -126,7 +126,4 @@ def _end_processes(owner: str) -> int:
 
 
 def _processes() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # plain names
-    except OSError:
-        return []
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]

@@ -56,7 +56,7 @@ class ProcessRunner:
         values = environment(document, directory.folder, self._path, self._owner)
         argv = arguments(document.command, values)
         is_text = isinstance(document.command, str)
-        program = _SHELL if is_text else find_program(argv[0], values["PATH"], directory.folder)
+        program = _SHELL if is_text else find_program(argv[0], values["PATH"])
         began = time.monotonic()
         pid = self._start(attempt, program, argv, values)
         marks = (f"{TASK_MARK}={task_mark(document)}".encode(), f"{OWNER_MARK}={self._owner}".encode())

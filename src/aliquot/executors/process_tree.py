@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 _SET_CHILD_SUBREAPER = 36
 _DEADLINE = 10.0
@@ -105,21 +106,16 @@ def memory_of(pids: Iterable[int], *, exact: bool = False) -> int:
 
 def bears(pid: int, marks: Iterable[bytes]) -> bool:
     """Say whether a process was started with all of these `NAME=value` in its environment."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:  # noqa: PTH123  # plain text paths
-            values = set(file.read().split(b"\0"))
-    except OSError:
-        return False
+    values = set(_read(pid, "environ").split(b"\0"))
     return all(mark in values for mark in marks)
 
 
 def works_in(pid: int, folder: str) -> bool:
     """Say whether a process has its working directory in a folder or below it."""
     try:
-        place = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115  # plain text paths
+        return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder)
     except OSError:
         return False
-    return place == folder or place.startswith(f"{folder}/")
 
 
 def descendants(pids: Iterable[int]) -> list[int]:
@@ -131,10 +127,8 @@ def descendants(pids: Iterable[int]) -> list[int]:
         if pid in found:
             continue
         found[pid] = None
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # plain text paths
-                with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:  # noqa: PTH123
-                    waiting += [int(word) for word in file.read().split()]
+        for thread in _threads(pid):
+            waiting += [int(word) for word in _read(pid, f"task/{thread}/children").split()]
     return list(found)
 
 
@@ -144,14 +138,24 @@ def start_time(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
-def _stat(pid: int) -> list[bytes] | None:
+def _read(pid: int, name: str) -> bytes:
+    """Give what the kernel says of a process, nothing when it is gone or another user's."""
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123  # plain text paths
-            text = file.read()
+        return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:
-        return None
+        return b""
+
+
+def _threads(pid: int) -> list[str]:
+    try:
+        return [folder.name for folder in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> list[bytes]:
     # The name stands in parentheses and may hold any character; fields are counted after it.
-    return text[text.rindex(b")") + 2 :].split()
+    return _read(pid, "stat").rpartition(b")")[2].split()
 
 
 def _session(pid: int) -> int | None:
@@ -169,19 +173,11 @@ def _reap(pid: int) -> float | None:
 
 
 def _resident(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:  # noqa: PTH123  # plain text paths
-            return int(file.read().split()[1]) * _PAGE
-    except OSError:
-        return 0
+    fields = _read(pid, "statm").split()
+    return int(fields[1]) * _PAGE if fields else 0
 
 
 def _shared_once(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb", buffering=0) as file:  # noqa: PTH123  # plain text paths
-            for line in file.read().splitlines():
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        return 0
-    return _resident(pid)
+    lines = _read(pid, "smaps_rollup").splitlines()
+    found = next((int(line.split()[1]) * 1024 for line in lines if line.startswith(b"Pss:")), None)
+    return _resident(pid) if found is None else found

@@ -1,5 +1,8 @@
 """The folder that a command works in, laid out for one attempt after the other."""
 
+# Plain text paths throughout: all of this is done for every task, however small.
+# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH106, PTH108, PTH123
+
 import errno
 import os
 import stat
@@ -60,7 +63,7 @@ class WorkingDirectory:
             self._present(file, store)
         write(f"{self.folder}/task.json", document.to_json().encode())
         if self._shared:
-            os.chmod(f"{self.folder}/task.json", 0o644)  # noqa: PTH101  # plain text paths
+            os.chmod(f"{self.folder}/task.json", 0o644)
 
     def _arrange(self, here: set[str], wanted: set[str]) -> None:
         """Remove directories that the next attempt has no use for, and make those that are missing."""
@@ -79,8 +82,8 @@ class WorkingDirectory:
             self._empty("", self.folder)
         except OSError:
             with suppress(FileNotFoundError):
-                os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")  # noqa: PTH104  # plain text paths
-            os.mkdir(self.folder)  # noqa: PTH102  # as above
+                os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")
+            os.mkdir(self.folder)
             self._made.clear()
         self._used = False
 
@@ -103,7 +106,7 @@ class WorkingDirectory:
                     gone.discard(name)
                     self._empty(inner, entry.path)
                 else:
-                    remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)  # noqa: PTH108  # hot
+                    remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
         for name in gone:
             self._forget(f"{place}/{name}" if place else name)
 
@@ -117,13 +120,13 @@ class WorkingDirectory:
     def _make(self, place: str) -> None:
         path = f"{self.folder}/{place}"
         try:
-            os.mkdir(path)  # noqa: PTH102  # hot
+            os.mkdir(path)
         except FileExistsError:
             remove(path)
-            os.mkdir(path)  # noqa: PTH102  # hot
+            os.mkdir(path)
         if self._shared:
             # An image's own user has to read everything and to write here and there, whatever our umask says.
-            os.chmod(path, 0o777 if place in {"out", "tmp"} else 0o755)  # noqa: PTH101
+            os.chmod(path, 0o777 if place in {"out", "tmp"} else 0o755)
         parent, _, name = place.rpartition("/")
         self._made.setdefault(parent, {})[name] = os.lstat(path).st_mode
 
@@ -142,7 +145,7 @@ class WorkingDirectory:
         else:
             _fetch(file.blob, path, store)
         if self._shared or file.blob.size >= _SMALL:
-            os.chmod(path, mode)  # noqa: PTH101  # plain text paths
+            os.chmod(path, mode)
 
 
 def _unchanged(entry: "os.DirEntry[str]", mode: int) -> bool:
@@ -158,7 +161,7 @@ def _fetch(blob: Location, path: str, store: Store) -> None:
             raise
         # The kernel copies within one file system only; the store lies on another.
         remove(path)
-        with open(path, "xb") as file:  # noqa: PTH123  # plain text paths
+        with open(path, "xb") as file:
             file.writelines(store.stream(blob))
 
 
@@ -180,23 +183,23 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(found.st_mode):
-        os.unlink(path)  # noqa: PTH108  # plain text paths
+        os.unlink(path)
         return
     # An explicit stack: a command can nest directories deeper than Python can call.
     stack = [path]
     while stack:
         top = stack[-1]
         with suppress(PermissionError):
-            os.chmod(top, 0o700)  # noqa: PTH101  # plain text paths
+            os.chmod(top, 0o700)
         with os.scandir(top) as entries:
             inner = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
         for each, is_folder in inner:
             if is_folder:
                 stack.append(each)
             else:
-                os.unlink(each)  # noqa: PTH108  # plain text paths
+                os.unlink(each)
         if stack[-1] == top:
-            os.rmdir(top)  # noqa: PTH106  # plain text paths
+            os.rmdir(top)
             stack.pop()
 
 
@@ -205,7 +208,7 @@ def write_outcome(folder: str, text: str) -> None:
     draft = f"{folder}/outcome.json.draft"
     remove(draft)
     write(draft, text.encode())
-    os.replace(draft, f"{folder}/outcome.json")  # noqa: PTH105  # plain text paths
+    os.replace(draft, f"{folder}/outcome.json")
 
 
 def _check_path(path: str) -> None:
