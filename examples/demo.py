@@ -67,15 +67,16 @@ def claims() -> None:
     say(f"  {len(list(inbox.glob('*.csv')))} files dropped, {source['taken']} taken, {ran(first)}")
     for held in ask(folder, "quarantine", "list")[:1]:
         say(f"  quarantine: the bad rows of {held['path']} wait for a person")
-    run(folder, *generate, "--months", "3")
+    run(folder, *generate, "--months", "3", "--bad-rows", "0")
     second = ask(folder, "up", "--until-idle", fails=True)
     say(f"  one more month and a corrected file: {ran(second)}")
     sums = ask(
         folder, "hub", "query",
-        "SELECT facility_name, count(*), sum(balance_cents) / 100.0 FROM balances GROUP BY 1 ORDER BY 1",
+        "SELECT facility_name AS name, count(*) AS accounts, sum(balance_cents) AS cents "
+        "FROM balances GROUP BY 1 ORDER BY 1",
     )  # fmt: skip
-    for name, accounts, balance in sums["rows"]:
-        say(f"  {name:<16}{accounts:>4} accounts{balance:>14,.2f} USD to collect")
+    for row in sums["rows"]:
+        say(f"  {row['name']:<16}{row['accounts']:>4} accounts{row['cents'] / 100:>14,.2f} USD to collect")
     say()
 
 
@@ -88,7 +89,8 @@ def imaging() -> None:
     run(folder, "aliquot", "dataset", "export", "images", "images")
     pictures = sorted((folder / "images").rglob("*.png"))
     quality = ask(folder, "hub", "query", "SELECT pixels, missing_pixels, ions, tic FROM quality")["rows"][0]
-    say(f"  {ran(summary)}; {quality[0]} pixels, {quality[1]} missing, {quality[2]} ions, total ion current {quality[3]:,.1f}")
+    say(f"  {ran(summary)}; {quality['pixels']} pixels, {quality['missing_pixels']} missing, {quality['ions']} ions")
+    say(f"  total ion current {quality['tic']:,.3f}, the same before the split and after the merge")
     say(f"  {len(pictures)} pictures, for instance {pictures[0].relative_to(DEMO.parent)}")
     say()
     path = ask(folder, "dataset", "files", "images")[0]["path"]

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -55,6 +56,13 @@ trigger: {new_version: [numbers]}
 """
 
 
+def _wait_until_up(log: Path, times: int) -> None:
+    deadline = time.monotonic() + 60
+    while log.read_text().count("is up") < times:
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.01)
+
+
 @pytest.mark.timeout(600)
 def test_a_lab_killed_thirty_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
     lab = LabFolder(tmp_path)
@@ -65,14 +73,15 @@ def test_a_lab_killed_thirty_times_ends_as_one_that_was_not(tmp_path: Path) -> N
     lab.run("apply")
     chance = random.Random(os.environ.get("ALIQUOT_SEED", "41"))
     expected: dict[str, int] = {}
-    for _ in range(KILLS):
+    for kill in range(1, KILLS + 1):
         for _ in range(FILES_A_ROUND):
             number = len(expected) + 1
             expected[f"n{number}"] = number
             draft = lab.write(f"draft-{number}", f"name,n\nn{number},{number}\n")
             draft.rename(tmp_path / "inbox" / f"n{number}.csv")
         process = lab.start("up")
-        moment = time.monotonic() + chance.uniform(0.3, 2.5)
+        _wait_until_up(tmp_path / "background.log", kill)
+        moment = time.monotonic() + chance.uniform(0.0, 2.0)
         while time.monotonic() < moment and process.poll() is None:
             time.sleep(0.01)  # the random moment is the test
         assert process.poll() is None, (tmp_path / "background.log").read_text()[-3000:]
@@ -92,10 +101,15 @@ def test_a_lab_killed_thirty_times_ends_as_one_that_was_not(tmp_path: Path) -> N
     assert states == {"COMPLETE"}
 
     rows = lab.json("hub", "query", "SELECT name, n FROM squares", "--limit", "10000")["rows"]
-    assert sorted((row[0], row[1]) for row in rows) == sorted((name, n * n) for name, n in expected.items())
+    assert sorted((row["name"], row["n"]) for row in rows) == sorted((name, n * n) for name, n in expected.items())
     target = tmp_path / "exported"
     lab.run("dataset", "export", "total", str(target))
     assert (target / "total").read_text().strip() == str(sum(n * n for n in expected.values()))
     lab.run("dataset", "verify")
-    leftovers = [path for path in (tmp_path / ".aliquot" / "store" / "drafts").iterdir()]
+    with sqlite3.connect(tmp_path / ".aliquot" / "catalogue.db") as catalogue:
+        taken_over = catalogue.execute("SELECT count(*) FROM run WHERE fence > 1").fetchone()[0]
+        lost = catalogue.execute("SELECT count(*) FROM attempt WHERE cause = 'lost'").fetchone()[0]
+    assert taken_over >= 3, "the kills came when nothing was under way"
+    assert lost >= 1
+    leftovers = list((tmp_path / ".aliquot" / "store" / "drafts").iterdir())
     assert len(leftovers) <= KILLS * 3
