@@ -16,7 +16,8 @@ LEASE = 60.0
 """Seconds for which a claim holds unless it is renewed."""
 
 UNDER_WAY = (State.INITIALIZING, State.RUNNING)
-_OPEN = (State.QUEUED, *UNDER_WAY)
+IS_OPEN = text("task.state IN ('QUEUED','INITIALIZING','RUNNING')")
+"""The condition for a task that has not ended; in the index's own words, or SQLite would not see that it can use it."""
 _RUN_ACTIVE = [state for state in ACTIVE if state is not State.PAUSED]
 _CLAIMS_LOCK = 0x0A11_0717
 
@@ -43,7 +44,7 @@ def claim_runs(connection: Connection, owner: str) -> list[int]:
 
 def can_claim(now: float) -> ColumnElement[bool]:
     """Give the condition for a task that waits or whose lease has lapsed, by its own row alone."""
-    return or_(_waits(now), _lapsed(now))
+    return and_(IS_OPEN, or_(_waits(now), _lapsed(now)))
 
 
 def _waits(now: float) -> ColumnElement[bool]:
@@ -68,11 +69,14 @@ def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*
         other.c.key == task.c.key, other.c.id != task.c.id, other.c.state.in_(UNDER_WAY), other.c.lease_until >= now
     )
 
+    of_a_running_run = exists().where(
+        run.c.id == task.c.run_id, run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked
+    )
+
     def some(condition: ColumnElement[bool]) -> Select[tuple[int]]:
         found = (
             select(task.c.id)
-            .join(run, run.c.id == task.c.run_id)
-            .where(condition, run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked, ~same_work)
+            .where(IS_OPEN, condition, of_a_running_run, ~same_work)
             # The order of the index: a claim reads the rows that it takes, however many wait.
             .order_by(task.c.not_before)
             .limit(most)
@@ -201,7 +205,7 @@ def cancel_tasks(connection: Connection, run_id: int) -> int:
 
 def has_open_tasks(connection: Connection, run_id: int) -> bool:
     """Say whether a run has tasks that have not ended."""
-    query = select(task.c.id).where(task.c.run_id == run_id, task.c.state.in_(_OPEN)).limit(1)
+    query = select(task.c.id).where(task.c.run_id == run_id, task.c.ended_at.is_(None)).limit(1)
     return connection.execute(query).first() is not None
 
 

@@ -77,9 +77,9 @@ class Keys:
     def key(self, datum: Datum, exports: Mapping[str, Any]) -> Digest:
         """Give the key of the task on a datum."""
         hasher = self._common.copy()
-        hasher.update(_encode([[part.input, file.path, file.digest] for part in datum for file in _sorted(part.files)]))
         # A captured value reaches the command as a variable, and so does the place of a single file.
-        hasher.update(_encode([named(datum), [[part.input, part.matched] for part in datum], exports]))
+        files = [[part.input, part.matched, [file[:2] for file in _sorted(part.files)]] for part in datum]
+        hasher.update(_encode([files, named(datum), exports]))
         return Digest(PREFIX + hasher.hexdigest())
 
 

@@ -154,9 +154,7 @@ class Supervisor:
         now = time.time()
         with self.catalogue.read() as connection:
             runs = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)).all())
-            waiting = select(task.c.id).where(
-                task.c.state.in_([State.QUEUED, State.INITIALIZING, State.RUNNING]), claim.can_claim(now)
-            )
+            waiting = select(task.c.id).where(claim.can_claim(now))
             tasks_wait = bool(runs) and connection.execute(waiting.limit(1)).first() is not None
         if len(self._check_at) > 2 * len(runs) + 100:
             self._check_at = {row.id: self._check_at.get(row.id, 0.0) for row in runs}

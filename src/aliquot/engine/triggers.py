@@ -2,7 +2,9 @@
 
 import time
 from datetime import datetime
+from typing import Any
 
+import structlog
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
@@ -10,30 +12,43 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import dataset, definition, run
 from aliquot.engine.pipelines import Applied, all_current
 from aliquot.engine.start import Order, start
+from aliquot.model.errors import Invalid, Missing
 from aliquot.model.state import ACTIVE
+
+log: Any = structlog.get_logger()
 
 WHO = "trigger"
 
 
-def start_triggered(catalogue: Catalogue) -> list[int]:
-    """Start the runs that new versions or the clock ask for; each state of things starts one run, whoever looks."""
+def start_triggered(catalogue: Catalogue, now: datetime | None = None) -> list[int]:
+    """Start the runs that new versions or the clock ask for; each state of things starts one run, whoever looks.
+
+    `now` is the time that schedules are held against, with its zone; the machine's own when it is not given.
+    """
+    moment = now or datetime.now().astimezone()
     with catalogue.read() as connection:
-        orders = [order for applied in all_current(connection) for order in _orders(connection, applied)]
+        orders = [order for applied in all_current(connection) for order in _orders(connection, applied, moment)]
     started: list[int] = []
     for order in orders:
-        number = catalogue.repeat(lambda connection, order=order: start(connection, order))
+        try:
+            number = catalogue.repeat(lambda connection, order=order: start(connection, order))
+        except (Invalid, Missing) as error:
+            # A pipeline whose parameters or inputs do not do must not keep the others from starting.
+            name = order.applied.pipeline.pipeline
+            log.warning("a trigger could not start its run", pipeline=name, reason=error.message)
+            continue
         if number is not None:
             started.append(number)
     return started
 
 
-def _orders(connection: Connection, applied: Applied) -> list[Order]:
+def _orders(connection: Connection, applied: Applied, now: datetime) -> list[Order]:
     trigger = applied.pipeline.trigger
     signatures: list[tuple[str, str | None]] = []
     if trigger.new_version:
         signatures.append(("new_version", _seen(connection, applied)))
     if trigger.schedule:
-        signatures.append(("schedule", _due(connection, applied, trigger.schedule)))
+        signatures.append(("schedule", _due(connection, applied, trigger.schedule, now)))
     return [
         Order(applied, publish=True, cause=cause, signature=signature, who=WHO)
         for cause, signature in signatures
@@ -54,14 +69,13 @@ def _seen(connection: Connection, applied: Applied) -> str | None:
     return " ".join([f"definition {applied.id}", *(f"{name}@{heads.get(name, 0)}" for name in names)])
 
 
-def _due(connection: Connection, applied: Applied, expression: str) -> str | None:
+def _due(connection: Connection, applied: Applied, expression: str, now: datetime) -> str | None:
     """Give the latest time that the schedule has reached since the pipeline was first applied."""
     first = connection.execute(
         select(func.min(definition.c.applied_at)).where(
             definition.c.kind == "pipeline", definition.c.name == applied.pipeline.pipeline
         )
     ).scalar_one()
-    now = datetime.now().astimezone()
     latest = next(CronSim(expression, now, reverse=True))
     return latest.isoformat() if latest.timestamp() >= first else None
 
