@@ -16,7 +16,7 @@ from aliquot.datasets.clash import require_no_clash
 from aliquot.datasets.delta import Header, NewEntry, version_digest, write_delta
 from aliquot.datasets.names import VersionName, write_name
 from aliquot.db import Catalogue
-from aliquot.db.rows import chunks, insert_missing
+from aliquot.db.rows import chunks, insert_missing, insert_rows
 from aliquot.db.tables import dataset, entry, version
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
@@ -198,22 +198,19 @@ def write_entries(
             .where(entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None))
             .values(removed=number)
         )
-    if adds:
-        connection.execute(
-            insert(entry),
-            [
-                {
-                    "dataset_id": dataset_id,
-                    "path": each.path,
-                    "digest": each.digest,
-                    "size": each.size,
-                    "added": number,
-                    "receipt_id": receipt_of.get(each.path, each.receipt_id),
-                    "task_id": each.task_id,
-                }
-                for each in adds
-            ],
+    rows = [
+        (
+            dataset_id,
+            each.path,
+            each.digest,
+            each.size,
+            number,
+            receipt_of.get(each.path, each.receipt_id),
+            each.task_id,
         )
+        for each in adds
+    ]
+    insert_rows(connection, entry, ("dataset_id", "path", "digest", "size", "added", "receipt_id", "task_id"), rows)
 
 
 def name_versions(catalogue: Catalogue, store: Store) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from sqlalchemy import Connection, select
 
 from aliquot.db import Catalogue
-from aliquot.db.rows import chunks, insert_missing
+from aliquot.db.rows import chunks, insert_rows
 from aliquot.db.tables import blob
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
@@ -14,14 +14,8 @@ from aliquot.model.errors import Damaged
 
 def record(connection: Connection, locations: Iterable[Location]) -> None:
     """Note where blobs lie; the first place of each stays."""
-    insert_missing(
-        connection,
-        blob,
-        [
-            {"digest": each.digest, "size": each.size, "pack": each.pack, "offset": each.offset}
-            for each in {each.digest: each for each in locations}.values()
-        ],
-    )
+    rows = {each.digest: (each.digest, each.size, each.pack, each.offset) for each in locations}
+    insert_rows(connection, blob, ("digest", "size", "pack", "offset"), list(rows.values()), missing=True)
 
 
 def find(connection: Connection, digests: Collection[Digest]) -> dict[Digest, Location]:

@@ -176,13 +176,14 @@ def _pages(query: Q, below: str | None, after: str, limit: int | None) -> Iterat
     """
     if limit is None:
         query = query.execution_options(yield_per=_STREAM)
-    # Every path is greater than none: said even so, or SQLite reads another index and sorts the whole version.
-    query = query.where(entry.c.path > after)
     if not below or below == "/":
-        yield query
+        # Every path is greater than none: said even so, or SQLite reads another index and sorts the whole version.
+        yield query.where(entry.c.path > after)
         return
     folder = below.rstrip("/")
-    if not below.endswith("/"):
+    if not below.endswith("/") and after < folder:
         yield query.where(entry.c.path == folder)
-    # '0' is the character after '/': the range holds exactly what lies in the folder.
-    yield query.where(entry.c.path >= folder + "/", entry.c.path < folder + "0")
+    # '0' is the character after '/': the range holds exactly what lies in the folder. Of two lower bounds SQLite might
+    # start from the wrong one, so there is one.
+    start = entry.c.path > after if after > folder + "/" else entry.c.path >= folder + "/"
+    yield query.where(start, entry.c.path < folder + "0")
