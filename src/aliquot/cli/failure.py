@@ -57,14 +57,14 @@ def _tell(error: AliquotError, words: Sequence[str]) -> None:
         return
     from rich.text import Text
 
-    from aliquot.cli.output import stderr
+    from aliquot.cli.output import say, stderr
 
     sentence, *lines = plain_lines(error.message).split("\n")
-    stderr().print(Text.assemble(("error: ", "bold red"), sentence, (f"  [{error.code}]", "dim")))
+    say(Text.assemble(("error: ", "bold red"), sentence, (f"  [{error.code}]", "dim")))
     for each in lines:
         stderr().print(_placed(each), soft_wrap=True)
     if error.code == "usage" and (command := error.facts.get("command")) is not None:
-        stderr().print(Text(f"Try: {' '.join(['aliquot', *str(command).split()])} --help", style="dim"))
+        say(Text(f"Try: {' '.join(['aliquot', *str(command).split()])} --help", style="dim"))
 
 
 def _placed(text: str) -> "object":

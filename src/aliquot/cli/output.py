@@ -10,6 +10,7 @@ from aliquot.cli.text import as_json, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 _UNBOUND = 4_000
 """Columns of a result that no terminal shows: a pipe or file gets each row on one line."""
@@ -69,9 +70,10 @@ def print_json_list(documents: Iterable[Any]) -> None:
     sys.stdout.write("\n]\n" if mark == "," else "[]\n")
 
 
-def say(text: str) -> None:
-    """Say a sentence on stderr."""
-    stderr().print(text)
+def say(text: "str | Text") -> None:
+    """Say a sentence on stderr: a terminal wraps it at words, a log keeps it on its line."""
+    console = stderr()
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, every_column: bool = False) -> None:

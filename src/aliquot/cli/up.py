@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from aliquot.cli.options import OPTIONS, Options, noun
-from aliquot.cli.output import print_json, say, stderr
+from aliquot.cli.output import print_json, say
 from aliquot.cli.progress import Progress
 from aliquot.cli.summary import show_summary
 from aliquot.cli.text import count, plain, plain_lines
@@ -77,7 +77,7 @@ def _warn_of_changes(lab: Lab) -> None:
         changes = pending(lab)
     except Invalid as error:
         words = f"{plain_lines(error.message)}\nThe lab runs with what was registered before."
-        stderr().print(Text.assemble(("warning: ", "bold yellow"), words))
+        say(Text.assemble(("warning: ", "bold yellow"), words))
         return
     if changes:
         named = ", ".join(f"{change.kind} {plain(change.name)}" for change in changes[:5])
@@ -85,4 +85,4 @@ def _warn_of_changes(lab: Lab) -> None:
         what = count(len(changes), "definition")
         verb = "differs" if len(changes) == 1 else "differ"
         words = f"{what} of this folder {verb} from what is registered ({named}{more}); `aliquot apply` registers it."
-        stderr().print(Text.assemble(("warning: ", "bold yellow"), words))
+        say(Text.assemble(("warning: ", "bold yellow"), words))
