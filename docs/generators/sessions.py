@@ -23,7 +23,7 @@ _CHANGING = (
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s|min)\b"), "SPAN"),
     (re.compile(r"\b\d+(\.\d+)? (KiB|MiB|GiB)(/s)?"), "SIZE"),
-    (re.compile(r"\b[0-9a-f]{8,64}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-f]{6,64}\b"), "DIGEST"),
     (re.compile(r"[ \t\u2500]+"), " "),
 )
 

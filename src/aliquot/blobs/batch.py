@@ -56,11 +56,16 @@ class Batch:
             self._write_ahead(full)
         return Blob(digest, len(data))
 
-    def add_file(self, path: Path | str) -> Blob:
-        """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it."""
+    def add_file(self, path: Path | str, expected: tuple[int, int] | None = None) -> Blob:
+        """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it.
+
+        `expected` are the size in bytes and the time of change in nanoseconds at which the file was seen to rest.
+        """
         reading = open_source(path)
         try:
             before = os.fstat(reading)
+            if expected is not None and expected != (before.st_size, before.st_mtime_ns):
+                raise file_changed(path)
             if before.st_size < SMALL:
                 data = os.read(reading, SMALL + 1)
                 after = os.fstat(reading)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, line, print_json, say
 from aliquot.cli.verify import verify_and_show
 from aliquot.datasets.rebuild import rebuild as rebuild_catalogue
@@ -52,3 +52,6 @@ def rebuild(*, into: Annotated[str, Parameter(name="--into")], options: Options 
     line("\nEvery digest was proved. Put this catalogue into aliquot.yaml and run `aliquot apply`.")
     for each in report.lost:
         say(f"- {each}")
+
+
+in_order(app)

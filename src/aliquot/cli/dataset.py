@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aliquot.cli.dataset_show import show_files, show_log, show_version
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import ago, count, plain, size
 from aliquot.cli.verify import verify_and_show
@@ -233,3 +233,6 @@ def remove(
         print_json({"dataset": done.dataset, "version": done.number, "removed": done.removed})
         return
     line(f"{done.dataset}@{done.number} is without {count(done.removed, 'file')}; earlier versions keep them.")
+
+
+in_order(app)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import print_json, say, table
 from aliquot.cli.text import count, plain
 from aliquot.hub.query import Rows
@@ -129,3 +129,6 @@ def _write_csv(found: Rows) -> None:
     writer = comma_separated.writer(sys.stdout, lineterminator="\n")
     writer.writerow(found.columns)
     writer.writerows(found.rows)
+
+
+in_order(app)

@@ -56,5 +56,12 @@ def noun(name: str, *, epilogue: str = "") -> App:
     return App(name=name, help_epilogue=epilogue)
 
 
+def in_order(app: App) -> None:
+    """Let the help of a noun list its commands as its module does, not by the alphabet."""
+    for position, name in enumerate(app):
+        if not name.startswith("-"):
+            app[name].sort_key = position
+
+
 PLAIN = Plain()
 OPTIONS = Options()

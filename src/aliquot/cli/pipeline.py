@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, table
 from aliquot.cli.pairs import order_of
 from aliquot.cli.text import ago, count, plain
@@ -188,3 +188,6 @@ def _parameter(name: str, schema: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _command(command: str | list[str]) -> str:
     return plain(command if isinstance(command, str) else " ".join(command))
+
+
+in_order(app)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aliquot.cli.findings import findings_in_short, show_findings, total
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, table
 from aliquot.cli.text import ago, count, moment, plain, size
 from aliquot.intake import quarantine
@@ -147,3 +147,6 @@ def export(number: _Id, to: Annotated[Path, Parameter(name="TO")], /, *, options
 
 def _document(held: quarantine.Held) -> dict[str, Any]:
     return {**asdict(held), "findings": [each.document() for each in held.findings]}
+
+
+in_order(app)

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aliquot.blobs.store import digest_file
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import print_json, table
 from aliquot.cli.text import ago, digest, plain, size
 from aliquot.intake.receipts import Receipt
@@ -105,3 +105,6 @@ def _became(each: Receipt) -> str:
     if each.dataset and each.version:
         return f"{each.dataset}@{each.version}"
     return f"quarantine {each.quarantine_id}" if each.quarantine_id else ""
+
+
+in_order(app)

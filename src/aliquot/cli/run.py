@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from aliquot.cli.options import OPTIONS, Options, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.pairs import order_of
 from aliquot.cli.run_look import logs, outputs, show, why
@@ -137,3 +137,4 @@ def retry(number: _Number, /, *, wait: bool = False, options: Options = OPTIONS)
 
 for command in (show, logs, outputs, why):
     app.command(command)
+in_order(app)

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
-from aliquot.db.rows import insert_missing, reserve_ids
+from aliquot.db.rows import insert_rows, json_text, reserve_ids
 from aliquot.db.tables import quarantine, receipt
 from aliquot.intake.reconcile import Key, Past, one_at_a_time, pasts
 
 _PAGE = 100
+_COLUMNS = ("id", "source", "path", "size", "mtime_ns", "digest", "seen_at", "settled_at", "taken_at", "decision",
+            "type", "dataset", "version", "entry_path", "quarantine_id", "who", "facts")  # fmt: skip
 
 
 class NewReceipt(NamedTuple):
@@ -75,28 +77,30 @@ def write(
         return {}
     one_at_a_time(connection, source)
     ids = dict(zip([each.key for each in wanted], reserve_ids(connection, receipt, len(wanted)), strict=True))
-    same = {"source": source, "who": who, "taken_at": taken_at}
+    nothing = json_text({})
     rows = [
-        {
-            "id": ids[each.key],
-            "path": each.path,
-            "size": each.size,
-            "mtime_ns": each.mtime_ns,
-            "digest": each.digest,
-            "seen_at": each.seen_at,
-            "settled_at": each.settled_at,
-            "decision": each.decision,
-            "type": each.type,
-            "dataset": each.dataset,
-            "version": version if each.dataset else None,
-            "entry_path": each.entry_path,
-            "quarantine_id": each.quarantine_id,
-            "facts": each.facts,
-            **same,
-        }
-        for each in wanted
+        (
+            id_,
+            source,
+            each.path,
+            each.size,
+            each.mtime_ns,
+            each.digest,
+            each.seen_at,
+            each.settled_at,
+            taken_at,
+            each.decision,
+            each.type,
+            each.dataset,
+            version if each.dataset else None,
+            each.entry_path,
+            each.quarantine_id,
+            who,
+            json_text(each.facts) if each.facts else nothing,
+        )
+        for each, id_ in zip(wanted, ids.values(), strict=True)
     ]
-    if insert_missing(connection, receipt, rows) != len(rows):
+    if insert_rows(connection, receipt, _COLUMNS, rows, missing=True) != len(rows):
         new = {each.key: each for each in wanted}
         for past in chain.from_iterable(pasts(connection, source, (each.path for each in wanted)).values()):
             if past.key in ids and past.id != ids[past.key]:

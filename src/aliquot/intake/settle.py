@@ -74,6 +74,8 @@ class Settling:
         there = {each.path for each in files} if self._markers else set[str]()
         fresh = self._refresh(files, now, taken)
         self._pending = []
+        if not (self._sets or self._markers or self._count):
+            return self._rested(fresh, now)
         landings: list[Landing] = []
         full = self._full_folders(files)
         for group, member in self._groups(files, fresh):
@@ -84,6 +86,20 @@ class Settling:
                 seen_at = min(self._seen[each.path].since.at for each in group if each.path in self._seen)
                 landings.append(Landing(group, seen_at, now.at))
         return landings
+
+    def _rested(self, fresh: Iterable[File], now: Clock) -> list[Landing]:
+        """Give the files that rest, where nothing else matters."""
+        landings: list[Landing] = []
+        for file in fresh:
+            since = self._seen[file.path].since
+            if now.ticks >= since.ticks + self._quiet:
+                landings.append(Landing((file,), since.at, now.at))
+            else:
+                self._pending.append(self._restless(file.path, since.ticks))
+        return landings
+
+    def _restless(self, path: str, since: float) -> Pending:
+        return Pending(path, f"waits until it has not changed for {self._quiet:g} s", since + self._quiet)
 
     def unsettle(self, path: str) -> None:
         """Let a file begin anew, since it moved when it was thought to rest."""
@@ -158,10 +174,7 @@ class Settling:
             if count < (self._count or 0):
                 return Pending(path, f"waits for more files: {file.folder or '/'} holds {count} of {self._count}")
             since = max(since, quiet)
-        until = since + self._quiet
-        if now.ticks < until:
-            return Pending(path, f"waits until it has not changed for {self._quiet:g} s", until)
-        return None
+        return self._restless(path, since) if now.ticks < since + self._quiet else None
 
     def _missing(self, group: tuple[File, ...], member: Membership) -> str:
         there = {found.number for file in group if (found := membership(self._sets, file))}

@@ -27,6 +27,7 @@ class _Stored(NamedTuple):
     landing: Landing
     parts: tuple[Part, ...]
     rest: tuple["_Rest", ...]
+    quick: Judgement | None
 
 
 class _Rest(NamedTuple):
@@ -66,27 +67,33 @@ def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
 
 def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     batch = intake.store.batch(places.known_in(intake.catalogue))
-    stored = [each for landing in landings if (each := _store(landing, batch, taken))]
+    stored = [each for landing in landings if (each := _store(intake, landing, batch, taken))]
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
     decided: list[Decided] = []
     with TemporaryDirectory(prefix="aliquot-intake-") as folder:
+        aside = Path(folder)
         for each in stored:
+            if each.quick is not None and each.parts[0].path not in before:
+                decided.append(Decided(each.landing, each.parts, each.quick))
+                continue
             last = [before[part.path][-1] if part.path in before else None for part in each.parts]
             try:
-                decided.append(_decide(intake, each, last, batch, Path(folder)))
+                decided.append(_decide(intake, each, last, batch, aside))
             except Conflict:
                 taken.changing += each.landing.files
     enter(intake, decided, {each.digest: each for each in batch.flush()}, taken)
 
 
-def _store(landing: Landing, batch: Batch, taken: Taken) -> _Stored | None:
+def _store(intake: Intake, landing: Landing, batch: Batch, taken: Taken) -> _Stored | None:
     parts: list[Part] = []
     rest: list[_Rest] = []
+    quick = at_a_glance(landing, intake.rules)
     for file in landing.files:
         try:
-            blob = batch.add_file(file.absolute)
-            now = _resting(file)
+            blob = batch.add_file(file.absolute, (file.size, file.mtime_ns))
+            if quick is None:
+                rest.append(_resting(file))
         except Conflict:
             taken.changing += landing.files
             return None
@@ -94,16 +101,15 @@ def _store(landing: Landing, batch: Batch, taken: Taken) -> _Stored | None:
             taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
             return None
         parts.append(Part(file.path, blob.digest, blob.size))
-        rest.append(now)
-    return _Stored(landing, tuple(parts), tuple(rest))
+    return _Stored(landing, tuple(parts), tuple(rest), quick)
 
 
 def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch: Batch, folder: Path) -> Decided:
-    landing, parts, rest = stored
+    landing, parts, rest, quick = stored
     if not intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
         return Decided(landing, parts)
     waiting = _waits_in(parts, last)
-    if quick := at_a_glance(landing, intake.rules):
+    if quick is not None:
         return Decided(landing, parts, quick, waiting)
     judgement = judge(landing, intake.rules)
     good = refused = None

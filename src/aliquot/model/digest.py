@@ -27,7 +27,10 @@ def digest_document(document: object) -> Digest:
 
 def canonical(document: object) -> bytes:
     """Write a JSON value in the one form over which digests are taken."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _CANONICAL.encode(document).encode()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def parse_digest(text: str) -> Digest:
