@@ -78,6 +78,13 @@ def test_events_are_one_line_each() -> None:
     assert all("\n" not in line for line in told)
 
 
+def test_many_refusals_are_one_line() -> None:
+    refused = tuple(Arrived("inbox", "quarantined", None, None, number, 1, f"/{number}") for number in range(300))
+    assert [line.plain for line in lines(News(arrived=refused))] == [
+        "inbox: 300 files  quarantined; see: aliquot quarantine list"
+    ]
+
+
 def test_what_is_under_way_shows_counts_of_each_step() -> None:
     steps = (StepLine("first", True, 10, running=2, ran=4, failed=1), StepLine("second", False, 0))
     drawn = _drawn(under_way(News(active=((_run(), steps),))))

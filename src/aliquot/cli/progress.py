@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -20,6 +22,7 @@ from aliquot.model.errors import AliquotError
 _EVERY = 0.4
 _WIDTH = 24
 _MOST_RUNS = 6
+_MOST_REFUSALS = 5
 
 
 class Progress:
@@ -60,7 +63,7 @@ class Progress:
         # Progress is a courtesy: a catalogue that is busy or gone for a moment is the daemon's business.
         with suppress(AliquotError):
             with self._lab.catalogue.read() as connection:
-                news = self._watch.look(connection)
+                news = self._watch.look(connection, _MOST_RUNS if self._console.is_terminal else 0)
             for each in lines(news):
                 self._console.print(Text.assemble((time.strftime("%H:%M:%S  "), "dim"), each), soft_wrap=True)
             if self._console.is_terminal:
@@ -70,7 +73,7 @@ class Progress:
 def lines(news: News) -> list[Text]:
     """Give a line for each event."""
     return [
-        *(_arrived(each) for each in news.arrived),
+        *(_arrived(each) for each in _gathered(news.arrived)),
         *(_begun(each) for each in news.begun),
         *(_ended(each) for each in news.ended),
         *(_loaded(each) for each in news.loads),
@@ -105,12 +108,23 @@ def _bar(each: StepLine, widest: int) -> Text:
     return label
 
 
+def _gathered(arrived: Sequence[Arrived]) -> list[Arrived]:
+    """Put many refusals of one source together: hundreds of lines would say no more than one."""
+    refused = Counter(each.source for each in arrived if each.decision == "quarantined")
+    kept = [each for each in arrived if each.decision != "quarantined" or refused[each.source] <= _MOST_REFUSALS]
+    return kept + [
+        Arrived(source, "quarantined", None, None, None, number, "")
+        for source, number in refused.items()
+        if number > _MOST_REFUSALS
+    ]
+
+
 def _arrived(each: Arrived) -> Text:
     what = plain(each.path) if each.files == 1 else count(each.files, "file")
     head = f"{plain(each.source)}: {what}"
     if each.decision == "quarantined":
-        where = f" {each.quarantine}" if each.quarantine else ""
-        return Text.assemble(head, ("  quarantined", "yellow"), f"; see: aliquot quarantine show{where}")
+        where = f"show {each.quarantine}" if each.quarantine else "list"
+        return Text.assemble(head, ("  quarantined", "yellow"), f"; see: aliquot quarantine {where}")
     if each.dataset and each.version:
         where = f" into {plain(each.dataset)}@{each.version}"
         return Text.assemble(head, (f"  {plain(each.decision)}", "green"), where)

@@ -1,11 +1,12 @@
 """What is going on in a lab: what has happened since the last look, and the runs that are under way."""
 
-import time
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, Connection, func, select
+from sqlalchemy import Column, Connection, Select, func, select
 
-from aliquot.db.tables import load, quarantine, receipt, run
+from aliquot.db.rows import chunks
+from aliquot.db.tables import load, receipt, run
 from aliquot.lab.runs import RunLine, StepLine, run_line, steps
 from aliquot.model.state import ACTIVE, ENDED
 
@@ -54,23 +55,28 @@ class News:
 
 
 class Watch:
-    """Looks at the catalogue again and again, and tells what is new; `only` keeps to one run."""
+    """Looks at the catalogue again and again, and tells what is new; `only` keeps to one run.
+
+    A look costs what is new and what is under way, however much has happened before.
+    """
 
     def __init__(self, connection: Connection, only: int | None = None) -> None:
         self._only = only
-        self._since = time.time()
         self._receipt = _highest(connection, receipt.c.id)
         self._run = _highest(connection, run.c.id) if only is None else only - 1
-        self._told: set[tuple[str, int]] = set()
+        self._open = {row.id for row in connection.execute(self._active_runs())}
+        waiting = select(load.c.run_id).where(load.c.state == "WAITING")
+        self._loading = set(connection.execute(waiting).scalars()) if only is None else set[int]()
+        self._loaded: set[int] = set()
 
-    def look(self, connection: Connection) -> News:
-        """Tell what has happened since the look before."""
+    def look(self, connection: Connection, most: int = 0) -> News:
+        """Tell what has happened since the look before, and show up to `most` runs under way with their steps."""
         return News(
             arrived=self._arrived(connection) if self._only is None else (),
             begun=self._begun(connection),
             ended=self._ended(connection),
             loads=self._loads(connection),
-            active=self._active(connection),
+            active=self._active(connection, most) if most else (),
         )
 
     def _arrived(self, connection: Connection) -> tuple[Arrived, ...]:
@@ -91,43 +97,41 @@ class Watch:
             query = query.where(run.c.id == self._only)
         found = tuple(run_line(row) for row in connection.execute(query))
         self._run = max((each.run for each in found), default=self._run)
+        self._open.update(each.run for each in found)
         return found
 
     def _ended(self, connection: Connection) -> tuple[RunEnded, ...]:
-        query = select(run).where(run.c.ended_at >= self._since, run.c.state.in_(list(ENDED))).order_by(run.c.ended_at)
-        if self._only is not None:
-            query = query.where(run.c.id == self._only)
-        found = [run_line(row) for row in connection.execute(query) if self._fresh("run", row.id)]
+        found: list[RunLine] = []
+        for part in chunks(sorted(self._open)):
+            query = select(run).where(run.c.id.in_(part), run.c.state.in_(list(ENDED))).order_by(run.c.ended_at)
+            found += [run_line(row) for row in connection.execute(query)]
+        ended = {each.run for each in found}
+        self._open -= ended
+        self._loading |= ended
         return tuple(RunEnded(each, tuple(steps(connection, each.run))) for each in found)
 
     def _loads(self, connection: Connection) -> tuple[LoadEnded, ...]:
-        query = select(load).where(load.c.ended_at >= self._since).order_by(load.c.ended_at)
-        if self._only is not None:
-            query = query.where(load.c.run_id == self._only)
+        told: list[LoadEnded] = []
+        waiting: set[int] = set()
+        for part in chunks(sorted(self._loading)):
+            for row in connection.execute(select(load).where(load.c.run_id.in_(part)).order_by(load.c.id)):
+                if row.state == "WAITING":
+                    waiting.add(row.run_id)
+                elif row.id not in self._loaded:
+                    self._loaded.add(row.id)
+                    told.append(LoadEnded(row.run_id, row.table_name, row.state, row.rows or 0, row.message))
+        self._loading = waiting
+        return tuple(told)
+
+    def _active(self, connection: Connection, most: int) -> tuple[tuple[RunLine, tuple[StepLine, ...]], ...]:
+        found = [run_line(row) for row in connection.execute(self._active_runs())]
         return tuple(
-            LoadEnded(row.run_id, row.table_name, row.state, row.rows or 0, row.message)
-            for row in connection.execute(query)
-            if self._fresh("load", row.id)
+            (each, tuple(steps(connection, each.run)) if position < most else ()) for position, each in enumerate(found)
         )
 
-    def _active(self, connection: Connection) -> tuple[tuple[RunLine, tuple[StepLine, ...]], ...]:
+    def _active_runs(self) -> Select[*tuple[Any, ...]]:
         query = select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
-        if self._only is not None:
-            query = query.where(run.c.id == self._only)
-        found = [run_line(row) for row in connection.execute(query)]
-        return tuple((each, tuple(steps(connection, each.run))) for each in found)
-
-    def _fresh(self, kind: str, number: int) -> bool:
-        if (kind, number) in self._told:
-            return False
-        self._told.add((kind, number))
-        return True
-
-
-def waiting_in_quarantine(connection: Connection) -> int:
-    """Count what waits in quarantine for a decision."""
-    query = select(func.count()).select_from(quarantine).where(quarantine.c.state == "WAITING")
-    return connection.execute(query).scalar_one()
+        return query if self._only is None else query.where(run.c.id == self._only)
 
 
 def _highest(connection: Connection, column: Column[int]) -> int:
