@@ -86,7 +86,7 @@ def list_runs(
         (">run", "pipeline", "state", "started by", "created", "took", ">parked", ""),
         [
             (e.run, e.pipeline, e.state, e.who if e.cause == "manual" else e.cause.replace("_", " "),
-             ago(e.created_at), span(e.ended_at - e.created_at) if e.ended_at else "", e.parked or "", e.message)
+             ago(e.created_at), span(e.ended_at - e.created_at) if e.ended_at else "", e.parked or "", "" if e.state == "COMPLETE" else e.message)
             for e in found
         ],
         empty="There is no run like that." if pipeline or state else "There is no run yet.",
