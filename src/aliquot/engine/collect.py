@@ -92,7 +92,7 @@ def _judged(flight: Flight, outcome: Outcome) -> _Judged:
             outcome, message=_short(outcome.message, _LONGEST_MESSAGE), tail=_short(outcome.tail, _LONGEST_TAIL)
         )
     if outcome.state is not State.COMPLETE:
-        cause = outcome.cause or Cause.OURS
+        cause = outcome.cause or (Cause.CANCELED if outcome.state is State.CANCELED else Cause.OURS)
         return flight, replace(outcome, state=STATE_OF[cause], cause=cause), None
     exported = flight.command.step.exports if flight.command else {}
     if not exported:

@@ -239,7 +239,7 @@ class Supervisor:
                 except (Unavailable, Conflict):
                     raise
                 except AliquotError as error:
-                    self._flights.fail(flight, Cause.OURS, error.message)
+                    self._flights.fail(flight, Cause.REFUSED, error.message)
         self._flights.submit(prepared)
 
     def _command(self, connection: Connection, row: TaskRow) -> Command:

@@ -1,0 +1,68 @@
+"""An executor without processes, for tests of the engine: every attempt ends at once with what a function says."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from aliquot.model.errors import AliquotError
+from aliquot.model.seams import Handle, Sighting
+from aliquot.model.state import State
+from aliquot.model.task import Outcome, OutputFile, TaskDocument
+
+
+def copied(document: TaskDocument) -> Outcome:
+    """End as `cp` of every input would."""
+    outputs = tuple(
+        OutputFile("/" + file.path.split("/", 2)[2], file.blob.digest, file.blob.size) for file in document.files
+    )
+    return Outcome(document.task, document.fence, State.COMPLETE, exit_code=0, outputs=outputs, ended_at=1.0)
+
+
+class InstantExecutor:
+    name = "instant"
+
+    def __init__(self, outcome: Callable[[TaskDocument], Outcome | None] = copied) -> None:
+        self.outcome = outcome
+        self.started: list[str] = []
+        self.canceled: list[Handle] = []
+        self.documents: dict[Handle, TaskDocument] = {}
+        self.fault: AliquotError | None = None
+
+    @property
+    def capacity(self) -> int:
+        return 4
+
+    def identity(self, image: str | None) -> str:
+        if self.fault:
+            raise self.fault
+        return f"instant {image}"
+
+    def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
+        handles = [Handle(f"{document.task}-{document.fence}") for document in documents]
+        for handle, document in zip(handles, documents, strict=True):
+            if handle not in self.documents:
+                self.documents[handle] = document
+                self.started.append(document.name)
+        return handles
+
+    def look(self, handles: Iterable[Handle]) -> list[Sighting]:
+        found: list[Sighting] = []
+        for handle in handles:
+            document = self.documents.get(handle)
+            if document and handle in self.canceled:
+                outcome: Outcome | None = Outcome(document.task, document.fence, State.CANCELED, ended_at=1.0)
+            else:
+                outcome = self.outcome(document) if document else None
+            found.append(Sighting(handle, running=outcome is None, lost=document is None, outcome=outcome))
+        return found
+
+    def cancel(self, handles: Iterable[Handle]) -> None:
+        self.canceled += handles
+
+    def forget(self, handles: Iterable[Handle]) -> None:
+        for handle in handles:
+            self.documents.pop(handle, None)
+
+    def wait(self, seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        self.documents.clear()
