@@ -19,7 +19,7 @@ All are YAML 1.2 in the lab's folder. Unknown keys, keys that stand twice and wr
 column and the nearest known name. `aliquot schema lab` (or `type`, `pipeline`, `record`, `source`) prints the same as
 JSON Schema, for editors.
 
-Any value of `aliquot.yaml` may hold `${env:NAME}` or `${secret:vault/name}`; see
+`store`, `catalogue` and `hub` may hold `${env:NAME}` and `${secret:vault/name}`; see
 [keep secrets out of files](../how-to/keep-secrets-out-of-files.md). *Time* is written like `500ms`, `2s`, `10m`, `1h`,
 `1d`; a bare number is seconds. *Size* is written like `512MiB`, `4GiB`, `500MB`; a bare number is bytes. *Name* is made
 of lower-case letters, digits, `-`, `_` and `.`, and begins with a letter or digit."""

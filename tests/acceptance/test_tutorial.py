@@ -1,5 +1,7 @@
 """What the tutorial and the how-to pages show is what happens: their commands are run, in order, in an empty folder."""
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +11,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 
 from generators.sessions import Session, commands, unchanging  # noqa: E402 - found through the line above
+
+from services import require_service  # noqa: E402
 
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if "```console" in path.read_text(encoding="utf-8")]
 
@@ -21,8 +25,11 @@ def test_the_tutorial_shows_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_commands_do_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for program in re.findall(r"<!-- needs (\w+) -->", text):
+        require_service(shutil.which(program) is not None, f"{program} (Debian)")
     session = Session(tmp_path)
-    for command in commands(page.read_text(encoding="utf-8")):
+    for command in commands(text):
         ended = session.run(command.text)
         said = "\n".join(ended.lines)
         assert ended.code == command.exits, f"{command.text}\nended with {ended.code}:\n{said}"
