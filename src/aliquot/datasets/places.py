@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from sqlalchemy import Connection, select
 
 from aliquot.db import Catalogue
-from aliquot.db.rows import chunks, insert_rows
+from aliquot.db.rows import among, chunks, insert_rows
 from aliquot.db.tables import blob
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
+
+_AT_ONCE = 5_000
 
 
 def record(connection: Connection, locations: Iterable[Location]) -> None:
@@ -21,8 +23,9 @@ def record(connection: Connection, locations: Iterable[Location]) -> None:
 def find(connection: Connection, digests: Collection[Digest]) -> dict[Digest, Location]:
     """Say where blobs lie; the ones that are not known are left out."""
     found: dict[Digest, Location] = {}
-    for part in chunks(list(digests)):
-        for row in connection.execute(select(blob).where(blob.c.digest.in_(part))):
+    for part in chunks(list(digests), _AT_ONCE):
+        wanted = among(connection, part)
+        for row in connection.execute(select(blob).join(wanted, blob.c.digest == wanted.c.value)):
             found[Digest(row.digest)] = Location(Digest(row.digest), row.size, row.pack, row.offset)
     return found
 

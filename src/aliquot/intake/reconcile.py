@@ -6,15 +6,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, text
 
 from aliquot.db import Catalogue
-from aliquot.db.rows import chunks
+from aliquot.db.rows import among, chunks
 from aliquot.db.tables import receipt
 from aliquot.intake.scan import File
 
 TAKEN = frozenset({"accepted", "unchanged", "released"})
 """Decisions after which a file with the same content needs no other."""
 
-_CHUNK = 500
-_MANY = 5_000
+_AT_ONCE = 5_000
 
 Key = tuple[str, int, int, str]
 """What a receipt of a source is known by: path, size in bytes, time of change, digest."""
@@ -68,8 +67,7 @@ def _rows(connection: Connection, source: str, paths: Collection[str]) -> Iterab
     columns = (receipt.c.id, receipt.c.path, receipt.c.size, receipt.c.mtime_ns, receipt.c.digest, receipt.c.decision,
                receipt.c.quarantine_id)  # fmt: skip
     query = select(*columns).where(receipt.c.source == source)
-    if len(paths) > _MANY and connection.execute(query.limit(1)).first() is None:
-        return
-    for part in chunks(list(paths), _CHUNK):
-        for row in connection.execute(query.where(receipt.c.path.in_(part))):
+    for part in chunks(list(paths), _AT_ONCE):
+        wanted = among(connection, part)
+        for row in connection.execute(query.join(wanted, receipt.c.path == wanted.c.value)):
             yield Past(*row)
