@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: demo test bench lint setup setup-dev clean
+.PHONY: demo test bench lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -15,6 +15,9 @@ test: setup-dev
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py
+
+docs: setup-dev
+	@$(BIN)/python docs/generate.py
 
 lint: setup-dev
 	$(BIN)/ruff format .
