@@ -148,7 +148,7 @@ def test_what_is_written_beside_a_version_is_written_with_it_or_not_at_all(catal
 def test_versions_are_chained_and_named_in_the_store(catalogue: Catalogue, store: Store) -> None:
     add(catalogue, store, "plates", {"/a": "1"}, by="a person")
     add(catalogue, store, "plates", {"/b": "2"}, by="a pipeline")
-    assert [key for key, _ in store.list_keys("versions/")] == [
+    assert [key for key, _ in store.objects.list_keys("versions/")] == [
         "versions/plates/0000000001.json", "versions/plates/0000000002.json",
     ]  # fmt: skip
     with catalogue.read() as connection:

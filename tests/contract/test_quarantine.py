@@ -243,7 +243,7 @@ def test_many_small_files_lie_in_few_packs(catalogue: Catalogue, store: Store, p
     (place / "large").write_bytes(b"x" * 300_000)
     taken, _ = ingest(catalogue, store, "plates", [place], "ada")
     assert taken.added == 601
-    assert len(list(store.list_keys("packs"))) == 1
+    assert len(list(store.objects.list_keys("packs"))) == 1
     read = contents(catalogue, store, "plates")
     assert read["/599"] == "file 599"
     assert len(read["/large"]) == 300_000

@@ -1,5 +1,6 @@
 """The store: durable names, packs, batches, and files that change under the reader."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -120,7 +121,46 @@ def test_a_missing_or_short_blob_is_damaged(tmp_path: Path) -> None:
 
 
 def test_names_are_replaced_whole(store: Store) -> None:
-    store.replace_object("versions/a/1.json", b"one")
-    store.replace_object("versions/a/1.json", b"two")
-    assert store.read_object("versions/a/1.json") == b"two"
-    assert [key for key, _ in store.list_keys("versions/")] == ["versions/a/1.json"]
+    store.objects.replace_object("versions/a/1.json", b"one")
+    store.objects.replace_object("versions/a/1.json", b"two")
+    assert store.objects.read_object("versions/a/1.json") == b"two"
+    assert [key for key, _ in store.objects.list_keys("versions/")] == ["versions/a/1.json"]
+
+
+def test_a_flush_covers_every_add_that_came_before_it(store: Store) -> None:
+    batch = store.batch()
+    added: list[str] = []
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    def add(thread: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            digest = batch.add_bytes(f"{thread} {number} ".encode() + b"x" * 120_000).digest
+            with lock:
+                added.append(digest)
+
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    known: set[str] = set()
+    for _ in range(15):
+        with lock:
+            before = list(added)
+        known |= {each.digest for each in batch.flush()}
+        assert known.issuperset(before)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_drafts_of_the_dead_go_after_a_day(tmp_path: Path) -> None:
+    open_store(str(tmp_path)).close()
+    old, new = tmp_path / "drafts" / "old", tmp_path / "drafts" / "new"
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    open_store(str(tmp_path)).close()
+    assert not old.exists()
+    assert new.exists()

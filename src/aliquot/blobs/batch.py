@@ -5,18 +5,15 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from aliquot.blobs.durable import file_changed, open_source
 from aliquot.blobs.layout import blob_key, pack_key
+from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
-
-if TYPE_CHECKING:
-    from aliquot.blobs.store import Store
 
 _AHEAD = 2
 
@@ -28,32 +25,32 @@ class Batch:
     """
 
     def __init__(
-        self, store: "Store", known: Callable[[Collection[Digest]], Mapping[Digest, Location]] | None = None
+        self, objects: Objects, known: Callable[[Collection[Digest]], Mapping[Digest, Location]] | None = None
     ) -> None:
-        self._store = store
+        self._objects = objects
         self._known = known
         self._lock = threading.Lock()
         self._buffer = PackBuffer()
         self._loose: dict[Digest, Location] = {}
         self._writing: list[Future[list[Location]]] = []
         self._writer: ThreadPoolExecutor | None = None
-        self._room = threading.BoundedSemaphore(_AHEAD)
+        self._room = threading.Semaphore(_AHEAD)
 
     def add_bytes(self, data: bytes) -> Blob:
         """Add bytes that are in memory."""
         digest = digest_bytes(data)
         if len(data) >= SMALL:
-            self._store.put_object(blob_key(digest), [data])
+            self._objects.put_object(blob_key(digest), [data])
             with self._lock:
                 self._loose[digest] = Location(digest, len(data))
             return Blob(digest, len(data))
-        full: PackBuffer | None = None
         with self._lock:
             self._buffer.add(digest, data)
-            if self._buffer.size >= FULL:
-                full, self._buffer = self._buffer, PackBuffer()
-        if full:
-            self._write_ahead(full)
+            ahead = self._buffer.size >= FULL
+            if ahead:
+                self._write_ahead()
+        if ahead:
+            self._room.acquire()
         return Blob(digest, len(data))
 
     def add_file(self, path: Path | str, expected: tuple[int, int] | None = None) -> Blob:
@@ -75,7 +72,7 @@ class Batch:
                     return self.add_bytes(data)
         finally:
             os.close(reading)
-        digest, size = self._store.copy_in(path)
+        digest, size = self._objects.copy_in(path)
         with self._lock:
             self._loose[digest] = Location(digest, size)
         return Blob(digest, size)
@@ -89,17 +86,17 @@ class Batch:
         written = self._write(last) if last.digests() else []
         for future in writing:
             written += future.result()
-        self._store.settle()
+        self._objects.settle()
         return (*loose.values(), *written)
 
-    def _write_ahead(self, full: PackBuffer) -> None:
-        self._room.acquire()
-        with self._lock:
-            if self._writer is None:
-                self._writer = ThreadPoolExecutor(1, "packs")
-            future = self._writer.submit(self._write, full)
-            future.add_done_callback(lambda _: self._room.release())
-            self._writing.append(future)
+    def _write_ahead(self) -> None:
+        """Hand the full buffer over. Under the lock, so that a flush finds it among what is being written."""
+        full, self._buffer = self._buffer, PackBuffer()
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "packs")
+        future = self._writer.submit(self._write, full)
+        future.add_done_callback(lambda _: self._room.release())
+        self._writing.append(future)
 
     def _write(self, buffer: PackBuffer) -> list[Location]:
         known: Mapping[Digest, Location] = self._known(buffer.digests()) if self._known else {}
@@ -108,7 +105,7 @@ class Batch:
             return list(known.values())
         parts = rest.content()
         pack = _digest_parts(parts)
-        self._store.put_object(pack_key(pack), parts)
+        self._objects.put_object(pack_key(pack), parts)
         return [*known.values(), *rest.locations(pack)]
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 
 CHUNK = 1024 * 1024
+_ABANDONED = 24 * 3600
 _SEGMENT = 8 * CHUNK
 
 
@@ -29,6 +31,7 @@ class Writer:
         self._lock = threading.Lock()
         self._unsettled: set[Path] = set()
         self._drafts.mkdir(parents=True, exist_ok=True)
+        self._clear_abandoned()
 
     def write(self, key: str, parts: Iterable[bytes]) -> None:
         """Write a new file from bytes; a file of that name that is there already stays."""
@@ -94,6 +97,14 @@ class Writer:
         for folder in folders:
             _flush_folder(folder)
 
+    def _clear_abandoned(self) -> None:
+        """Remove drafts that nobody has written to for a day: their writers were killed."""
+        long_ago = time.time() - _ABANDONED
+        for draft in self._drafts.iterdir():
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < long_ago:
+                    draft.unlink()
+
     def _draft(self) -> Path:
         return self._drafts / uuid.uuid4().hex
 
@@ -151,7 +162,7 @@ def _copy_and_digest(reading: int, writing: int, source: Path | str) -> tuple[Di
     follower = threading.Thread(target=follow, name="digest")
     follower.start()
     try:
-        while count := _copy_segment(reading, writing):
+        while count := copy_segment(reading, writing):
             with copied:
                 progress["size"] += count
                 copied.notify()
@@ -172,14 +183,15 @@ def file_changed(source: Path | str) -> Conflict:
     return Conflict("file-changed", sentence, path=str(source))
 
 
-def _copy_segment(reading: int, writing: int) -> int:
+def copy_segment(reading: int, writing: int, most: int = _SEGMENT) -> int:
+    """Copy the next bytes from one open file to another, inside the kernel where it can; 0 at the end."""
     try:
-        return os.copy_file_range(reading, writing, _SEGMENT)
+        return os.copy_file_range(reading, writing, most)
     except OSError as error:
         # Files of /proc, of some shares and across some mounts cannot be copied inside the kernel.
         if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
             raise
-    data = os.read(reading, CHUNK)
+    data = os.read(reading, min(most, CHUNK))
     view = memoryview(data)
     while view:
         view = view[os.write(writing, view) :]

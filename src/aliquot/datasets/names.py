@@ -30,13 +30,13 @@ def write_name(store: Store, name: VersionName) -> None:
         "delta": name.delta,
         "created_at": name.created_at,
     }
-    store.replace_object(version_key(name.dataset, name.number), canonical(document))
+    store.objects.replace_object(version_key(name.dataset, name.number), canonical(document))
 
 
 def read_name(store: Store, dataset: str, number: int) -> VersionName:
     """Read the object that names one version: `Missing` when it is not there, `Damaged` when it is not one."""
     key = version_key(dataset, number)
-    data = store.read_object(key)
+    data = store.objects.read_object(key)
     try:
         value = json.loads(data)
         name = VersionName(
@@ -51,7 +51,7 @@ def read_name(store: Store, dataset: str, number: int) -> VersionName:
 
 def named(store: Store, dataset: str | None = None) -> Iterator[tuple[str, int]]:
     """List the versions that the store names: dataset and number, sorted."""
-    for key, _ in store.list_keys(f"{VERSIONS}{dataset}" if dataset else VERSIONS):
+    for key, _ in store.objects.list_keys(f"{VERSIONS}{dataset}" if dataset else VERSIONS):
         parts = key.removeprefix(VERSIONS).split("/")
         if len(parts) == 2 and parts[1].endswith(".json") and parts[1][:-5].isdecimal():
             yield parts[0], int(parts[1][:-5])

@@ -73,9 +73,9 @@ def _require_empty(connection: Connection) -> None:
 
 def _place(connection: Connection, store: Store, report: RebuildReport) -> None:
     def locations() -> Iterator[Location]:
-        for key, size in store.list_keys(BLOBS):
+        for key, size in store.objects.list_keys(BLOBS):
             yield Location(digest_of_key(key), size)
-        for key, size in store.list_keys(PACKS):
+        for key, size in store.objects.list_keys(PACKS):
             try:
                 yield from store.pack_index(key, size)
             except Damaged:

@@ -122,7 +122,7 @@ class BlobReader:
         if location.size == 0:
             return ""
         try:
-            if self._store.size_of(key_of(location)) != location.size:
+            if self._store.objects.size_of(key_of(location)) != location.size:
                 return f"The file has not the {location.size} bytes that were written. {_RESTORE}"
             return "" if self._store.digest(location) == location.digest else f"Its bytes have changed. {_RESTORE}"
         except Missing:
@@ -133,7 +133,7 @@ class BlobReader:
     def _in_pack(self, pack: Digest, count: int) -> Iterator[Damage]:
         key = pack_key(pack)
         try:
-            content = self._store.read_object(key)
+            content = self._store.objects.read_object(key)
         except Missing:
             for each in self._rows_of(pack):
                 if self._still_at(each):

@@ -1,0 +1,149 @@
+"""Objects by their keys, in a folder or a bucket: what blobs, packs and names are written as."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import obstore
+from blake3 import blake3
+from obstore.store import ObjectStore
+
+from aliquot.blobs.durable import CHUNK, Writer, storage_error
+from aliquot.blobs.layout import PACKS, blob_key
+from aliquot.model.digest import PREFIX, Digest
+from aliquot.model.errors import Damaged, Missing, Unavailable
+
+_OPEN_PACKS = 64
+
+
+class Objects:
+    """Objects by their keys. In a folder they are written through `Writer`, which makes them durable."""
+
+    def __init__(self, url: str, objects: ObjectStore, writer: Writer | None) -> None:
+        self.url = url
+        self._objects = objects
+        self._writer = writer
+        self._packs: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def root(self) -> Path | None:
+        """Give the folder, when this is one."""
+        return self._writer.root if self._writer else None
+
+    def copy_in(self, path: Path | str) -> tuple[Digest, int]:
+        """Store a file's bytes alone; durable only after `settle`."""
+        if self._writer:
+            return self._writer.copy(path, blob_key)
+        # A bucket needs the name first: the digest is taken in a pass of its own, and proved by the upload's reader.
+        digest, size = digest_file(Path(path))
+        with Path(path).open("rb") as file:
+            self._attempt(lambda: obstore.put(self._objects, blob_key(digest), file, chunk_size=_part_size(size)))
+        return digest, size
+
+    def put_object(self, key: str, parts: list[bytes]) -> None:
+        """Write an object under a key that its content decides; durable only after `settle`."""
+        if self._writer:
+            self._writer.write(key, parts)
+        else:
+            self._attempt(lambda: obstore.put(self._objects, key, b"".join(parts)))
+
+    def replace_object(self, key: str, data: bytes) -> None:
+        """Write a small object under a name, in place of one that may be there."""
+        if self._writer:
+            self._writer.replace(key, data)
+        else:
+            self._attempt(lambda: obstore.put(self._objects, key, data))
+
+    def settle(self) -> None:
+        """Make durable what was written."""
+        if self._writer:
+            try:
+                self._writer.settle()
+            except OSError as error:
+                raise storage_error(error, self._writer.root) from error
+
+    def read_object(self, key: str) -> bytes:
+        """Give the whole content of an object, or `Missing`."""
+        return self.read_range(key, 0, self.size_of(key))
+
+    def size_of(self, key: str) -> int:
+        """Give the size of an object in bytes, or `Missing`."""
+        try:
+            return int(obstore.head(self._objects, key)["size"])
+        except FileNotFoundError as error:
+            raise Missing("object-missing", f"The store holds no {key}.", key=key) from error
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+
+    def list_keys(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """List the keys below a prefix with their sizes, sorted."""
+        rows = [
+            (str(meta["path"]), int(meta["size"]))
+            for page in obstore.list(self._objects, prefix=prefix.rstrip("/"))
+            for meta in page
+        ]
+        yield from sorted(rows)
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Give `length` bytes of an object, from byte `start`; one that is gone is `Damaged`."""
+        try:
+            if self._writer:
+                return self._read_local(key, start, length)
+            return bytes(obstore.get_range(self._objects, key, start=start, length=length))
+        except FileNotFoundError as error:
+            raise Damaged("blob-missing", f"{key} is gone from the store; restore it from a copy.", key=key) from error
+        except (OSError, obstore.exceptions.BaseError) as error:
+            raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+
+    def _read_local(self, key: str, start: int, length: int) -> bytes:
+        assert self._writer
+        if not key.startswith(PACKS):
+            with (self._writer.root / key).open("rb", buffering=0) as file:
+                return _pread(file.fileno(), length, start)
+        with self._lock:
+            handle = self._packs.pop(key, None)
+            if handle is None:
+                handle = os.open(self._writer.root / key, os.O_RDONLY)
+            self._packs[key] = handle
+            if len(self._packs) > _OPEN_PACKS:
+                os.close(self._packs.popitem(last=False)[1])
+            return _pread(handle, length, start)
+
+    def close(self) -> None:
+        """Let go of open files."""
+        with self._lock:
+            for handle in self._packs.values():
+                os.close(handle)
+            self._packs.clear()
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+
+
+def digest_file(path: Path) -> tuple[Digest, int]:
+    """Digest a file in pieces of 1 MiB; gives digest and size."""
+    hasher = blake3()
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(CHUNK):
+            hasher.update(data)
+            size += len(data)
+    return Digest(PREFIX + hasher.hexdigest()), size
+
+
+def _pread(handle: int, length: int, start: int) -> bytes:
+    data = os.pread(handle, length, start)
+    while len(data) < length and (more := os.pread(handle, length - len(data), start + len(data))):
+        data += more
+    return data
+
+
+def _part_size(size: int) -> int:
+    """Scale an upload's parts so that no file needs more than the 10,000 that S3 takes."""
+    return max(8 * CHUNK, -(-size // 9_000))
