@@ -29,6 +29,8 @@ log: Any = structlog.get_logger()
 
 _CHECK_AFTER = 0.5
 """Seconds after which a run is looked at though nothing of ours has ended: others may work on it too."""
+_LEASES_AFTER = 5.0
+"""Seconds between two looks at who holds what."""
 _MOST_TAKEOVERS = 3
 """How often at least a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
@@ -69,15 +71,13 @@ class Supervisor:
         self._advance = Advance(catalogue, store, executor_for)
         self._commands: dict[tuple[int, str], Command] = {}
         self._check_at: dict[int, float] = {}
-        self._strays_at = time.monotonic() + claim.LEASE / 4
+        self._strays_at = time.monotonic() + _LEASES_AFTER
         self._stop = threading.Event()
         self._pulse = threading.Thread(target=self._renew, name="leases", daemon=True)
 
     def open(self) -> None:
         """Take over what dead processes of this machine held, and begin to keep leases."""
-        dead = self.catalogue.repeat(claim.let_the_dead_go)
-        for owner in dead:
-            log.info("took over from a process that is gone", owner=owner)
+        self._let_the_dead_go()
         self._pulse.start()
 
     def cycle(self) -> bool:
@@ -122,6 +122,8 @@ class Supervisor:
     def _cycle(self) -> bool:
         if time.monotonic() >= self._strays_at:
             self._let_strays_go()
+            self._let_the_dead_go()
+            self._strays_at = time.monotonic() + _LEASES_AFTER
         ended, shown = self._flights.look()
         if shown:
             self._show(shown)
@@ -199,9 +201,8 @@ class Supervisor:
             raise
         except Exception as error:
             log.exception("an outcome could not be recorded", task=flight.row.id)
-            instead = flight.failed(
-                Cause.OURS, f"A fault of Aliquot: the outcome was refused ({type(error).__name__})."
-            )
+            message = f"A fault of Aliquot: the outcome could not be recorded ({type(error).__name__}). Report it."
+            instead = flight.failed(Cause.OURS, message)
             self.catalogue.repeat(lambda connection: collect(connection, self.owner, [(flight, instead)]))
 
     def _show(self, flights: Sequence[Flight]) -> None:
@@ -257,7 +258,11 @@ class Supervisor:
         known = {flight.row.id: flight.row.fence for flight in self._flights}
         mine = self.catalogue.repeat(lambda connection: claim.let_strays_go(connection, self.owner, known))
         self._flights.end([flight for flight in self._flights if flight.row.id not in mine])
-        self._strays_at = time.monotonic() + claim.LEASE / 4
+
+    def _let_the_dead_go(self) -> None:
+        """Take over what dead processes of this machine held."""
+        for owner in self.catalogue.repeat(claim.let_the_dead_go):
+            log.info("took over from a process that is gone", owner=owner)
 
     def _renew(self) -> None:
         while not self._stop.wait(claim.LEASE / 4):
