@@ -10,9 +10,8 @@ from aliquot.model.task import Outcome, OutputFile, TaskDocument
 
 def copied(document: TaskDocument) -> Outcome:
     """End as `cp` of every input would."""
-    outputs = tuple(
-        OutputFile("/" + file.path.split("/", 2)[2], file.blob.digest, file.blob.size) for file in document.files
-    )
+    inputs = [file for file in document.files if file.path.startswith("in/")]
+    outputs = tuple(OutputFile("/" + each.path.split("/", 2)[2], each.blob.digest, each.blob.size) for each in inputs)
     return Outcome(document.task, document.fence, State.COMPLETE, exit_code=0, outputs=outputs, ended_at=1.0)
 
 

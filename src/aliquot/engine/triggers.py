@@ -1,7 +1,7 @@
 """What starts runs by itself: new versions, and the clock."""
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -76,7 +76,8 @@ def _due(connection: Connection, applied: Applied, expression: str, now: datetim
             definition.c.kind == "pipeline", definition.c.name == applied.pipeline.pipeline
         )
     ).scalar_one()
-    latest = next(CronSim(expression, now, reverse=True))
+    # What comes before a moment does not include the moment itself.
+    latest = next(CronSim(expression, now + timedelta(microseconds=1), reverse=True))
     return latest.isoformat() if latest.timestamp() >= first else None
 
 
