@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from aliquot.blobs.store import digest_file
+from aliquot.blobs.objects import digest_file
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import print_json, table
 from aliquot.cli.text import ago, digest, plain, size

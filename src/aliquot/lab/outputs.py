@@ -67,7 +67,7 @@ def _require_empty(target: Path) -> None:
 
 
 def _require_equal(path: Path, file: File) -> None:
-    from aliquot.blobs.store import digest_file
+    from aliquot.blobs.objects import digest_file
 
     if digest_file(path)[0] != file.digest:
         raise Damaged(
