@@ -115,6 +115,20 @@ def test_a_file_leads_on_to_the_rows_of_tables(day: LabFolder) -> None:
     assert {"task", "file", "table"} <= {kind for kind, _ in found}
 
 
+def test_lineage_does_without_a_hub_that_is_broken(day: LabFolder) -> None:
+    hub = day.folder / "hub.db"
+    whole = hub.read_bytes()
+    hub.write_bytes(b"no database at all" * 100)
+    try:
+        told = day.run("lineage", "plates:plate-1.csv", "--forward")
+        assert "summaries@1:/plate-1.csv" in told.stdout
+        assert "Rows of tables are left out" in told.stderr
+        assert "hub-damaged" in day.run("hub", "tables", expect=6).stderr
+    finally:
+        hub.write_bytes(whole)
+    assert day.json("hub", "tables")[0]["rows"] == 2
+
+
 def test_receipts_say_what_became_of_a_file(day: LabFolder) -> None:
     decisions = {each["path"]: each["decision"] for each in day.json("receipts", "list", "--source", "plates")}
     assert decisions["/plate-1.csv"] == "accepted"

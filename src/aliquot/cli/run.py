@@ -1,6 +1,6 @@
 """`aliquot run`: runs, from their start to the reason of each task."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,7 +12,7 @@ from aliquot.cli.text import ago, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
 from aliquot.engine.start import start as start_run
-from aliquot.lab.runs import runs
+from aliquot.lab.runs import RunLine, runs
 
 app = noun("run")
 
@@ -84,13 +84,9 @@ def list_runs(
         return
     table(
         (">run", "pipeline", "state", "started by", "created", "took", ">parked", ""),
-        [
-            (e.run, e.pipeline, e.state, e.who if e.cause == "manual" else e.cause.replace("_", " "),
-             ago(e.created_at), span(e.ended_at - e.created_at) if e.ended_at else "", e.parked or "", "" if e.state == "COMPLETE" else e.message)
-            for e in found
-        ],
+        [_cells(each) for each in found],
         empty="There is no run like that." if pipeline or state else "There is no run yet.",
-    )  # fmt: skip
+    )
 
 
 @app.command
@@ -133,6 +129,13 @@ def retry(number: _Number, /, *, wait: bool = False, options: Options = OPTIONS)
         return 0
     line(f"Run {new} does again what failed in run {number}.")
     return 0
+
+
+def _cells(each: RunLine) -> tuple[Any, ...]:
+    by = each.who if each.cause == "manual" else each.cause.replace("_", " ")
+    took = span(each.ended_at - each.created_at) if each.ended_at else ""
+    message = "" if each.state == "COMPLETE" else each.message
+    return each.run, each.pipeline, each.state, by, ago(each.created_at), took, each.parked or "", message
 
 
 for command in (show, logs, outputs, why):

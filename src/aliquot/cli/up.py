@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -60,7 +61,8 @@ def _stops(daemon: Daemon) -> Generator[list[int]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        daemon.stop()
+        # In a thread of its own: the interrupted one may hold the very lock that `stop` needs.
+        threading.Thread(target=daemon.stop, name="stop").start()
 
     before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
