@@ -8,13 +8,13 @@ MEANING = {
     State.QUEUED: ("Waits to be taken up.", "Waits for a free place, or for its next attempt."),
     State.INITIALIZING: ("Is being taken up.", "Is claimed by a supervisor; its inputs are being put in place."),
     State.RUNNING: ("Its steps are planned and run.", "Its command has run for longer than a moment."),
-    State.PAUSED: ("Starts no further tasks.", ""),
+    State.PAUSED: ("Starts no further tasks. No command of this release pauses a run.", ""),
     State.CANCELING: ("Somebody asked for its end; its tasks are being ended.", ""),
     State.COMPLETE: ("Ended well; datums may be parked.", "Its command ended with 0, or its key had succeeded before."),
     State.EXECUTOR_ERROR: ("More datums failed than its steps allow.", "Its command failed."),
     State.SYSTEM_ERROR: ("Aliquot or the machine failed.", "Aliquot or the machine failed."),
     State.CANCELED: ("A person ended it.", "Its run was canceled or stopped."),
-    State.PREEMPTED: ("", "The place where it ran was taken away."),
+    State.PREEMPTED: ("", "The place where it ran was taken away. No executor of this release says so."),
 }
 CAUSES = {
     Cause.USER: ("the command, or what it was given", State.EXECUTOR_ERROR),
