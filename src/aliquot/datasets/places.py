@@ -24,8 +24,7 @@ def find(connection: Connection, digests: Collection[Digest]) -> dict[Digest, Lo
     """Say where blobs lie; the ones that are not known are left out."""
     found: dict[Digest, Location] = {}
     for part in chunks(list(digests), _AT_ONCE):
-        wanted = among(connection, part)
-        for row in connection.execute(select(blob).join(wanted, blob.c.digest == wanted.c.value)):
+        for row in connection.execute(select(blob).where(among(connection, blob.c.digest, part))):
             found[Digest(row.digest)] = Location(Digest(row.digest), row.size, row.pack, row.offset)
     return found
 

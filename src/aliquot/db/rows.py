@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Table, TableValuedAlias, Text, cast, func, literal, select, text
+from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, cast, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
@@ -50,13 +50,16 @@ def json_text(value: Any) -> str:
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
-def among(connection: Connection, values: Iterable[str]) -> TableValuedAlias:
-    """Give texts as a table of one column, `value`, to join with: thousands for the price of one parameter."""
-    text_of_all = json_text(list(values))
+def among(connection: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Give the condition that a column is one of these texts: thousands of them for the price of one parameter.
+
+    As a subquery of IN and not as a table to join with: from that, SQLite reads all of it for each row of the other.
+    """
+    document = json_text(list(values))
     if connection.dialect.name == "postgresql":
-        rows = func.json_array_elements_text(cast(literal(text_of_all, Text()), JSON))
-        return rows.table_valued("value").render_derived(name="wanted")
-    return func.json_each(text_of_all).table_valued("value", name="wanted")
+        rows = func.json_array_elements_text(cast(literal(document, Text()), JSON)).table_valued("value")
+        return column.in_(select(rows.render_derived(name="wanted").c.value))
+    return column.in_(select(func.json_each(document).table_valued("value", name="wanted").c.value))
 
 
 def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:

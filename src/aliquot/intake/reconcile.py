@@ -68,6 +68,5 @@ def _rows(connection: Connection, source: str, paths: Collection[str]) -> Iterab
                receipt.c.quarantine_id)  # fmt: skip
     query = select(*columns).where(receipt.c.source == source)
     for part in chunks(list(paths), _AT_ONCE):
-        wanted = among(connection, part)
-        for row in connection.execute(query.join(wanted, receipt.c.path == wanted.c.value)):
+        for row in connection.execute(query.where(among(connection, receipt.c.path, part))):
             yield Past(*row)

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from aliquot.blobs import Batch
+from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
 from aliquot.formats.table_split import split_table
 from aliquot.intake.decided import Decided, Intake, Part, Taken
@@ -92,7 +93,8 @@ def _store(intake: Intake, landing: Landing, batch: Batch, taken: Taken) -> _Sto
     for file in landing.files:
         try:
             blob = batch.add_file(file.absolute, (file.size, file.mtime_ns))
-            if quick is None:
+            # A small one is read in one go, between two looks at it by the batch itself.
+            if quick is None or blob.size >= SMALL:
                 rest.append(_resting(file))
         except Conflict:
             taken.changing += landing.files
