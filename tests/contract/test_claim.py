@@ -276,7 +276,9 @@ def test_the_dead_of_this_machine_are_known_at_once(catalogue: Catalogue) -> Non
     assert len(catalogue.repeat(lambda connection: claim.claim_runs(connection, "next"))) == 1
 
 
-@pytest.mark.parametrize("owner", ["", "test", "a/b/c", f"elsewhere/{os.getpid()}/1"])
+@pytest.mark.parametrize(
+    "owner", ["", "test", "a/b/c", f"elsewhere/{os.getpid()}/1"], ids=["empty", "word", "path", "host"]
+)
 def test_nobody_is_dead_who_may_live_elsewhere(owner: str) -> None:
     assert not surely_dead(owner)
 
