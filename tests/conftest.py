@@ -16,6 +16,11 @@ from aliquot.db import Catalogue, open_catalogue  # noqa: E402
 from postgresql import Cluster, running_cluster  # noqa: E402 - found through the line above
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: compressed ones hold the time, and each test worker would name them differently."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Give the folder of real laboratory data, which lies beside the checkout and is not part of it."""
