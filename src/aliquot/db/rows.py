@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, cast, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, Table, Text, any_, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
@@ -53,13 +53,11 @@ _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 def among(connection: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Give the condition that a column is one of these texts: thousands of them for the price of one parameter.
 
-    As a subquery of IN and not as a table to join with: from that, SQLite reads all of it for each row of the other.
+    Not as a table to join with: for each row of that, either database may then read all of the other.
     """
-    document = json_text(list(values))
     if connection.dialect.name == "postgresql":
-        rows = func.json_array_elements_text(cast(literal(document, Text()), JSON)).table_valued("value")
-        return column.in_(select(rows.render_derived(name="wanted").c.value))
-    return column.in_(select(func.json_each(document).table_valued("value", name="wanted").c.value))
+        return column == any_(literal(list(values), postgresql.ARRAY(Text())))
+    return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
 
 
 def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
