@@ -104,8 +104,8 @@ def _unavailable(engine: Engine, error: DBAPIError) -> Unavailable:
     return Unavailable("catalogue-unavailable", f"The catalogue {place} cannot be used: {error.orig}", url=place)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+# Made once: `json.dumps` with settings makes an encoder for every value.
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def _sqlite(url: URL, folder: Path | None) -> Engine:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aliquot.datasets import places
-from aliquot.db.rows import chunks, insert_missing
+from aliquot.db.rows import chunks, insert_rows, json_text
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
 from aliquot.engine.flight import Ended, Flight
@@ -111,27 +111,22 @@ def _judged(flight: Flight, outcome: Outcome) -> _Judged:
 def _write_results(connection: Connection, good: Sequence[_Judged]) -> None:
     now = time.time()
     rows = [
-        {
-            "key": flight.row.key,
-            "parts": {**(flight.command.parts if flight.command else {}), "exports": flight.row.datum["exports"]},
-            "exports": exports,
-            "task_id": flight.row.id,
-            "created_at": now,
-        }
+        (flight.row.key, _parts(flight), exports if exports is None else json_text(exports), flight.row.id, now)
         for flight, _, exports in sorted(good, key=lambda each: each[0].row.key)
     ]
-    insert_missing(connection, result, rows)
+    insert_rows(connection, result, ("key", "parts", "exports", "task_id", "created_at"), rows, missing=True)
     # Where somebody else was first with the same work, their files stand, and ours do not mix with them.
-    good = _first_of_their_key(connection, good)
-    insert_missing(
-        connection,
-        output,
-        [
-            {"key": flight.row.key, "path": each.path, "digest": each.digest, "size": each.size}
-            for flight, outcome, _ in good
-            for each in outcome.outputs
-        ],
-    )
+    files = [
+        (flight.row.key, each.path, each.digest, each.size)
+        for flight, outcome, _ in _first_of_their_key(connection, good)
+        for each in outcome.outputs
+    ]
+    insert_rows(connection, output, ("key", "path", "digest", "size"), files, missing=True)
+
+
+def _parts(flight: Flight) -> str:
+    common = flight.command.parts if flight.command else {}
+    return json_text({**common, "exports": flight.row.datum["exports"]})
 
 
 def _first_of_their_key(connection: Connection, good: Sequence[_Judged]) -> list[_Judged]:
