@@ -15,6 +15,7 @@ from aliquot.model.task import Cause
 
 _INTERVAL = 0.05
 _CLOSE_INTERVAL = 0.01
+_LINGER = 1.0
 _DISK_INTERVAL = 0.25
 _PEAK_INTERVAL = 0.2
 
@@ -63,14 +64,14 @@ class Watch:
         self._watched: dict[Attempt, _Watched] = {}
         self._wake = threading.Event()
         self._closed = False
+        self._parked = False
         self._thread = threading.Thread(target=self._run, name="aliquot-watch", daemon=True)
         self._thread.start()
 
     def add(self, attempt: Attempt, directory: WorkingDirectory, memory: Memory | None) -> None:
         """Begin to watch an attempt whose command runs."""
-        idle = not self._watched
         self._watched[attempt] = _Watched(attempt, directory, memory)
-        if idle or attempt.document.resources.memory:
+        if self._parked or attempt.document.resources.memory:
             self._wake.set()
 
     def remove(self, attempt: Attempt) -> Seen:
@@ -89,15 +90,21 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
+        busy_until = 0.0
         while not self._closed:
             watched = list(self._watched.values())
             now = time.monotonic()
+            # Between short commands it stays up: to be woken for each of them costs more than to look now and then.
+            busy_until = now + _LINGER if watched else busy_until
+            self._parked = now >= busy_until
+            if self._parked and self._watched:
+                continue
             for each in watched:
                 # Whatever goes wrong with one look, the next one comes; without this thread no limit would hold.
                 with suppress(Exception):
                     self._look(each, now)
             close = any(each.attempt.document.resources.memory for each in watched)
-            interval = (_CLOSE_INTERVAL if close else _INTERVAL) if watched else None
+            interval = None if self._parked else _CLOSE_INTERVAL if close else _INTERVAL
             if self._wake.wait(interval):
                 self._wake.clear()
 
