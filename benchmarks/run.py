@@ -15,8 +15,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CALL = "import importlib, json, sys; sys.path.insert(0, {here!r}); " \
-       "print(json.dumps(importlib.import_module({module!r}).run({scale})))"  # fmt: skip
+CALL = """
+import importlib, json, sys
+sys.path.insert(0, {here!r})
+print(json.dumps(importlib.import_module({module!r}).run({scale})))
+"""
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from lab_folder import LabFolder
 
 KILLS = 30

@@ -150,7 +150,7 @@ def test_exported_bytes_are_the_ones_that_came(catalogue: Catalogue, store: Stor
     assert quarantine.export(catalogue, store, id_, place / "out") == [place / "out/x.csv"]
     assert quarantine.export(catalogue, store, id_, place / "y.csv") == [place / "y.csv"]
     assert (place / "out/x.csv").read_text() == (place / "y.csv").read_text() == BAD
-    with pytest.raises(Invalid, match="there already"):
+    with pytest.raises(Conflict, match="there already"):
         quarantine.export(catalogue, store, id_, place / "y.csv")
 
 

@@ -376,8 +376,11 @@ BROKEN = [
     ("source over store", L, 'lab: l\nsources:\n  s: {watch: ., accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:14: sources.s.watch: the lab's own store lies in the folder that is watched; watch one of its own",
     ]),
-    ("source scheme", L, 'lab: l\nsources:\n  s: {watch: "s3a://x", accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:3:14: sources.s.watch: s3a:// cannot be used here; did you mean 's3'?",
+    ("source scheme", L, 'lab: l\nsources:\n  s: {watch: "ftp://x", accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:14: sources.s.watch: this version watches folders, and no ftp:// yet; bring the files into one first",
+    ]),
+    ("source bucket", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:14: sources.s.watch: this version watches folders, and no s3:// yet; bring the files into one first",
     ]),
     ("source quiet", L, 'lab: l\nsources:\n  s: {watch: x, settled: {quiet: 2 secs}, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:34: sources.s.settled.quiet: '2 secs' is not a span of time; write a number and one of ms, s, m, h, d, like 90s or 1h",

@@ -43,7 +43,7 @@ vaults: {local: {folder: ./secrets}}
 sources:
   inside: {watch: ./inbox, accept: [{type: charges, into: d}]}
   outside: {watch: /data/elsewhere, accept: [{type: charges, into: e}], settled: {marker: "{path}.done"}}
-  bucket: {watch: "s3://b/prefix", accept: [{type: charges, into: f}], ignore: ["*.tmp"]}
+  bucket: {watch: "file:///b/prefix", accept: [{type: charges, into: f}], ignore: ["*.tmp"]}
 """,
     "types/charges.yaml": (
         'type: charges\nrecognise: {name: "*.csv"}\nformat: table\ntable: {primaryKey: id, fields: [{name: id}]}\n'

@@ -49,7 +49,7 @@ class Arrivals:
         self._version: object = None
         self._next = 0.0
         self._woken = threading.Event()
-        folders = [folder_of(source, lab.folder) for source in lab.config.sources.values()]
+        folders = [folder_of(source, lab.folder) for source in lab.sources.values()]
         self._wake = Wake(folders)
         self._told: dict[str, str] = {}
         self.quiet = False
@@ -65,7 +65,7 @@ class Arrivals:
         self._refresh()
         looks: dict[str, Look] = {}
         problems: dict[str, str] = {}
-        for name in self._lab.config.sources:
+        for name in self._lab.sources:
             try:
                 if name not in self._sources:
                     self._sources[name] = self._open(name)
@@ -133,4 +133,4 @@ class Arrivals:
         lab = self._lab
         with lab.catalogue.read() as connection:
             types = file_types(connection)
-        return SourceIntake(lab.catalogue, lab.store, name, lab.config.sources[name], types, lab.folder, lab.who)
+        return SourceIntake(lab.catalogue, lab.store, name, lab.sources[name], types, lab.folder, lab.who)

@@ -22,7 +22,7 @@ from aliquot.model.errors import Conflict, Damaged, Missing
 _PART = 500
 _LOST = (
     "Runs, tasks and their results are not in the store: files keep in their versions' deltas where they came from.",
-    "Tags, quarantine, records, users, tokens and the audit trail are in the catalogue alone: a backup has them.",
+    "Tags, quarantine and definitions are in the catalogue alone: a backup has them, and `aliquot apply` the last.",
 )
 
 

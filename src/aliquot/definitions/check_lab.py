@@ -19,6 +19,7 @@ from aliquot.secrets.reference import references_in
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
 _STORES = ("s3", "az", "gs", "file")
+_FOLDERS = ("file",)
 _IN_MARKER = ("path", "folder", "name", "stem")
 _DATABASES = ("sqlite", "postgresql")
 
@@ -30,7 +31,7 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
     yield from _database(document, ("hub",), lab.hub)
     for name, source in lab.sources.items():
         path = ("sources", name)
-        yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
+        yield from _scheme(document, (*path, "watch"), source.watch, _FOLDERS)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
         yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
         for at, pattern in enumerate(source.ignore):
@@ -55,7 +56,10 @@ def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -
         yield document.problem(path, "is empty; give a folder or a URL")
     found = _SCHEME.match(text)
     if found and found[1] not in known:
-        yield document.problem(path, f"{found[1]}:// cannot be used here{instead(found[1], known)}")
+        words = f"{found[1]}:// cannot be used here{instead(found[1], known)}"
+        if known == _FOLDERS:
+            words = f"this version watches folders, and no {found[1]}:// yet; bring the files into one first"
+        yield document.problem(path, words)
 
 
 def _database(document: Document, path: Path, text: str) -> Iterator[Problem]:

@@ -66,7 +66,7 @@ def _applied(row: Row[*tuple[Any, ...]]) -> Applied:
         pipeline = Pipeline.model_validate(row.document)
     except ValueError as error:
         raise Damaged(
-            "definition-unreadable",
+            "definition-outdated",
             f"The pipeline {row.name} as it was applied cannot be read by this version of Aliquot; apply it again.",
             pipeline=row.name,
             reason=str(error),

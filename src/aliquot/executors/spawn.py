@@ -33,7 +33,7 @@ class Spawner:
             raise Unavailable(
                 "spawn-missing",
                 "This system's C library cannot start a program in a folder (posix_spawn_file_actions_addchdir_np); "
-                "glibc 2.29, musl 1.1.24 or macOS 10.15 and later can. Use the container executor here.",
+                "glibc 2.29, musl 1.1.24 and later can. Use the container executor here.",
             )
         self._actions = ctypes.create_string_buffer(_OPAQUE)
         self._attributes = ctypes.create_string_buffer(_OPAQUE)

@@ -148,7 +148,7 @@ def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]
             store.fetch(locations[each.digest], target)
         except FileExistsError as error:
             sentence = f"{target} is there already; remove it or name another place."
-            raise Invalid("target-exists", sentence, path=str(target)) from error
+            raise Conflict("target-exists", sentence, path=str(target)) from error
         except OSError as error:
             sentence = f"{target} cannot be written ({error.strerror}); name another place."
             raise Invalid("target-refused", sentence, path=str(target)) from error

@@ -114,5 +114,5 @@ def _rules(name: str, source: Source, types: Mapping[str, FileType]) -> list[Rul
     for rule in source.accept:
         if rule.type not in types:
             sentence = f"The source {name} accepts {rule.type!r}, but there is no such file type; add it to types/."
-            raise Invalid("type-missing", sentence, source=name, type=rule.type)
+            raise Invalid("source-type-missing", sentence, source=name, type=rule.type)
     return [Rule(rule.into, types[rule.type]) for rule in source.accept]

@@ -12,7 +12,7 @@ from aliquot.blobs import Store, open_store
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.definitions.read import LAB_FILE, read_config
 from aliquot.model.errors import Missing
-from aliquot.model.lab_config import LabConfig
+from aliquot.model.lab_config import LabConfig, Source
 from aliquot.model.seams import Executor
 from aliquot.secrets.resolve import open_vaults, resolve
 from aliquot.secrets.secret import Secret
@@ -64,6 +64,15 @@ class Lab:
     def config(self) -> LabConfig:
         """Give the settings of `aliquot.yaml`."""
         return read_config(self.folder)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Give the sources, with references to the environment and to vaults in their folders resolved."""
+        vaults = open_vaults(self.config.vaults, self.folder)
+        return {
+            name: source.model_copy(update={"watch": _plain(resolve(source.watch, vaults, where=_at(name)))})
+            for name, source in self.config.sources.items()
+        }
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -128,4 +137,12 @@ class Lab:
     def _resolved(self, name: str) -> str:
         vaults = open_vaults(self.config.vaults, self.folder)
         value = resolve(getattr(self.config, name), vaults, where=f"{LAB_FILE}: {name}")
-        return value.reveal() if isinstance(value, Secret) else str(value)
+        return _plain(value)
+
+
+def _plain(value: object) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
+
+
+def _at(source: str) -> str:
+    return f"{LAB_FILE}: sources.{source}.watch"

@@ -35,7 +35,7 @@ class Source(Definition):
     """Where files come from."""
 
     watch: str
-    """A folder, or s3://, az:// or gs:// with a prefix."""
+    """The folder in which files land; relative ones start at the lab."""
     settled: Settled = Settled()
     """When a file has finished arriving."""
     accept: list[Accept] = Setting(min_length=1)
