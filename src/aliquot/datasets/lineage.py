@@ -1,5 +1,6 @@
 """Lineage: what a file came from, back to its arrival, and what came of it."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from aliquot.model.reference import Reference
 
 Direction = Literal["back", "forward", "both"]
 Way = Literal["back", "forward"]
+
+_NARROWEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ def lineage(
     """Give the lineage of a file, of the files in a folder, or of all files of a version.
 
     `depth` is how many nodes a path of the tree may have below the root; `limit` how many nodes the tree may have in
-    all, shared evenly among branches. What does not fit is counted by nodes of kind `more`.
+    all: the nearest come first, and no branch takes more than a tenth. What does not fit is counted by nodes of kind
+    `more`.
     """
     of = resolve(connection, reference)
     path = reference.path or "/"
@@ -57,7 +61,7 @@ def lineage(
     if path != "/":
         found = rows.file_at(connection, of.dataset, of.number, path)
         if found:
-            grown = {way: _Tree(connection, way).grow(found, depth, limit // len(ways)) for way in ways}
+            grown = {way: _Tree(connection, way, limit // len(ways)).grow([found], depth)[0] for way in ways}
             name, facts = found.name, found.facts
             nothing = Node("file", name)
             return Node("file", name, facts, grown.get("back", nothing).back, grown.get("forward", nothing).forward)
@@ -81,48 +85,61 @@ def _many(connection: Connection, of: Version, path: str, ways: Sequence[Way], d
     ]
     name = str(of) if path == "/" else f"{of}:{path}"
     left_out = max(0, of.files - limit) if path == "/" else 0
-    sides = {way: _Tree(connection, way).share(roots[:limit], depth, limit // len(ways), left_out) for way in ways}
+    sides = {way: _Tree(connection, way, limit // len(ways)).grow(roots[:limit], depth, left_out) for way in ways}
     return Node("version", name, facts, sides.get("back", ()), sides.get("forward", ()))
 
 
+@dataclass(slots=True)
+class _Growing:
+    """A node whose neighbours are still looked for, `depth` nodes at most below it."""
+
+    thing: rows.Thing
+    depth: int
+    told: bool = False
+    left_out: int = 0
+    below: "list[_Growing]" = field(default_factory=list["_Growing"])
+
+
 class _Tree:
-    """Grows a tree one way. Each thing is told in full once: shared ancestors neither repeat nor go in circles."""
+    """Grows a tree one way, nearest things first. Each is told in full once: ancestors neither repeat nor circle."""
 
-    def __init__(self, connection: Connection, way: Way) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, way: Way, room: int) -> None:
         self._way = way
+        self._room = room
+        self._widest = max(_NARROWEST, room // 10)
         self._told: set[tuple[str, str]] = set()
-        self._next = rows.Neighbours(connection)
+        neighbours = rows.Neighbours(connection)
+        self._next = neighbours.back if way == "back" else neighbours.forward
 
-    def grow(self, thing: rows.Thing, depth: int, budget: int) -> Node:
-        """Give the node of a thing with at most `budget` nodes in and below it."""
-        key = (thing.kind, thing.name)
-        if key in self._told:
-            return Node(thing.kind, thing.name, thing.facts, told=True)
-        if depth <= 0:
-            return Node(thing.kind, thing.name, thing.facts)
+    def grow(self, roots: Sequence[rows.Thing], depth: int, left_out: int = 0) -> tuple[Node, ...]:
+        """Give the nodes of several things and what is below them."""
+        shown = [_Growing(thing, depth) for thing in roots[: self._room]]
+        self._room -= len(shown)
+        waiting = deque(shown)
+        while waiting:
+            waiting.extend(self._expand(waiting.popleft()))
+        left_out += len(roots) - len(shown)
+        return (*(self._node(each) for each in shown), *_more(left_out))
+
+    def _expand(self, node: _Growing) -> "list[_Growing]":
+        key = (node.thing.kind, node.thing.name)
+        node.told = key in self._told
+        if node.told or node.depth <= 0:
+            return []
         self._told.add(key)
-        step = self._next.back if self._way == "back" else self._next.forward
-        # One more than there is room for is enough to know that some are left out.
-        found, count = step(thing, max(budget, 1))
-        below = self.share(found, depth - 1, budget - 1, count - len(found))
-        if self._way == "back":
-            return Node(thing.kind, thing.name, thing.facts, back=below)
-        return Node(thing.kind, thing.name, thing.facts, forward=below)
+        most = min(self._widest, max(self._room, 0))
+        # One row is enough to know how many there are.
+        found, count = self._next(node.thing, max(most, 1))
+        node.below = [_Growing(thing, node.depth - 1) for thing in found[:most]]
+        node.left_out = count - len(node.below)
+        self._room -= len(node.below)
+        return node.below
 
-    def share(self, things: Sequence[rows.Thing], depth: int, budget: int, left_out: int) -> tuple[Node, ...]:
-        """Give the nodes of several things, each with its even share of what room there is."""
-        shown = list(things[: max(budget, 0)])
-        left_out += len(things) - len(shown)
-        nodes: list[Node] = []
-        for position, thing in enumerate(shown):
-            node = self.grow(thing, depth, budget // (len(shown) - position))
-            nodes.append(node)
-            budget -= _size(node)
-        if left_out:
-            nodes.append(Node("more", f"and {left_out} more", {"count": left_out}))
-        return tuple(nodes)
+    def _node(self, node: _Growing) -> Node:
+        below = (*(self._node(each) for each in node.below), *_more(node.left_out))
+        back, forward = (below, ()) if self._way == "back" else ((), below)
+        return Node(node.thing.kind, node.thing.name, node.thing.facts, back, forward, node.told)
 
 
-def _size(node: Node) -> int:
-    return 1 + sum(_size(each) for each in (*node.back, *node.forward))
+def _more(count: int) -> tuple[Node, ...]:
+    return (Node("more", f"and {count} more", {"count": count}),) if count else ()
