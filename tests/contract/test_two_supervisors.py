@@ -66,7 +66,7 @@ def programs(lab: SmallLab) -> Iterator[list[Program]]:
         program.end()
 
 
-def apply(lab: SmallLab, pause: str = "") -> Path:
+def apply(lab: SmallLab, pause: str) -> Path:
     """Apply a pipeline whose tasks each leave a line in a file outside."""
     journal = lab.folder / "journal"
     journal.touch()
@@ -101,7 +101,8 @@ def check_published_once(lab: SmallLab, number: int) -> None:
 
 @both
 def test_two_supervisors_share_the_tasks_and_run_none_twice(lab: SmallLab, programs: list[Program]) -> None:
-    journal = apply(lab)
+    # Slow enough that neither claims all of them ahead.
+    journal = apply(lab, pause="sleep 0.03;")
     number = lab.start("copy")
     for program in programs:
         program.go()

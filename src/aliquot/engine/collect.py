@@ -101,8 +101,11 @@ def _judged(flight: Flight, outcome: Outcome) -> _Judged:
     for name, path in exported.items():
         try:
             values[name] = jmespath.search(path, outcome.exports)
+            why = "it gives nothing there" if outcome.exports is not None else "the command wrote no such file"
         except JMESPathError as error:
-            message = f"The export {name} cannot be read from out/exports.json by {path!r}: {error}"
+            values[name], why = None, str(error)
+        if values[name] is None:
+            message = f"The export {name} cannot be read from out/exports.json by {path!r}: {why}"
             failed = replace(outcome, state=State.EXECUTOR_ERROR, cause=Cause.USER, message=message, outputs=())
             return flight, failed, None
     return flight, outcome, values

@@ -65,8 +65,9 @@ def retry(connection: Connection, number: int, who: str) -> int:
     order = Order(
         applied=by_id(connection, row.definition_id),
         parameters=row.parameters,
-        inputs={name: f"{dataset}@{version}" for name, (dataset, version) in row.inputs.items() if version},
+        bound={name: (dataset, version) for name, (dataset, version) in row.inputs.items()},
         publish=row.publish,
+        pinned=row.pinned,
         cause="retry",
         signature=None,
         who=who,

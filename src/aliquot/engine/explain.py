@@ -94,6 +94,7 @@ def _parts(connection: Connection, row: TaskRow) -> dict[str, Any]:
         select(run_step.c.parts).where(run_step.c.run_id == row.run_id, run_step.c.step == row.step)
     ).scalar_one()
     flat: dict[str, Any] = {"command": common["command"], "image or environment": common["environment"]}
+    flat["network"] = common.get("network", False)
     flat |= {f"code {path}": digest for path, digest in common["code"].items()}
     flat |= {f"parameter {name}": value for name, value in common["parameters"].items()}
     flat |= {f"export {name}": value for name, value in row.datum["exports"].items()}

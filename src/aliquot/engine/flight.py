@@ -68,10 +68,14 @@ class Flights:
         known = self._executors.values() or [self._executor_for(None)]
         return max(executor.capacity for executor in known) - len(self._flights)
 
-    def claimed(self, rows: Sequence[TaskRow]) -> list[Flight]:
-        """Take tasks that were claimed; gives all that are not submitted yet, older ones among them."""
+    def add(self, rows: Sequence[TaskRow]) -> None:
+        """Take tasks that were claimed."""
         for row in rows:
             self._flights[row.id] = Flight(row)
+
+    @property
+    def waiting(self) -> list[Flight]:
+        """List the tasks that are not submitted yet."""
         return [each for each in self if each.executor is None and each.row.id not in self._ended]
 
     def fail(self, flight: Flight, cause: Cause, message: str) -> None:
@@ -123,8 +127,10 @@ class Flights:
         """Let go of attempts whose end is in the catalogue."""
         by_executor: dict[str, list[Handle]] = {}
         for flight, _ in ended:
-            self._flights.pop(flight.row.id, None)
             self._ended.pop(flight.row.id, None)
+            # A task that is tried again may have been claimed anew already.
+            if self._flights.get(flight.row.id) is flight:
+                del self._flights[flight.row.id]
             if flight.executor and flight.handle:
                 by_executor.setdefault(flight.executor.name, []).append(flight.handle)
         for name, handles in by_executor.items():

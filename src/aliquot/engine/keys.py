@@ -1,8 +1,9 @@
 """Task keys: equal key, equal work.
 
 A key covers the format of keys, what runs the command (an image's digest or the process environment's identity), the
-command, the bundled code, the declared parameters, exported values, and the datum's files as input name, path and
-digest with what their globs captured. Resources, retries and titles are not in it: they do not decide the result.
+command, whether it may use the network, the bundled code, the declared parameters, exported values, and the datum's
+files as input name, path and digest with what their globs captured. Resources, retries and titles are not in it: they
+do not decide the result.
 """
 
 import json
@@ -28,6 +29,7 @@ class StepParts:
     command: str | list[str]
     code: Mapping[str, str]
     parameters: Mapping[str, Any]
+    network: bool = False
 
     def document(self) -> dict[str, Any]:
         """Give the parts as the JSON object that is kept with results."""
@@ -38,6 +40,7 @@ class StepParts:
             "command": self.command,
             "code": dict(self.code),
             "parameters": dict(self.parameters),
+            **({"network": True} if self.network else {}),
         }
 
 
@@ -52,6 +55,7 @@ def step_parts(
         command=step.command,
         code=bundled(step, bundle),
         parameters={name: parameters[name] for name in declared if name in parameters},
+        network=step.network,
     )
 
 

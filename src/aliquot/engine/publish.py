@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -25,6 +25,7 @@ from aliquot.model.state import State
 
 FAILED = (State.EXECUTOR_ERROR, State.SYSTEM_ERROR)
 _TRIES = 20
+_LOOK_BACK = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,14 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
         drafts = _drafts(catalogue, store, row, applied, verdict, made)
         try:
             with catalogue.write() as connection:
+                newer = _newer(connection, row) if row.publish else None
+                if newer and verdict.state is State.COMPLETE:
+                    words = f"not published: run {newer} has published what came of newer inputs"
+                    verdict, drafts = replace(verdict, message=_joined(verdict.message, words)), {}
                 if not _end(connection, row, verdict):
                     return None
                 done = {name: (apply(connection, draft), step) for name, (draft, step) in drafts.items()}
-                if verdict.state is State.COMPLETE:
+                if verdict.state is State.COMPLETE and not newer:
                     _note(connection, row, applied.pipeline, done)
         except Conflict as error:
             if error.code not in {"dataset-moved", "catalogue-busy"} or attempt == _TRIES - 1:
@@ -129,6 +134,29 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
             name_versions(catalogue, store)
         return verdict
     raise AssertionError
+
+
+def _newer(connection: Connection, row: Row[*tuple[Any, ...]]) -> int | None:
+    """Give a run that has published with newer inputs, or an equal state of them and a newer definition."""
+    if row.pinned:
+        return None
+    query = (
+        select(run.c.id, run.c.inputs, run.c.definition_id)
+        .where(run.c.pipeline == row.pipeline, run.c.id != row.id, run.c.id.in_(select(published.c.run_id)))
+        .order_by(run.c.id.desc())
+        .limit(_LOOK_BACK)
+    )
+    for other in connection.execute(query):
+        pairs = [(number, other.inputs.get(name)) for name, (_, number) in row.inputs.items()]
+        ages = [theirs[1] - ours for ours, theirs in pairs if theirs]
+        newer_inputs = any(age > 0 for age in ages)
+        if all(age >= 0 for age in ages) and (newer_inputs or other.definition_id > row.definition_id):
+            return other.id
+    return None
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(each for each in words if each)
 
 
 def _end(connection: Connection, row: Row[*tuple[Any, ...]], verdict: Verdict) -> bool:

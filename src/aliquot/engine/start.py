@@ -23,7 +23,10 @@ class Order:
     applied: Applied
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    bound: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """Inputs as an earlier run had them, dataset and number, version 0 included."""
     publish: bool = False
+    pinned: bool = False
     cause: str = "manual"
     signature: str | None = None
     who: str = ""
@@ -42,6 +45,7 @@ def start(connection: Connection, order: Order) -> int | None:
         "cause": order.cause,
         "signature": order.signature,
         "publish": order.publish,
+        "pinned": order.pinned or bool(order.inputs),
         "state": State.QUEUED,
         "message": "",
         "parked": 0,
@@ -81,6 +85,9 @@ def bind(connection: Connection, order: Order) -> dict[str, Version]:
             )
     bound: dict[str, Version] = {}
     for name, given in pipeline.inputs.items():
+        if name in order.bound:
+            bound[name] = _as_before(connection, *order.bound[name])
+            continue
         if name in order.inputs:
             reference = parse_reference(order.inputs[name])
             if reference.path:
@@ -94,3 +101,7 @@ def bind(connection: Connection, order: Order) -> dict[str, Version]:
                 continue
         bound[name] = resolve(connection, reference)
     return bound
+
+
+def _as_before(connection: Connection, name: str, number: int) -> Version:
+    return resolve(connection, Reference(name, str(number))) if number else Version(name, 0, 0)

@@ -132,9 +132,10 @@ class Supervisor:
         taken = _Taken([row for row in view.runs if row.owner == self.owner])
         if ended or view.runs_wait or (view.tasks_wait and room > 0):
             taken = self._take(view, ended, room)
+        self._flights.add(taken.tasks)
         self._flights.landed(ended)
         self._flights.cancel({row.id for row in view.runs if row.cancel_asked or row.stop_asked})
-        self._submit(taken.tasks)
+        self._submit()
         for number in {flight.row.run_id for flight, _ in ended} if not taken.tasks else ():
             self._check_at.pop(number, None)
         moved = [self._care_for(row) for row in taken.runs]
@@ -220,8 +221,8 @@ class Supervisor:
         for flight in self.catalogue.repeat(work):
             flight.shown = True
 
-    def _submit(self, claimed: Sequence[TaskRow]) -> None:
-        waiting = self._flights.claimed(claimed)
+    def _submit(self) -> None:
+        waiting = self._flights.waiting
         if not waiting:
             return
         prepared: list[Prepared] = []
