@@ -28,7 +28,8 @@ def _run(catalogue: Catalogue, state: State) -> int:
         ).inserted_primary_key[0]  # fmt: skip
         return connection.execute(
             insert(run).values(
-                definition_id=owner, pipeline="p", parameters={}, inputs={}, cause="manual", publish=False, state=state,
+                definition_id=owner, pipeline="p", parameters={}, inputs={}, cause="manual", publish=False,
+                pinned=False, state=state,
                 message="", parked=0, cancel_asked=False, stop_asked=False, who="", fence=0, created_at=0.0,
             )
         ).inserted_primary_key[0]  # fmt: skip

@@ -40,6 +40,7 @@ def make_run(catalogue: Catalogue, keys: list[str], **values: Any) -> int:
         run_id: int = connection.execute(
             insert(run).values(
                 definition_id=number, pipeline="p", parameters={}, inputs={}, cause="manual", publish=False,
+                pinned=False,
                 message="", parked=0, who="", fence=0, created_at=0.0, **given,
             )
         ).inserted_primary_key[0]  # fmt: skip

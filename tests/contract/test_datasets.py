@@ -441,3 +441,19 @@ def test_any_history_reads_as_its_model(shared_catalogue: Catalogue) -> None:
         )
     finally:
         shutil.rmtree(folder)
+
+
+@both
+def test_a_catalogue_that_is_older_than_its_store_commits_nothing_over_it(
+    catalogue: Catalogue, store: Store, tmp_path: Path
+) -> None:
+    add(catalogue, store, "plates", {"/a": "1"})
+    add(catalogue, store, "plates", {"/b": "2"})
+    before = {key: store.objects.read_object(key) for key, _ in store.objects.list_keys("versions/")}
+    fresh = open_catalogue(f"sqlite:///{tmp_path}/fresh.db")
+    with pytest.raises(Conflict, match="older than the store"):
+        add(fresh, store, "plates", {"/c": "3"})
+    assert {key: store.objects.read_object(key) for key, _ in store.objects.list_keys("versions/")} == before
+    with fresh.read() as connection:
+        assert [line.head for line in datasets(connection)] == [0]
+    fresh.close()

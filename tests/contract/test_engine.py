@@ -10,6 +10,8 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.engine.control import cancel, retry
 from aliquot.engine.explain import why
+from aliquot.engine.pipelines import current
+from aliquot.engine.start import Order, start
 from aliquot.engine.supervise import Supervisor
 from aliquot.model.state import State
 from small_lab import SmallLab
@@ -107,9 +109,6 @@ def test_equal_files_of_two_datasets_are_computed_once(counted: SmallLab) -> Non
     counted.add("others", {"/b.txt": "3\n"})
     counted.run("count")
     with counted.catalogue.write() as connection:
-        from aliquot.engine.pipelines import current
-        from aliquot.engine.start import Order, start
-
         number = start(connection, Order(current(connection, "count"), inputs={"texts": "others"}))
     counted.supervise()
     assert number
@@ -336,3 +335,74 @@ def test_retry_starts_a_run_that_does_only_what_failed(lab: SmallLab) -> None:
     lab.supervise()
     assert lab.ran(second) == ["copy:/b.txt"]
     assert lab.row(second).parked == 0
+
+
+@both
+def test_an_older_run_does_not_publish_over_newer_inputs(counted: SmallLab) -> None:
+    older = counted.start("count")
+    with counted.catalogue.write() as connection:
+        cancel(connection, older)
+    counted.supervise()
+    counted.add("texts", {"/a.txt": "1\n2\n3\n"})
+    counted.run("count")
+    with counted.catalogue.write() as connection:
+        again = retry(connection, older, "test")
+    counted.supervise()
+    row = counted.row(again)
+    assert row.state == State.COMPLETE
+    assert "not published: run 2 has published what came of newer inputs" in row.message
+    assert counted.content("counts")["/a.count"] == b"3\n"
+    assert counted.content("counts", "1")["/a.count"] == b"3\n"
+
+
+@both
+def test_a_person_may_bind_and_publish_an_older_version(counted: SmallLab) -> None:
+    counted.add("texts", {"/a.txt": "1\n2\n3\n"})
+    counted.run("count")
+    with counted.catalogue.write() as connection:
+        order = Order(current(connection, "count"), inputs={"texts": "texts@1"}, publish=True)
+        assert start(connection, order)
+    counted.supervise()
+    assert counted.content("counts")["/a.count"] == b"2\n"
+
+
+@both
+def test_a_retry_has_the_versions_of_the_run_before_empty_ones_too(lab: SmallLab) -> None:
+    lab.apply(COUNT, {"sum.sh": SUM})
+    first = lab.start("count")
+    with lab.catalogue.write() as connection:
+        cancel(connection, first)
+    lab.supervise()
+    lab.add("texts", {"/a.txt": "1\n"})
+    with lab.catalogue.write() as connection:
+        again = retry(connection, first, "test")
+    assert lab.row(again).inputs == lab.row(first).inputs == {"texts": ["texts", 0]}
+
+
+@both
+@pytest.mark.parametrize("command", [":", 'echo \'{"other": 1}\' > "$OUT/exports.json"'])
+def test_a_value_that_is_not_exported_is_the_commands_fault(lab: SmallLab, command: str) -> None:
+    lab.add("texts", {"/a.txt": "1\n"})
+    step = {
+        "inputs": {"file": {"from": "texts", "glob": "/*"}},
+        "command": command,
+        "exports": {"n": "summary.total"},
+    }
+    lab.apply({"pipeline": "export", "inputs": {"texts": {"dataset": "texts"}}, "steps": {"measure": step}})
+    number = lab.run("export")
+    (row,) = lab.tasks(number)
+    assert (row.state, row.cause) == (State.EXECUTOR_ERROR, "user")
+    assert "The export n cannot be read" in row.message
+
+
+def test_a_step_that_may_use_the_network_is_other_work(lab: SmallLab) -> None:
+    lab.add("texts", {"/a.txt": "1\n"})
+    step: dict[str, Any] = {"inputs": {"file": {"from": "texts", "glob": "/*"}}, "command": ":"}
+    document = {"pipeline": "net", "inputs": {"texts": {"dataset": "texts"}}, "steps": {"look": step}}
+    lab.apply(document)
+    lab.run("net")
+    lab.apply({**document, "steps": {"look": {**step, "network": True}}})
+    number = lab.run("net")
+    assert lab.ran(number) == ["look:/a.txt"]
+    with lab.catalogue.read() as connection:
+        assert [each.part for each in why(connection, number, "look/1").differences] == ["network"]

@@ -53,7 +53,7 @@ class World:
         with self.catalogue.write() as connection:
             return self._insert(
                 connection, run, definition_id=self.definition, pipeline="p", parameters={}, inputs=dict(inputs),
-                cause="manual", publish=True, state="COMPLETE", who="ada",
+                cause="manual", publish=True, pinned=False, state="COMPLETE", who="ada",
             )  # fmt: skip
 
     def task(

@@ -68,7 +68,7 @@ def test_a_value_is_resolved_in_its_shape_and_secrets_stay_hidden(folder):
     assert isinstance(found["url"], Secret)
     assert "s3cret" not in repr(found)
     assert "s3cret" not in f"{found['url']}"
-    assert reveal(found) == {"url": "pg://u:s3cret pass/word@db", "plain": ["db", 5, None, True], "n": {}}
+    assert reveal(found) == {"url": "pg://u:s3cret%20pass%2Fword@db", "plain": ["db", 5, None, True], "n": {}}
     assert secrets_in(found) == [found["url"]]
     assert document["url"] == "pg://u:${secret:local/hub}@${env:HOST}"
 

@@ -1,5 +1,6 @@
 """The store: durable names, packs, batches, and files that change under the reader."""
 
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -35,6 +36,35 @@ def test_a_large_file_is_stored_alone_and_digested_in_passing(store: Store, tmp_
     assert location.pack is None
     assert b"".join(store.stream(location)) == content
     assert store.digest(location) == location.digest
+
+
+def test_a_bucket_keeps_nothing_of_a_file_that_changed_between_digest_and_upload(tmp_path: Path) -> None:
+    store = open_store("memory://")
+    source = tmp_path / "changing"
+    source.write_bytes(b"a" * 50_000_000)
+    stop = threading.Event()
+
+    def flip() -> None:
+        letters = itertools.cycle(b"bc")
+        while not stop.is_set():
+            with source.open("r+b") as file:
+                file.seek(49_999_000)
+                file.write(bytes([next(letters)]) * 1000)
+
+    writer = threading.Thread(target=flip)
+    writer.start()
+    try:
+        for _ in range(5):
+            try:
+                location = store.put_file(source)
+            except Conflict:
+                assert list(store.locations()) == []
+                break
+            assert store.digest(location) == location.digest
+            store = open_store("memory://")
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_small_blobs_travel_in_packs_and_are_listed_from_the_store_alone(store: Store) -> None:

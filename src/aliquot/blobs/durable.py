@@ -29,6 +29,7 @@ class Writer:
         self.root = root
         self._drafts = root / "drafts"
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
         self._unsettled: set[Path] = set()
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned()
@@ -92,10 +93,12 @@ class Writer:
 
     def settle(self) -> None:
         """Flush the folders of all names written since the last time."""
-        with self._lock:
-            folders, self._unsettled = self._unsettled, set()
-        for folder in folders:
-            _flush_folder(folder)
+        # One at a time: whoever finds nothing left to flush must not return before it has been flushed.
+        with self._settling:
+            with self._lock:
+                folders, self._unsettled = self._unsettled, set()
+            for folder in folders:
+                _flush_folder(folder)
 
     def _clear_abandoned(self) -> None:
         """Remove drafts that nobody has written to for a day: their writers were killed."""

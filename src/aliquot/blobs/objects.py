@@ -1,16 +1,17 @@
 """Objects by their keys, in a folder or a bucket: what blobs, packs and names are written as."""
 
+import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import obstore
 from blake3 import blake3
 from obstore.store import ObjectStore
 
-from aliquot.blobs.durable import CHUNK, Writer, storage_error
+from aliquot.blobs.durable import CHUNK, Writer, file_changed, storage_error
 from aliquot.blobs.layout import PACKS, blob_key
 from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Damaged, Missing, Unavailable
@@ -37,13 +38,16 @@ class Objects:
         """Store a file's bytes alone; durable only after `settle`."""
         if self._writer:
             return self._writer.copy(path, blob_key)
-        # A bucket needs the name first: the digest is taken in a pass of its own, and proved by the upload's reader.
+        # A bucket needs the name first: the digest is taken in a pass of its own, and proved by what the upload read.
         digest, size = digest_file(Path(path))
-        with Path(path).open("rb") as file:
+        with _Proving(Path(path)) as file:
             self._attempt(lambda: obstore.put(self._objects, blob_key(digest), file, chunk_size=_part_size(size)))
+        if file.digest != digest:
+            self._attempt(lambda: obstore.delete(self._objects, blob_key(digest)))
+            raise file_changed(path)
         return digest, size
 
-    def put_object(self, key: str, parts: list[bytes]) -> None:
+    def put_object(self, key: str, parts: Iterable[bytes]) -> None:
         """Write an object under a key that its content decides; durable only after `settle`."""
         if self._writer:
             self._writer.write(key, parts)
@@ -124,6 +128,29 @@ class Objects:
             write()
         except obstore.exceptions.BaseError as error:
             raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+
+
+class _Proving(io.FileIO):
+    """A file that digests what is read of it, from its beginning to its end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._hasher = blake3()
+        self._end = 0
+
+    @property
+    def digest(self) -> Digest:
+        """Give the digest of all that was read."""
+        return Digest(PREFIX + self._hasher.hexdigest())
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and digest what was not read before."""
+        start = self.tell()
+        data = super().read(-1 if size is None else size) or b""
+        fresh = data[max(0, self._end - start) :]
+        self._hasher.update(fresh)
+        self._end += len(fresh)
+        return data
 
 
 def digest_file(path: Path) -> tuple[Digest, int]:

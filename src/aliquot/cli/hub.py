@@ -1,6 +1,7 @@
 """`aliquot hub`: the tables that people query."""
 
 import csv as comma_separated
+import signal
 import sys
 from typing import Annotated
 
@@ -75,6 +76,8 @@ def query(
     csv
         Print comma-separated values.
     """
+    # The database's own driver cannot be interrupted from Python: Ctrl-C ends the program itself.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with options.open() as lab:
         found = ask(lab.hub, sql, limit)
     if options.json:

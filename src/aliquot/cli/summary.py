@@ -42,7 +42,8 @@ def show_summary(summary: Summary) -> None:
             empty="",
         )
     for each in summary.held_loads:
-        line(f"The load of {plain(each.table)} (run {each.run}) waits: {plain(each.message)}", "yellow")
+        how = "has failed; `aliquot hub load` does it again" if each.state == "FAILED" else "waits"
+        line(f"The load of {plain(each.table)} (run {each.run}) {how}: {plain(each.message)}", "yellow")
     if not (summary.versions or summary.runs or summary.loads or any(e.taken or e.quarantined for _, e in sources)):
         line("\nNothing was left to do.")
     elif summary.failed:

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import select
 
 from aliquot.daemon.arrivals import Arrivals, Pass
-from aliquot.daemon.record import finished_runs, new_versions
+from aliquot.daemon.record import failed_loads, finished_runs, new_versions
 from aliquot.daemon.summary import LoadCount, Summary
 from aliquot.datasets.commit import name_versions
 from aliquot.db.tables import load as load_table
@@ -153,4 +153,5 @@ class Daemon:
         with self.lab.catalogue.read() as connection:
             self.summary.runs = finished_runs(connection, self._began)
             self.summary.versions = new_versions(connection, self._began)
+            self.summary.held_loads += failed_loads(connection, self._began)
         return self.summary

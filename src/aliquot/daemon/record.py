@@ -1,9 +1,9 @@
 """What a stretch of time brought, read from the catalogue."""
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
-from aliquot.daemon.summary import RunCount
-from aliquot.db.tables import dataset, run, task, version
+from aliquot.daemon.summary import LoadCount, RunCount
+from aliquot.db.tables import dataset, load, run, task, version
 from aliquot.engine.publish import FAILED
 from aliquot.model.state import State
 
@@ -44,3 +44,15 @@ def new_versions(connection: Connection, since: float) -> list[str]:
         .order_by(version.c.created_at)
     )
     return [f"{row.name}@{row.number}" for row in rows]
+
+
+def failed_loads(connection: Connection, before: float) -> list[LoadCount]:
+    """List the loads that failed before a time, of tables that no later load has filled."""
+    later = load.alias("later")
+    mended = exists().where(
+        later.c.table_name == load.c.table_name, later.c.id > load.c.id, later.c.state.in_(("DONE", "WAITING"))
+    )
+    rows = connection.execute(
+        select(load).where(load.c.state == "FAILED", load.c.ended_at < before, ~mended).order_by(load.c.id)
+    )
+    return [LoadCount(row.run_id, row.table_name, row.state, row.rows or 0, row.message) for row in rows]

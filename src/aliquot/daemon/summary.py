@@ -50,7 +50,7 @@ class Summary:
     runs: list[RunCount] = field(default_factory=list[RunCount])
     loads: list[LoadCount] = field(default_factory=list[LoadCount])
     held_loads: list[LoadCount] = field(default_factory=list[LoadCount])
-    """Loads that wait for a hub that is out of reach."""
+    """Loads that wait for a hub that is out of reach, and those that failed before and still have to be done again."""
 
     @property
     def failed(self) -> bool:

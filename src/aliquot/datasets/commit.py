@@ -14,7 +14,7 @@ from aliquot.blobs import Store
 from aliquot.datasets import places
 from aliquot.datasets.clash import require_no_clash
 from aliquot.datasets.delta import Header, NewEntry, version_digest, write_delta
-from aliquot.datasets.names import VersionName, write_name
+from aliquot.datasets.names import VersionName, behind_store, is_named, write_name
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks, insert_missing, insert_rows
 from aliquot.db.tables import dataset, entry, version
@@ -130,6 +130,10 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     parked_changed = head is not None and head.parked != change.parked and change.run_id is not None
     if not adds and not gone and not parked_changed and head is not None:
         return Draft(change, row.id, number, parent, None, None, (), (), (), files, size)
+    if is_named(store, change.dataset, number + 1):
+        with catalogue.read() as connection:
+            now = connection.execute(select(dataset.c.head).where(dataset.c.id == row.id)).scalar_one()
+        raise _moved(change.dataset) if now > number else behind_store(change.dataset, number + 1)
     header = Header(change.dataset, number + 1, parent, change.provenance, change.parked)
     delta = store.put_bytes(write_delta(header, adds, gone))
     digest = version_digest(parent, delta.digest, change.provenance)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aliquot.blobs import Store
 from aliquot.blobs.layout import VERSIONS, version_key
 from aliquot.model.digest import Digest, canonical
-from aliquot.model.errors import Damaged
+from aliquot.model.errors import Conflict, Damaged, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,21 @@ class VersionName:
     created_at: float
 
 
+def is_named(store: Store, dataset: str, number: int) -> bool:
+    """Say whether the store names a version."""
+    try:
+        store.objects.size_of(version_key(dataset, number))
+    except Missing:
+        return False
+    return True
+
+
 def write_name(store: Store, name: VersionName) -> None:
-    """Write the object that names one version."""
+    """Write the object that names one version; one that says something else stays, and is `Conflict`."""
+    with suppress(Missing, Damaged):
+        there = read_name(store, name.dataset, name.number)
+        if there.digest != name.digest:
+            raise behind_store(name.dataset, name.number)
     document = {
         "dataset": name.dataset,
         "number": name.number,
@@ -47,6 +61,17 @@ def read_name(store: Store, dataset: str, number: int) -> VersionName:
     if (name.dataset, name.number) != (dataset, number):
         raise Damaged("name-damaged", f"{key} names {name.dataset}@{name.number}; restore it from a copy.", key=key)
     return name
+
+
+def behind_store(dataset: str, number: int) -> Conflict:
+    """Give the error for a catalogue that does not know what its store names."""
+    return Conflict(
+        "catalogue-behind-store",
+        f"The store names a version {dataset}@{number} that this catalogue does not know: it is older than the store, "
+        "or another lab's. Give it back with `aliquot admin rebuild`, or name this lab a store of its own.",
+        dataset=dataset,
+        version=number,
+    )
 
 
 def named(store: Store, dataset: str | None = None) -> Iterator[tuple[str, int]]:

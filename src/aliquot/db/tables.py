@@ -226,6 +226,7 @@ run = Table(
     Column("cause", Text, nullable=False, comment="new_version, schedule or manual"),
     Column("signature", Text, comment="what a trigger saw; one run for each"),
     Column("publish", Boolean, nullable=False),
+    Column("pinned", Boolean, nullable=False, comment="a person bound the inputs: older ones may be published"),
     Column("state", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("parked", Integer, nullable=False),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 from aliquot.model.errors import AliquotError, Missing
 from aliquot.model.lab_config import VaultSettings
@@ -61,6 +62,9 @@ def _text(text: str, vaults: Mapping[str, Vault], outside: Vault, where: str, pa
             sentence = f"{place}: {error.message}" if place else error.message
             facts = error.facts | {"reference": str(reference), "where": where, "field": ".".join(path)}
             raise type(error)(error.code, sentence, **facts) from error
+        # In a URL a secret is one part of it, such as a password, and may hold signs that would divide it.
+        if reference.vault is not None and "://" in text[: reference.start]:
+            found = quote(found, safe="")
         parts += [text[at : reference.start], found]
         at = reference.end
     whole = "".join(parts) + text[at:]

@@ -168,6 +168,9 @@ def upgrade() -> None:
         sa.Column("cause", sa.Text(), nullable=False, comment="new_version, schedule or manual"),
         sa.Column("signature", sa.Text(), nullable=True, comment="what a trigger saw; one run for each"),
         sa.Column("publish", sa.Boolean(), nullable=False),
+        sa.Column(
+            "pinned", sa.Boolean(), nullable=False, comment="a person bound the inputs: older ones may be published"
+        ),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("parked", sa.Integer(), nullable=False),
