@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 
 _AHEAD = 2
+_TOGETHER = 64
 
 
 class Batch:
@@ -64,12 +65,13 @@ class Batch:
             if expected is not None and expected != (before.st_size, before.st_mtime_ns):
                 raise file_changed(path)
             if before.st_size < SMALL:
-                data = os.read(reading, SMALL + 1)
+                # Asked for one byte more than there should be, and no more: memory for what a file might have grown to
+                # costs several times the reading.
+                data = os.read(reading, before.st_size + 1)
                 after = os.fstat(reading)
-                if len(data) != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+                if len(data) != before.st_size or _stamp(after) != _stamp(before):
                     raise file_changed(path)
-                if len(data) < SMALL:
-                    return self.add_bytes(data)
+                return self.add_bytes(data)
         finally:
             os.close(reading)
         digest, size = self._objects.copy_in(path)
@@ -104,13 +106,23 @@ class Batch:
         if not rest.digests():
             return list(known.values())
         parts = rest.content()
-        pack = _digest_parts(parts)
-        self._objects.put_object(pack_key(pack), parts)
+        pack = _digest_pieces(_pieces(parts))
+        self._objects.put_object(pack_key(pack), _pieces(parts))
         return [*known.values(), *rest.locations(pack)]
 
 
-def _digest_parts(parts: list[bytes]) -> Digest:
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
+
+
+def _pieces(parts: list[bytes]) -> Iterator[bytes]:
+    """Put some parts together at a time: that costs less than a write of each, or than memory for all of them."""
+    for start in range(0, len(parts), _TOGETHER):
+        yield b"".join(parts[start : start + _TOGETHER])
+
+
+def _digest_pieces(pieces: Iterable[bytes]) -> Digest:
     hasher = blake3()
-    for part in parts:
-        hasher.update(part)
+    for piece in pieces:
+        hasher.update(piece)
     return Digest(PREFIX + hasher.hexdigest())
