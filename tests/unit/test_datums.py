@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aliquot.engine.datums import Datum, File, form, key_value, label, named
-from aliquot.model.digest import Digest, digest_bytes
+from aliquot.model.digest import EMPTY, Digest, digest_bytes
 from aliquot.model.pipeline import StepInput
 
 
@@ -161,3 +161,9 @@ def test_published_groups_over_three_inputs_put_each_store_together(shared_data:
 def test_a_digest_is_kept_beside_its_path() -> None:
     (datum,) = form({"x": step_input("/*")}, {"x": [File("/a", Digest("blake3:" + "0" * 64), 3, "key")]})
     assert datum[0].files == (File("/a", Digest("blake3:" + "0" * 64), 3, "key"),)
+
+
+def test_a_group_is_named_by_what_it_captured_under_a_number_as_well() -> None:
+    step = {"x": StepInput.model_validate({"from": "d", "glob": "/(*)-(*).txt", "group_by": "$1"})}
+    files = {"x": [File(f"/{a}-{b}.txt", EMPTY, 0) for a in "pq" for b in "12"]}
+    assert [label(datum) for datum in form(step, files)] == ["p", "q"]

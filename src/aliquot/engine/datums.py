@@ -112,5 +112,12 @@ def named(datum: Datum) -> dict[str, str]:
 
 def label(datum: Datum) -> str:
     """Name a datum for a person: what it captured or matched."""
-    values = [part.matched for part in datum if part.matched != "/"] or list(dict.fromkeys(named(datum).values()))
-    return " + ".join(values) or "everything"
+    return label_of([(part.matched, part.captures) for part in datum])
+
+
+def label_of(parts: Sequence[tuple[str, Captures]]) -> str:
+    """Name a datum by what its parts matched, or else by what they captured, under a name or a number."""
+    matched = [entry for entry, _ in parts if entry != "/"]
+    found = [(name.isdigit(), value) for _, captures in parts for name, value in captures.items()]
+    captured = [value for numbered, value in found if not numbered] or [value for _, value in found]
+    return " + ".join(matched or dict.fromkeys(captured)) or "everything"

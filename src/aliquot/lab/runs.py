@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, select
 
 from aliquot.db.tables import attempt, run, run_step, task
+from aliquot.engine.datums import label_of
 from aliquot.engine.publish import FAILED
 from aliquot.model.errors import Invalid
 from aliquot.model.state import State
@@ -216,10 +217,7 @@ def tried_tasks(connection: Connection, number: int) -> Iterator[Row[*tuple[Any,
 
 def datum_label(datum: dict[str, Any]) -> str:
     """Name a stored datum for a person: what it matched, or what it captured."""
-    parts = list(datum["parts"].values())
-    matched = [part[0] for part in parts if part[0] != "/"]
-    captured = dict.fromkeys(value for part in parts for name, value in part[1].items() if not name.isdigit())
-    return " + ".join(matched or captured) or "everything"
+    return label_of([(part[0], part[1]) for part in datum["parts"].values()])
 
 
 def _tails(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
