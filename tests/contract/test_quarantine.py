@@ -5,14 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from aliquot.blobs import Store
 from aliquot.datasets.read import one_entry, resolve
 from aliquot.datasets.remove import remove_paths
 from aliquot.db import Catalogue
+from aliquot.db.tables import version
 from aliquot.intake import quarantine, receipts
 from aliquot.intake.by_hand import ingest, receipts_name
-from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
+from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Missing
 from aliquot.model.reference import parse_reference
 from datasets_world import add, contents
 from intake_world import ROWS, types
@@ -152,6 +154,89 @@ def test_exported_bytes_are_the_ones_that_came(catalogue: Catalogue, store: Stor
     assert (place / "out/x.csv").read_text() == (place / "y.csv").read_text() == BAD
     with pytest.raises(Conflict, match="there already"):
         quarantine.export(catalogue, store, id_, place / "y.csv")
+
+
+# --- bytes that are not what they were -------------------------------------------------------------------------------
+
+
+LARGE = "id,name\n" + "x,a\n" * 50_000
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("text", [BAD, LARGE], ids=["in a pack", "alone"])
+def test_damaged_bytes_are_neither_released_nor_exported(
+    catalogue: Catalogue, store: Store, place: Path, text: str, gone: bool
+) -> None:
+    id_ = _refuse(catalogue, store, place, text)
+    (file,) = (each for each in Path(store.url.removeprefix("file://")).glob("[bp]*/*/*"))
+    if gone:
+        file.unlink()
+    else:
+        content = bytearray(file.read_bytes())
+        content[9] ^= 1
+        file.write_bytes(content)
+    store.close()
+    (place / "out").mkdir()
+    with pytest.raises(Damaged, match=rf"quarantine {id_}: /x\.csv.*nothing"):
+        quarantine.release(catalogue, store, id_, "ada", "yes")
+    for to in (place / "out", place / "new"):
+        with pytest.raises(Damaged, match=rf"quarantine {id_}: /x\.csv.*nothing"):
+            quarantine.export(catalogue, store, id_, to)
+    assert sorted(each.name for each in place.rglob("*")) == ["out", "x.csv"]
+    with catalogue.read() as connection:
+        assert quarantine.show(connection, id_).state == "WAITING"
+        assert connection.execute(select(func.count()).select_from(version)).scalar_one() == 0
+
+
+# --- newer files -----------------------------------------------------------------------------------------------------
+
+
+@both
+def test_an_older_file_is_not_released_over_a_newer_one_unless_asked(
+    catalogue: Catalogue, store: Store, place: Path
+) -> None:
+    id_ = _refuse(catalogue, store, place)
+    with catalogue.read() as connection:
+        assert quarantine.show(connection, id_).newer is None
+    (place / "x.csv").write_text(GOOD)
+    ingest(catalogue, store, "plates", [place / "x.csv"], "ada", TYPES)
+    with catalogue.read() as connection:
+        newer = quarantine.show(connection, id_).newer
+        assert [each.newer for each in quarantine.list_held(connection)] == [newer]
+    assert newer is not None
+    assert (newer.path, newer.dataset, newer.version) == ("/x.csv", "plates", 1)
+    with pytest.raises(Conflict, match=r"plates@1 holds a newer /x\.csv.*over-newer") as refused:
+        quarantine.release(catalogue, store, id_, "ada", "yes")
+    assert refused.value.code == "newer-accepted"
+    assert contents(catalogue, store, "plates") == {"/x.csv": GOOD}
+    assert quarantine.release(catalogue, store, id_, "ada", "yes", into="others").dataset == "others"
+
+
+@both
+def test_an_older_file_is_released_over_a_newer_one_when_asked(catalogue: Catalogue, store: Store, place: Path) -> None:
+    id_ = _refuse(catalogue, store, place, "a;b\n")
+    (place / "x.csv").write_text(GOOD)
+    ingest(catalogue, store, "plates", [place / "x.csv"], "ada", TYPES)
+    with catalogue.read() as connection:
+        assert quarantine.show(connection, id_).newer is not None
+    with pytest.raises(Conflict, match="newer"):
+        quarantine.release(catalogue, store, id_, "ada", "yes", into="plates")
+    done = quarantine.release(catalogue, store, id_, "ada", "yes", into="plates", over_newer=True)
+    assert (done.dataset, done.number) == ("plates", 2)
+    assert contents(catalogue, store, "plates") == {"/x.csv": "a;b\n"}
+
+
+@both
+def test_what_came_after_the_accepted_file_is_released_over_it(catalogue: Catalogue, store: Store, place: Path) -> None:
+    (place / "x.csv").write_text(GOOD)
+    ingest(catalogue, store, "plates", [place / "x.csv"], "ada", TYPES)
+    first = _refuse(catalogue, store, place)
+    second = _refuse(catalogue, store, place, "id,name\ny,b\n")
+    with catalogue.read() as connection:
+        assert [each.newer for each in quarantine.list_held(connection)] == [None, None]
+    assert quarantine.release(catalogue, store, second, "ada", "yes").number == 2
+    with pytest.raises(Conflict, match="plates@2 holds a newer"):
+        quarantine.release(catalogue, store, first, "ada", "yes")
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------

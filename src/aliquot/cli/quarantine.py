@@ -39,10 +39,13 @@ def list_held(
     if options.json:
         print_json([_document(each) for each in found])
         return
+    newer = any(each.newer for each in found)
     table(
-        (">id", "file", "source", "meant for", "arrived", "findings", *(("state",) if all else ())),
+        (">id", "file", "source", "meant for", "arrived", "findings", *(("newer",) if newer else ()),
+         *(("state",) if all else ())),
         [
             (e.id, e.path, e.source, e.into or "", ago(e.arrived_at), findings_in_short(e.counts),
+             *((f"{e.newer.dataset}@{e.newer.version}" if e.newer else "",) if newer else ()),
              *((e.state.lower(),) if all else ()))
             for e in found
         ],
@@ -73,6 +76,9 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
             "meant for": held.into or "no dataset",
             "size": size(sum(each.size for each in held.files)),
             "files": ", ".join(each.path for each in held.files) if len(held.files) > 1 else "",
+            "newer": f"{held.newer.path} in {held.newer.dataset}@{held.newer.version}, accepted {moment(held.newer.at)}"
+            if held.newer
+            else "",
             "decision": decided if held.decided_at else "",
             "version": held.version,
         }
@@ -81,12 +87,16 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
     show_findings(held.findings, held.counts, files=len(held.files))
     if held.state == "WAITING":
         into = "" if held.into else " --into DATASET"
-        say(f"\nTo take it all the same: aliquot quarantine release {held.id}{into} --because '…'")
+        over = " --over-newer" if held.newer else ""
+        say(f"\nTo take it all the same: aliquot quarantine release {held.id}{into}{over} --because '…'")
         say(f"To keep it out:          aliquot quarantine reject {held.id} --because '…'")
 
 
 @app.command
-def release(number: _Id, /, *, because: str, into: str | None = None, options: Options = OPTIONS) -> None:
+def release(
+    number: _Id, /, *, because: str, into: str | None = None,
+    over_newer: Annotated[bool, Parameter(name="--over-newer", negative="")] = False, options: Options = OPTIONS,
+) -> None:  # fmt: skip
     """Take a refused file into its dataset after all.
 
     Parameters
@@ -97,9 +107,11 @@ def release(number: _Id, /, *, because: str, into: str | None = None, options: O
         The reason, which stays with the decision.
     into
         The dataset, where nothing recognised the file; or another one.
+    over_newer
+        Also where a newer file of that path has been accepted since: the older one then takes its place.
     """
     with options.open() as lab:
-        done = quarantine.release(lab.catalogue, lab.store, number, lab.who, because, into)
+        done = quarantine.release(lab.catalogue, lab.store, number, lab.who, because, into, over_newer=over_newer)
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return

@@ -1,8 +1,11 @@
 """Quarantine: what was refused, with its findings, until a person decides."""
 
+import os
 import time
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from aliquot.datasets.delta import NewEntry
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks
 from aliquot.db.tables import held_file, quarantine, receipt
+from aliquot.intake.newer import Newer, Waiting, newer_files
 from aliquot.intake.receipts import decide
+from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
-from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.model.errors import Conflict, Damaged, Invalid, Missing
 from aliquot.model.finding import Finding, finding_from
 
 _PAGE = 100
@@ -37,7 +42,8 @@ class HeldFile:
 class Held:
     """What was refused. `findings` are the first, `counts` all of them by code; times in seconds since 1970.
 
-    `into` is the dataset for which it was meant, None where nothing recognised it.
+    `into` is the dataset for which it was meant, None where nothing recognised it. While it waits, `newer` is the file
+    that has been accepted at its path since.
     """
 
     id: int
@@ -54,6 +60,7 @@ class Held:
     because: str | None
     version: int | None
     files: tuple[HeldFile, ...]
+    newer: Newer | None = None
 
 
 def list_held(
@@ -92,11 +99,21 @@ def show(connection: Connection, id_: int) -> Held:
     return _with_files(connection, rows)[0]
 
 
-def release(catalogue: Catalogue, store: Store, id_: int, who: str, because: str, into: str | None = None) -> Committed:
+def release(
+    catalogue: Catalogue,
+    store: Store,
+    id_: int,
+    who: str,
+    because: str,
+    into: str | None = None,
+    *,
+    over_newer: bool = False,
+) -> Committed:
     """Commit what was refused to its dataset after all; its findings stay attached to it.
 
     `into` names the dataset where nothing recognised the file (`Invalid` without), or another one. What has been
-    decided already is `Conflict`.
+    decided already is `Conflict`, and so is a newer file in its place, unless `over_newer` says that it shall go.
+    Bytes that are not what they were are `Damaged`.
     """
     _require_reason(because)
     with catalogue.read() as connection:
@@ -106,9 +123,16 @@ def release(catalogue: Catalogue, store: Store, id_: int, who: str, because: str
     if target is None:
         sentence = f"Nothing recognised {held.path}, so say into which dataset it shall go."
         raise Invalid("dataset-absent", sentence, id=id_)
+    with catalogue.read() as connection:
+        if not over_newer:
+            _require_newest(connection, held, target)
+        locations = _places(connection, held)
+    _require_sound(store, held, locations)
     now = time.time()
 
     def decided(connection: Connection, draft: Draft) -> Mapping[str, int]:
+        if not over_newer:
+            _require_newest(connection, held, target)
         if not decide(connection, id_, "RELEASED", who, because, now, draft.number):
             raise _decided(id_)
         values = {"decision": "released", "dataset": target, "version": draft.number, "who": who}
@@ -135,25 +159,80 @@ def reject(catalogue: Catalogue, id_: int, who: str, because: str) -> None:
 
 
 def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]:
-    """Write the bytes of what was refused to a new file, or to files in a folder that is there; gives their paths."""
+    """Write the bytes of what was refused to a new file, or to files in a folder that is there; gives their paths.
+
+    Bytes that are not what they were are `Damaged`. Whatever goes wrong, nothing is left that is not whole.
+    """
     with catalogue.read() as connection:
         held = show(connection, id_)
-        locations = places.require(connection, [each.digest for each in held.files])
-    if len(held.files) > 1 and not to.is_dir():
+        locations = _places(connection, held)
+    folder = to.is_dir()
+    if len(held.files) > 1 and not folder:
         raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
-    written: list[Path] = []
-    for each in held.files:
-        target = to / each.path.rpartition("/")[2] if to.is_dir() else to
-        try:
-            store.fetch(locations[each.digest], target)
-        except FileExistsError as error:
+    targets = {each: to / each.path.rpartition("/")[2] if folder else to for each in held.files}
+    for target in targets.values():
+        if os.path.lexists(target):
             sentence = f"{target} is there already; remove it or name another place."
-            raise Conflict("target-exists", sentence, path=str(target)) from error
-        except OSError as error:
-            sentence = f"{target} cannot be written ({error.strerror}); name another place."
-            raise Invalid("target-refused", sentence, path=str(target)) from error
-        written.append(target)
-    return written
+            raise Conflict("target-exists", sentence, path=str(target))
+    _require_sound(store, held, locations)
+    drafts = {each: target.with_name(f".{uuid.uuid4().hex}") for each, target in targets.items()}
+    try:
+        for each, draft in drafts.items():
+            store.fetch(locations[each.digest], draft)
+        for each, draft in drafts.items():
+            draft.rename(targets[each])
+    except OSError as error:
+        sentence = f"{to} cannot be written ({error.strerror}); name another place."
+        raise Invalid("target-refused", sentence, path=str(to)) from error
+    finally:
+        for draft in drafts.values():
+            with suppress(OSError):
+                draft.unlink()
+    return list(targets.values())
+
+
+def _places(connection: Connection, held: Held) -> Mapping[Digest, Location]:
+    try:
+        return places.require(connection, [each.digest for each in held.files])
+    except Damaged as error:
+        raise _damaged(held, held.path, error.message) from error
+
+
+def _require_sound(store: Store, held: Held, locations: Mapping[Digest, Location]) -> None:
+    """Read what is held again: bytes that are gone or have changed must go nowhere."""
+    for each in held.files:
+        try:
+            found = store.digest(locations[each.digest])
+        except Damaged as error:
+            raise _damaged(held, each.path, error.message) from error
+        if found != each.digest:
+            raise _damaged(held, each.path, "Its bytes have changed.")
+
+
+def _damaged(held: Held, path: str, what: str) -> Damaged:
+    sentence = (
+        f"quarantine {held.id}: {path} is damaged, and nothing was done. {what} Restore the store from a copy "
+        f"(`aliquot admin verify` names all that is damaged), or reject {held.id} and let the file come in again."
+    )
+    return Damaged("held-damaged", sentence, id=held.id, path=path)
+
+
+def _require_newest(connection: Connection, held: Held, target: str) -> None:
+    newer = newer_files(connection, [_waiting(held, target)]).get(held.id)
+    if newer is None:
+        return
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(newer.at))
+    sentence = (
+        f"{newer.dataset}@{newer.version} holds a newer {newer.path} since {since}, and releasing {held.id} would put "
+        f"the older one in its place. Reject {held.id}; or give --over-newer, if the older one is right after all."
+    )
+    raise Conflict("newer-accepted", sentence, **{"id": held.id, **asdict(newer)})
+
+
+def _waiting(held: Held, target: str | None) -> Waiting:
+    files = {each.path: each.digest for each in held.files}
+    # The rows that were refused of a table have a path of their own; what matters is the table's, too.
+    return Waiting(held.id, held.source, target, {held.path: "", **files})
 
 
 def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
@@ -162,7 +241,7 @@ def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
         query = select(held_file).where(held_file.c.quarantine_id.in_(part)).order_by(held_file.c.path)
         for each in connection.execute(query):
             files.setdefault(each.quarantine_id, []).append(HeldFile(each.path, Digest(each.digest), each.size))
-    return [
+    held = [
         Held(
             row.id, row.source, row.path, row.type, row.into, tuple(finding_from(each) for each in row.findings),
             row.counts, row.state, row.arrived_at, row.decided_at, row.decided_by, row.because, row.version,
@@ -170,6 +249,9 @@ def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
         )
         for row in rows
     ]  # fmt: skip
+    waiting = [_waiting(each, each.into) for each in held if each.state == "WAITING"]
+    newer = newer_files(connection, waiting) if waiting else {}
+    return [replace(each, newer=newer[each.id]) if each.id in newer else each for each in held]
 
 
 def _receipts(connection: Connection, held: Held) -> dict[str, int]:
