@@ -406,3 +406,17 @@ def test_a_step_that_may_use_the_network_is_other_work(lab: SmallLab) -> None:
     assert lab.ran(number) == ["look:/a.txt"]
     with lab.catalogue.read() as connection:
         assert [each.part for each in why(connection, number, "look/1").differences] == ["network"]
+
+
+@both
+def test_why_says_that_a_datum_is_new_and_what_else_differs(counted: SmallLab) -> None:
+    counted.run("count")
+    counted.add("texts", {"/c.txt": "4\n"})
+    second = counted.run("count")
+    third = counted.run("count", unit="w")
+    with counted.catalogue.read() as connection:
+        new = why(connection, second, "count/3")
+        changed = why(connection, third, "count/3")
+    assert new.text == "its datum is new: no earlier task of this step worked on the same files"
+    assert new.differences == ()
+    assert [each.part for each in changed.differences] == ["parameter unit"]

@@ -1,5 +1,6 @@
 """Why a task ran or was skipped: which parts of its key differ from the nearest earlier task's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from aliquot.db.tables import key_input, result, run, run_step, task
 from aliquot.engine.control import find_task
 
 _LOOK_BACK = 200
+_INPUT = "input "
 
 TaskRow = Row[*tuple[Any, ...]]
 
@@ -62,9 +64,19 @@ def why(connection: Connection, run_id: int, name: str) -> Reason:
     there = f"{earlier.run_id}/{earlier.step}/{earlier.ordinal}"
     if not differences:
         return Reason(own, "run", f"task {there} has an equal key, but did not succeed ({earlier.state})", there)
-    what = ", ".join(dict.fromkeys(each.part for each in differences))
-    alike = "worked on the same datum" if shared else "is the latest of this step"
-    return Reason(own, "run", f"compared with task {there}, which {alike}, these differ: {what}", there, differences)
+    if shared:
+        text = f"compared with task {there}, which worked on the same datum, these differ: {_listed(differences)}"
+        return Reason(own, "run", text, there, differences)
+    # Of another datum the inputs differ by nature; what else differs would have made it run again as well.
+    beside = tuple(each for each in differences if not each.part.startswith(_INPUT))
+    text = "its datum is new: no earlier task of this step worked on the same files"
+    if beside:
+        text += f"; and compared with task {there}, the latest of this step, these differ: {_listed(beside)}"
+    return Reason(own, "run", text, there if beside else None, beside)
+
+
+def _listed(differences: Sequence[PartDifference]) -> str:
+    return ", ".join(dict.fromkeys(each.part for each in differences))
 
 
 def _nearest(connection: Connection, row: TaskRow) -> tuple[TaskRow | None, bool]:
@@ -99,7 +111,7 @@ def _parts(connection: Connection, row: TaskRow) -> dict[str, Any]:
     flat |= {f"parameter {name}": value for name, value in common["parameters"].items()}
     flat |= {f"export {name}": value for name, value in row.datum["exports"].items()}
     inputs = connection.execute(select(key_input).where(key_input.c.key == row.key))
-    flat |= {f"input {each.input} {each.path}": each.digest for each in inputs}
+    flat |= {f"{_INPUT}{each.input} {each.path}": each.digest for each in inputs}
     return flat
 
 
