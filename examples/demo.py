@@ -95,8 +95,11 @@ def imaging() -> None:
     say()
     path = ask(folder, "dataset", "files", "images")[0]["path"]
     say(f"Where does it come from?   aliquot lineage images:{path} --back")
-    for line in run(folder, "aliquot", "lineage", f"images:{path}", "--back").splitlines()[:10]:
+    tree = run(folder, "aliquot", "lineage", f"images:{path}", "--back").splitlines()
+    chain = [line for line in tree if "──" in line]
+    for line in [tree[0], *(line for line in chain if "and " not in line)][:9]:
         say(f"  {line[:116]}")
+    say("  … with the command, code, parameters and environment of each task")
     say()
 
 
