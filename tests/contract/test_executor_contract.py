@@ -16,7 +16,7 @@ from aliquot.executors.process import ProcessExecutor, end_leftovers
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Resources
+from aliquot.model.task import Cause, Resources, TaskDocument, outcome_from_json
 from executor_place import IMAGE, IMAGE_WITH_USER, Place, import_image, living_of
 from services import require_service
 
@@ -413,6 +413,41 @@ def test_a_damaged_input_is_ours(place: Place) -> None:
     outcome = place.outcome(handle)
     assert (outcome.state, outcome.cause) == (State.SYSTEM_ERROR, Cause.OURS)
     assert "restore" in outcome.message
+
+
+@pytest.mark.parametrize("folder", ["in/reads", "bundle"])
+def test_a_large_damaged_input_reaches_no_command(place: Place, folder: str) -> None:
+    document = place.document("true", {f"{folder}/a": os.urandom(3 * MIB)})
+    damage(place, document)
+    (handle,) = place.executor.submit([document])
+    outcome = place.outcome(handle)
+    assert (outcome.state, outcome.cause, outcome.exit_code) == (State.SYSTEM_ERROR, Cause.OURS, None)
+    assert document.files[0].blob.digest in outcome.message
+    assert "from a copy" in outcome.message
+
+
+def test_stage_gives_no_command_a_damaged_input(tmp_path: Path) -> None:
+    place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 1), None)
+    place.executor.close()
+    ran = tmp_path / "ran"
+    document = place.document(f"touch {ran}", {"in/reads/a": os.urandom(3 * MIB)})
+    damage(place, document)
+    (tmp_path / "task.json").write_text(document.to_json())
+    command = [sys.executable, "-m", "aliquot.executors.stage", str(tmp_path / "task.json")]
+    assert subprocess.run(command, check=False).returncode == 1
+    outcome = outcome_from_json((tmp_path / "outcome.json").read_text())
+    assert (outcome.state, outcome.cause) == (State.SYSTEM_ERROR, Cause.OURS)
+    assert document.files[0].blob.digest in outcome.message
+    assert not ran.exists()
+
+
+def damage(place: Place, document: TaskDocument) -> None:
+    path = place.store.local_path(document.files[0].blob)
+    assert path
+    path.chmod(0o600)
+    with path.open("r+b") as broken:
+        broken.seek(2 * MIB)
+        broken.write(b"XXXX")
 
 
 def test_closing_ends_what_runs(place: Place) -> None:

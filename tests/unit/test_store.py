@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aliquot.blobs import Store, open_store
+from aliquot.blobs.layout import blob_key
 from aliquot.blobs.pack import SMALL
 from aliquot.model.blob import Location
 from aliquot.model.digest import digest_bytes
@@ -111,6 +112,44 @@ def test_fetch_writes_a_copy_that_shares_nothing(store: Store, tmp_path: Path) -
         store.fetch(location, target)
         target.write_bytes(b"scribbled")
         assert store.read(location) == content
+
+
+@pytest.mark.parametrize("size", [100, SMALL, 3 * SMALL, 20_000_000])
+@pytest.mark.parametrize("change", ["flip", "cut"])
+def test_fetch_refuses_bytes_that_are_not_what_was_written(tmp_path: Path, size: int, change: str) -> None:
+    store = open_store(str(tmp_path / "store"))
+    location = store.put_bytes(os.urandom(size))
+    path = store.local_path(location)
+    assert path
+    if change == "flip":
+        with path.open("r+b") as file:
+            file.seek(size // 2)
+            before = file.read(1)
+            file.seek(size // 2)
+            file.write(bytes([before[0] ^ 1]))
+    else:
+        os.truncate(path, size - 1)
+    with pytest.raises(Damaged, match="from a copy") as refused:
+        store.fetch(location, tmp_path / "target")
+    assert location.digest in refused.value.message
+    assert not (tmp_path / "target").exists()
+
+
+def test_fetch_from_objects_refuses_bytes_that_are_not_what_was_written(tmp_path: Path) -> None:
+    store = open_store("memory://")
+    location = store.put_bytes(b"x" * 3_000_000)
+    store.objects.put_object(blob_key(location.digest), [b"x" * 2_000_000 + b"y" * 1_000_000])
+    with pytest.raises(Damaged, match="from a copy"):
+        store.fetch(location, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_fetch_replaces_no_file(store: Store, tmp_path: Path) -> None:
+    location = store.put_bytes(b"x" * (2 * SMALL))
+    (tmp_path / "target").write_bytes(b"kept")
+    with pytest.raises(FileExistsError):
+        store.fetch(location, tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"kept"
 
 
 def test_a_file_that_changes_while_it_is_read_is_a_conflict(tmp_path: Path) -> None:

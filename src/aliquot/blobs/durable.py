@@ -77,7 +77,7 @@ class Writer:
             reading = open_source(source)
             try:
                 with draft.open("xb+") as file:
-                    digest, size = _copy_and_digest(reading, file.fileno(), source)
+                    digest, size = _copy_unchanged(reading, file.fileno(), source)
                     os.fsync(file.fileno())
             finally:
                 os.close(reading)
@@ -141,43 +141,86 @@ def open_source(source: Path | str) -> int:
         raise Invalid("file-unreadable", f"{source} cannot be read ({error.strerror}).", path=str(source)) from error
 
 
-def _copy_and_digest(reading: int, writing: int, source: Path | str) -> tuple[Digest, int]:
-    """Copy inside the kernel while a second thread digests what has been written."""
+def _copy_unchanged(reading: int, writing: int, source: Path | str) -> tuple[Digest, int]:
     before = os.fstat(reading)
-    copied = threading.Condition()
-    progress = {"size": 0, "done": False}
-    hasher = blake3()
-
-    def follow() -> None:
-        position = 0
-        while True:
-            with copied:
-                while progress["size"] <= position and not progress["done"]:
-                    copied.wait()
-                end, done = progress["size"], progress["done"]
-            while position < end:
-                data = os.pread(writing, min(CHUNK, end - position), position)
-                hasher.update(data)
-                position += len(data)
-            if done and position >= progress["size"]:
-                return
-
-    follower = threading.Thread(target=follow, name="digest")
-    follower.start()
-    try:
-        while count := copy_segment(reading, writing):
-            with copied:
-                progress["size"] += count
-                copied.notify()
-    finally:
-        with copied:
-            progress["done"] = True
-            copied.notify()
-        follower.join()
+    copied = copy_and_digest(reading, writing)
     after = os.fstat(reading)
     if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise file_changed(source)
-    return Digest(PREFIX + hasher.hexdigest()), progress["size"]
+    return copied
+
+
+def copy_and_digest(reading: int, writing: int, most: int | None = None) -> tuple[Digest, int]:
+    """Copy inside the kernel, to the end or `most` bytes, and digest what has been written.
+
+    A second thread digests beside the copying, unless there is so little that starting it would take longer.
+    """
+    follower = _Follower(writing, CHUNK if most is None else min(CHUNK, most))
+    if most is not None and most <= _SEGMENT:
+        size = 0
+        while count := copy_segment(reading, writing, most - size):
+            size += count
+        return follower.digest_up_to(size), size
+    follower.start()
+    try:
+        while count := copy_segment(reading, writing, _next_segment(follower.written, most)):
+            follower.grow(count)
+    finally:
+        follower.finish()
+    return follower.digest_up_to(follower.written), follower.written
+
+
+class _Follower:
+    """Digests a file while it is written."""
+
+    def __init__(self, handle: int, piece: int) -> None:
+        self.written = 0
+        self._handle = handle
+        self._done = False
+        self._position = 0
+        self._hasher = blake3()
+        self._buffer = memoryview(bytearray(piece))
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._follow, name="digest")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def grow(self, count: int) -> None:
+        with self._changed:
+            self.written += count
+            self._changed.notify()
+
+    def finish(self) -> None:
+        with self._changed:
+            self._done = True
+            self._changed.notify()
+        self._thread.join()
+
+    def digest_up_to(self, end: int) -> Digest:
+        self._read_up_to(end)
+        return Digest(PREFIX + self._hasher.hexdigest())
+
+    def _follow(self) -> None:
+        done = False
+        while not done:
+            with self._changed:
+                while self.written <= self._position and not self._done:
+                    self._changed.wait()
+                end, done = self.written, self._done
+            self._read_up_to(end)
+
+    def _read_up_to(self, end: int) -> None:
+        while self._position < end:
+            count = os.preadv(self._handle, [self._buffer[: end - self._position]], self._position)
+            if not count:
+                raise OSError(errno.EIO, "the file became shorter while it was written")
+            self._hasher.update(self._buffer[:count])
+            self._position += count
+
+
+def _next_segment(copied: int, most: int | None) -> int:
+    return _SEGMENT if most is None else min(_SEGMENT, most - copied)
 
 
 def file_changed(source: Path | str) -> Conflict:
@@ -186,7 +229,7 @@ def file_changed(source: Path | str) -> Conflict:
     return Conflict("file-changed", sentence, path=str(source))
 
 
-def copy_segment(reading: int, writing: int, most: int = _SEGMENT) -> int:
+def copy_segment(reading: int, writing: int, most: int) -> int:
     """Copy the next bytes from one open file to another, inside the kernel where it can; 0 at the end."""
     try:
         return os.copy_file_range(reading, writing, most)

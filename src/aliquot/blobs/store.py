@@ -10,7 +10,7 @@ from blake3 import blake3
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from aliquot.blobs.batch import Batch
-from aliquot.blobs.durable import CHUNK, Writer, copy_segment, storage_error
+from aliquot.blobs.durable import CHUNK, Writer, copy_and_digest, storage_error
 from aliquot.blobs.layout import BLOBS, PACKS, blob_key, digest_of_key, key_of
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FOOTER, SMALL, index_size, read_index
@@ -86,7 +86,11 @@ class Store:
         key = key_of(location)
         data = self.objects.read_range(key, location.offset + start, length)
         if len(data) != length:
-            raise Damaged("blob-damaged", f"{key} is shorter than it was written.", digest=location.digest)
+            raise Damaged(
+                "blob-damaged",
+                f"{key}, where {location.digest} lies, is shorter than it was written; restore it from a copy.",
+                digest=location.digest,
+            )
         return data
 
     def stream(self, location: Location) -> Iterator[bytes]:
@@ -94,20 +98,37 @@ class Store:
         for start in range(0, location.size, CHUNK):
             yield self.read_range(location, start, CHUNK)
 
+    def read_checked(self, location: Location) -> bytes:
+        """Give the whole content of a blob that is digested again; one that is not what was written is `Damaged`."""
+        data = self.read(location)
+        _check(digest_bytes(data), location)
+        return data
+
     def fetch(self, location: Location, target: Path) -> None:
-        """Write a blob's content to a new file, which shares no byte with the store that a writer could reach."""
+        """Write a blob's content to a new file, which shares no byte with the store that a writer could reach.
+
+        What was written is digested; when it is not what was stored, it is `Damaged`, and no file stays.
+        """
+        with target.open("xb+") as file:
+            try:
+                self._fetch_to(file, location)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+
+    def _fetch_to(self, file: BinaryIO, location: Location) -> None:
         if location.size < SMALL:
-            with target.open("xb") as small:
-                small.write(self.read(location))
-            return
-        local = self.local_path(location)
-        with target.open("xb") as file:
-            if local:
-                with self._open_blob(local, location) as source:
-                    _copy_all(source.fileno(), file.fileno(), location)
-            else:
-                for piece in self.stream(location):
-                    file.write(piece)
+            file.write(self.read_checked(location))
+        elif local := self.local_path(location):
+            with self._open_blob(local, location) as source:
+                digest, _ = copy_and_digest(source.fileno(), file.fileno(), location.size)
+            _check(digest, location)
+        else:
+            hasher = blake3()
+            for piece in self.stream(location):
+                hasher.update(piece)
+                file.write(piece)
+            _check(Digest(PREFIX + hasher.hexdigest()), location)
 
     def local_path(self, location: Location) -> Path | None:
         """Give the file that holds a blob alone, when the store is a folder."""
@@ -161,9 +182,11 @@ class Store:
             ) from error
 
 
-def _copy_all(reading: int, writing: int, location: Location) -> None:
-    left = location.size
-    while left and (count := copy_segment(reading, writing, left)):
-        left -= count
-    if left:
-        raise Damaged("blob-damaged", f"{location.digest} is shorter than it was written.", digest=location.digest)
+def _check(found: Digest, location: Location) -> None:
+    if found != location.digest:
+        raise Damaged(
+            "blob-damaged",
+            f"The stored bytes of {location.digest} are not what was written; restore them from a copy. "
+            f"`aliquot admin verify` says what else is damaged.",
+            digest=location.digest,
+        )

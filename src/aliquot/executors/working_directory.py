@@ -1,9 +1,8 @@
 """The folder that a command works in, laid out for one attempt after the other."""
 
 # Plain text paths throughout: all of this is done for every task, however small.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH106, PTH108, PTH123
+# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH106, PTH108
 
-import errno
 import os
 import stat
 from contextlib import suppress
@@ -12,9 +11,6 @@ from pathlib import Path
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt, AttemptFailed
 from aliquot.executors.captured import CapturedLog
-from aliquot.model.blob import Location
-from aliquot.model.digest import digest_bytes
-from aliquot.model.errors import Damaged
 from aliquot.model.task import Cause, TaskFile
 
 _PARTS = ("in", "out", "bundle", "tmp")
@@ -134,16 +130,9 @@ class WorkingDirectory:
         path = f"{self.folder}/{file.path}"
         mode = 0o755 if file.path.startswith("bundle/") else 0o644
         if file.blob.size < _SMALL:
-            data = store.read(file.blob)
-            if digest_bytes(data) != file.blob.digest:
-                raise Damaged(
-                    "blob-damaged",
-                    f"The stored bytes of {file.blob.digest} are not what was written; restore them from a copy.",
-                    digest=file.blob.digest,
-                )
-            write(path, data, mode)
+            write(path, store.read_checked(file.blob), mode)
         else:
-            _fetch(file.blob, path, store)
+            store.fetch(file.blob, Path(path))
         if self._shared or file.blob.size >= _SMALL:
             os.chmod(path, mode)
 
@@ -151,18 +140,6 @@ class WorkingDirectory:
 def _unchanged(entry: "os.DirEntry[str]", mode: int) -> bool:
     found = entry.stat(follow_symlinks=False)
     return found.st_mode == mode and found.st_uid == os.geteuid()
-
-
-def _fetch(blob: Location, path: str, store: Store) -> None:
-    try:
-        store.fetch(blob, Path(path))
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        # The kernel copies within one file system only; the store lies on another.
-        remove(path)
-        with open(path, "xb") as file:
-            file.writelines(store.stream(blob))
 
 
 def write(path: str, data: bytes, mode: int = 0o644) -> None:
