@@ -11,11 +11,26 @@ from aliquot.datasets import places
 from aliquot.datasets.damage import Damage, Kind
 from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue
-from aliquot.db.tables import blob, dataset, entry, version
+from aliquot.db.tables import (
+    attempt,
+    blob,
+    dataset,
+    definition,
+    entry,
+    held_file,
+    output,
+    quarantine,
+    receipt,
+    result,
+    run,
+    task,
+    version,
+)
 from aliquot.model.blob import Location
 from aliquot.model.digest import digest_bytes
 from aliquot.model.errors import Missing
-from datasets_world import add
+from aliquot.model.state import State
+from datasets_world import add, put
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 
@@ -158,6 +173,89 @@ def test_a_delta_that_has_changed_is_a_blob_of_its_version(world: tuple[Catalogu
         location = places.find(connection, [delta])[delta]
     _flip(_file(world, location), 30)
     assert _said(_damages(world)) == [(Kind.BLOB, ("plates@2",))]
+
+
+# --- what no version has ---------------------------------------------------------------------------------------------
+
+
+def _named_elsewhere(world: tuple[Catalogue, Store], how: str, content: bytes) -> str:
+    """Let something other than a version name these bytes; gives the name by which damage to it goes."""
+    (given,) = put(*world, {"/x.csv": content})
+    digest = given.digest
+    with world[0].write() as connection:
+        if how == "quarantine":
+            connection.execute(
+                insert(quarantine).values(
+                    id=3, source="bench", path="/x.csv", findings=[], counts={}, state="WAITING", arrived_at=0.0
+                )
+            )
+            connection.execute(insert(held_file).values(quarantine_id=3, path="/x.csv", digest=digest, size=9))
+            return "quarantine 3: /x.csv"
+        if how == "receipt":
+            connection.execute(
+                insert(receipt).values(
+                    id=5, source="bench", path="/x.csv", size=9, mtime_ns=0, digest=digest, seen_at=0.0, settled_at=0.0,
+                    taken_at=0.0, decision="accepted", who="ada", facts={},
+                )
+            )  # fmt: skip
+            return "receipt 5: /x.csv as it came"
+        connection.execute(
+            insert(definition).values(
+                id=1, kind="pipeline", name="sum", digest="", document={}, file="", applied_at=0.0, applied_by="ada",
+                bundle={"a.py": digest} if how == "bundle" else {}, current=True,
+            )
+        )  # fmt: skip
+        if how == "bundle":
+            return "pipeline sum: a.py"
+        connection.execute(
+            insert(run).values(
+                id=4, definition_id=1, pipeline="sum", parameters={}, inputs={}, cause="manual", publish=False,
+                pinned=False, state=State.QUEUED, message="", parked=0, cancel_asked=False, stop_asked=False, who="ada",
+                fence=0, created_at=0.0,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(task).values(
+                id=7, run_id=4, step="step", ordinal=2, key="k", datum={}, state=State.QUEUED, reused=False, message="",
+                attempts=1, fence=1, not_before=0.0, created_at=0.0,
+            )
+        )  # fmt: skip
+        if how == "output":
+            connection.execute(insert(result).values(key="k", parts={}, task_id=7, created_at=0.0))
+            connection.execute(insert(output).values(key="k", path="/y", digest=digest, size=9))
+            return "run 4, step/2: output /y"
+        connection.execute(
+            insert(attempt).values(
+                task_id=7, fence=1, executor="process", handle="", state=State.QUEUED, message="", tail="",
+                **{how: digest},
+            )
+        )  # fmt: skip
+        return f"run 4, step/2: {how}"
+
+
+@both
+@pytest.mark.parametrize("damage", ["bit", "gone", "unplaced"])
+@pytest.mark.parametrize("content", [b"in a pack", LARGE[::-1]], ids=["in a pack", "alone"])
+@pytest.mark.parametrize("how", ["quarantine", "receipt", "bundle", "output", "stdout", "stderr"])
+def test_damage_to_what_no_version_has(world: tuple[Catalogue, Store], how: str, content: bytes, damage: str) -> None:
+    name = _named_elsewhere(world, how, content)
+    assert _damages(world) == []
+    location = _location(world, content)
+    if damage == "bit":
+        _flip(_file(world, location), location.offset + 3)
+    elif damage == "gone":
+        _file(world, location).unlink()
+    else:
+        with world[0].write() as connection:
+            connection.execute(delete(blob).where(blob.c.digest == location.digest))
+        # Whether these bytes were ever kept, a receipt does not say.
+        expected = [] if how == "receipt" else [(Kind.PLACE, (name,))]
+        assert _said(_damages(world)) == expected
+        return
+    [found] = _damages(world)
+    assert (found.kind, found.references, found.touched, found.digest) == (Kind.BLOB, (name,), 1, location.digest)
+    assert ("take the file in again" in found.message) == (how == "receipt")
+    assert _damages(world, "plates") == []
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

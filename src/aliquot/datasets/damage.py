@@ -15,7 +15,7 @@ class Kind(StrEnum):
     BLOB = "blob"
     """A blob's bytes: changed, cut off or gone."""
     PACK = "pack"
-    """A pack, in bytes that no verified blob has: its index, or blobs that nothing names."""
+    """A pack, in bytes that no blob has which was read: its index, or blobs that the catalogue does not know."""
     PLACE = "place"
     """The catalogue's row that says where a blob lies."""
     VERSION = "version"
@@ -30,9 +30,10 @@ class Kind(StrEnum):
 class Damage:
     """One thing that is not as it was written.
 
-    `references` name what it touches, as `dataset@version:path` with the version that added the file, the first
-    twenty of `touched`. `place` is the object in the store (with the offset inside a pack) or the table's row.
-    `message` says what is wrong and what to do.
+    `references` name what it touches, the first twenty of `touched`: `dataset@version:path` with the version that added
+    the file, `quarantine 3: /path`, `run 4, step/2: output /path` or `stdout`, `pipeline name: path` for what it
+    bundles, or the receipt of a file as it came; none where nothing needs the bytes. `place` is the object in the store
+    (with the offset inside a pack) or the table's row. `message` says what is wrong and what to do.
     """
 
     kind: Kind

@@ -16,7 +16,10 @@ from aliquot.db.tables import dataset as datasets
 
 
 def verify(catalogue: Catalogue, store: Store, dataset: str | None, progress: Progress | None = None) -> VerifyReport:
-    """Read all bytes of a dataset's versions again, or of all datasets, and follow its chain of versions.
+    """Read all bytes of a dataset's versions again and follow its chain of versions; without a name, of all datasets.
+
+    Without a name, all other bytes that the catalogue knows are read as well: what quarantine holds, outputs and logs
+    of runs, what definitions bundle, files as they came before they were split.
 
     Changes nothing and raises nothing for damage: the report names each. Memory stays within a pack and a page.
     """

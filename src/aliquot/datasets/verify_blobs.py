@@ -1,25 +1,34 @@
-"""Reading every blob of the versions again, each once, in the order in which they lie."""
+"""Reading every blob that the catalogue names again, each once, in the order in which they lie."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, func, select, true
 
 from aliquot.blobs import Store
 from aliquot.blobs.layout import key_of, pack_key
 from aliquot.datasets import places
 from aliquot.datasets.damage import Damage, Kind, Progress
+from aliquot.datasets.verify_uses import bundled_files, uses_of
 from aliquot.db import Catalogue
 from aliquot.db.rows import chunks
-from aliquot.db.tables import blob, dataset, entry, version
+from aliquot.db.tables import attempt, blob, entry, held_file, output, version
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest, digest_bytes
 from aliquot.model.errors import Damaged, Missing
 
 _PAGE = 1_000
-_NAMED = 20
-_RESTORE = "Restore it from a copy of the store, or take the file in again."
+_NAMES: tuple[ColumnElement[Any], ...] = (
+    entry.c.digest,
+    version.c.delta,
+    held_file.c.digest,
+    output.c.digest,
+    attempt.c.stdout,
+    attempt.c.stderr,
+)
+"""Columns that name blobs, beside the bundles of definitions. Those of datasets come first."""
+_OF_DATASETS = 2
 
 
 @dataclass(slots=True)
@@ -37,7 +46,7 @@ class _Progress:
 
 
 class BlobReader:
-    """Reads the blobs of one dataset (`dataset_id`) or of all, and says what is damaged."""
+    """Reads the blobs of one dataset (`dataset_id`) or all that there are, and says what is damaged."""
 
     def __init__(self, catalogue: Catalogue, store: Store, dataset_id: int | None, tell: Progress | None) -> None:
         self._catalogue = catalogue
@@ -63,39 +72,51 @@ class BlobReader:
             yield from self._in_pack(pack, count)
 
     def _used(self) -> ColumnElement[bool]:
-        """Give the condition for a blob to be part of a version."""
-        as_file = select(entry.c.id).where(entry.c.digest == blob.c.digest)
-        as_delta = select(version.c.delta)
-        if self._dataset_id is not None:
-            as_file = as_file.where(entry.c.dataset_id == self._dataset_id)
-            as_delta = as_delta.where(version.c.dataset_id == self._dataset_id)
+        """Give the condition for a blob to be read."""
+        if self._dataset_id is None:
+            return true()
+        as_file = select(entry.c.id).where(entry.c.digest == blob.c.digest, entry.c.dataset_id == self._dataset_id)
+        as_delta = select(version.c.delta).where(version.c.dataset_id == self._dataset_id)
         return as_file.exists() | blob.c.digest.in_(as_delta)
 
     def _unplaced(self) -> Iterator[Damage]:
-        """Find digests of files and deltas that the catalogue has no place for."""
-        for column, of in ((entry.c.digest, entry.c.dataset_id), (version.c.delta, version.c.dataset_id)):
-            after = ""
-            while True:
-                query = (
-                    select(column)
-                    .distinct()
-                    .outerjoin(blob, blob.c.digest == column)
-                    .where(blob.c.digest.is_(None), column != EMPTY, column > after)
-                    .order_by(column)
-                    .limit(_PAGE)
-                )
-                if self._dataset_id is not None:
-                    query = query.where(of == self._dataset_id)
-                with self._catalogue.read() as connection:
-                    digests = list(connection.execute(query).scalars())
-                for digest in digests:
-                    place = f"the catalogue's table blob, {digest}"
-                    yield self._damage(
-                        Kind.PLACE, digest, place, "The catalogue does not know where these bytes lie. " + _RESTORE
-                    )
-                if len(digests) < _PAGE:
-                    break
-                after = digests[-1]
+        """Find digests of files, deltas, outputs, logs and bundles that the catalogue has no place for."""
+        told: set[str] = set()
+        for column in _NAMES if self._dataset_id is None else _NAMES[:_OF_DATASETS]:
+            for page in self._without_place(column):
+                yield from self._lost(page, told)
+        if self._dataset_id is None:
+            with self._catalogue.read() as connection:
+                digests = sorted({digest for _, digest in bundled_files(connection) if digest != EMPTY})
+                placed = places.find(connection, [Digest(digest) for digest in digests])
+            yield from self._lost([digest for digest in digests if digest not in placed], told)
+
+    def _without_place(self, column: ColumnElement[Any]) -> Iterator[list[str]]:
+        after = ""
+        while True:
+            query = (
+                select(column)
+                .distinct()
+                .outerjoin(blob, blob.c.digest == column)
+                .where(blob.c.digest.is_(None), column != EMPTY, column > after)
+                .order_by(column)
+                .limit(_PAGE)
+            )
+            if self._dataset_id is not None:
+                query = query.where(column.table.c.dataset_id == self._dataset_id)
+            with self._catalogue.read() as connection:
+                digests = list(connection.execute(query).scalars())
+            yield digests
+            if len(digests) < _PAGE:
+                return
+            after = digests[-1]
+
+    def _lost(self, digests: Iterable[str], told: set[str]) -> Iterator[Damage]:
+        for digest in digests:
+            if digest not in told:
+                told.add(digest)
+                place = f"the catalogue's table blob, {digest}"
+                yield self._damage(Kind.PLACE, digest, place, "The catalogue does not know where these bytes lie.")
 
     def _alone(self) -> Iterator[Damage]:
         after = ""
@@ -123,12 +144,12 @@ class BlobReader:
             return ""
         try:
             if self._store.objects.size_of(key_of(location)) != location.size:
-                return f"The file has not the {location.size} bytes that were written. {_RESTORE}"
-            return "" if self._store.digest(location) == location.digest else f"Its bytes have changed. {_RESTORE}"
+                return f"The file has not the {location.size} bytes that were written."
+            return "" if self._store.digest(location) == location.digest else "Its bytes have changed."
         except Missing:
-            return f"It is gone from the store. {_RESTORE}"
+            return "It is gone from the store."
         except Damaged as error:
-            return f"{error.message} {_RESTORE}"
+            return error.message
 
     def _in_pack(self, pack: Digest, count: int) -> Iterator[Damage]:
         key = pack_key(pack)
@@ -138,7 +159,7 @@ class BlobReader:
             for each in self._rows_of(pack):
                 if self._still_at(each):
                     self.progress.read(each)
-                    yield self._damage(Kind.BLOB, each.digest, _place(each), f"Its pack is gone. {_RESTORE}")
+                    yield self._damage(Kind.BLOB, each.digest, _place(each), "Its pack is gone.")
             return
         whole = digest_bytes(content) == pack
         try:
@@ -164,12 +185,13 @@ class BlobReader:
                 damaged = True
                 yield self._misplaced(each, index) if whole else self._changed(each, len(content))
         if not whole and not damaged:
-            yield Damage(Kind.PACK, (), 0, key, f"The pack has changed, though no blob of a version in it. {_RESTORE}")
+            message = "The pack has changed, though no blob in it that was read. Restore it from a copy of the store."
+            yield Damage(Kind.PACK, (), 0, key, message)
 
     def _changed(self, each: Location, size: int) -> Damage:
         cut = each.offset + each.size > size
         what = "Its pack is cut off before its end." if cut else "Its bytes have changed."
-        return self._damage(Kind.BLOB, each.digest, _place(each), f"{what} {_RESTORE}")
+        return self._damage(Kind.BLOB, each.digest, _place(each), what)
 
     def _misplaced(self, each: Location, index: Sequence[Location]) -> Damage:
         true = next((other for other in index if other.digest == each.digest), None)
@@ -183,6 +205,7 @@ class BlobReader:
             each.digest,
             f"the catalogue's table blob, {each.digest} ({_place(each)})",
             f"{what}, or rebuild the catalogue with `aliquot admin rebuild`.",
+            advise=False,
         )
 
     def _rows_of(self, pack: Digest) -> list[Location]:
@@ -195,27 +218,13 @@ class BlobReader:
         with self._catalogue.read() as connection:
             return places.find(connection, [location.digest]).get(location.digest) == location
 
-    def _damage(self, kind: Kind, digest: str, place: str, message: str) -> Damage:
+    def _damage(self, kind: Kind, digest: str, place: str, message: str, *, advise: bool = True) -> Damage:
         with self._catalogue.read() as connection:
-            references, touched = _touched(connection, digest, self._dataset_id)
-        return Damage(kind, tuple(references), touched, place, message, digest)
-
-
-def _touched(connection: Connection, digest: str, dataset_id: int | None) -> tuple[list[str], int]:
-    """Name the files and deltas that have these bytes: the first of them, and how many."""
-    names: list[str] = []
-    touched = 0
-    deltas = select(dataset.c.name, version.c.number).join(dataset, dataset.c.id == version.c.dataset_id)
-    deltas = deltas.where(version.c.delta == digest).order_by(dataset.c.name, version.c.number)
-    files = select(dataset.c.name, entry.c.added, entry.c.path).join(dataset, dataset.c.id == entry.c.dataset_id)
-    files = files.where(entry.c.digest == digest).order_by(dataset.c.name, entry.c.added, entry.c.path)
-    if dataset_id is not None:
-        deltas, files = deltas.where(dataset.c.id == dataset_id), files.where(dataset.c.id == dataset_id)
-    for query in (deltas, files):
-        touched += connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
-        for row in connection.execute(query.limit(_NAMED - len(names))):
-            names.append(f"{row[0]}@{row[1]}" + (f":{row[2]}" if len(row) > 2 else ""))  # noqa: PERF401 - two queries
-    return names, touched
+            uses = uses_of(connection, digest, self._dataset_id)
+        if advise:
+            again = ", or take the file in again by hand" if uses.arrived else ""
+            message += f" Restore it from a copy of the store{again}."
+        return Damage(kind, uses.names, uses.touched, place, message, digest)
 
 
 def _location(row: Any) -> Location:
