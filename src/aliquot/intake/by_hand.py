@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.intake.collector import seldom
 from aliquot.intake.decided import Intake, Taken
 from aliquot.intake.judge import Rule
 from aliquot.intake.scan import File, one_file, scan, shown
@@ -19,6 +20,7 @@ from aliquot.model.lab_config import Settled
 from aliquot.model.reference import require_name
 
 
+@seldom()
 def ingest(
     catalogue: Catalogue,
     store: Store,

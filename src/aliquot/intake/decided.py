@@ -38,8 +38,7 @@ class Part(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A landing whose files are stored as `parts`. Without a judgement they are what the last receipts say already.
 
     `waiting` is the quarantine row in which the same bytes were put before. Of a table that was split, `good` and

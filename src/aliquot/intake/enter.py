@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -63,12 +62,12 @@ def _touches(path: str, stop: str) -> bool:
 
 def _refused_for(each: Decided, finding: Finding) -> Decided:
     assert each.judgement is not None
-    return replace(each, judgement=refusal(each.judgement, finding), good=None, refused=None)
+    return each._replace(judgement=refusal(each.judgement, finding), good=None, refused=None)
 
 
 def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> None:
     stamp, now = time.time_ns(), time.time()
-    adds = [entry for each in group for entry in _entries(intake, each)]
+    adds = _entries(intake, group)
     needed = _locations(where, [part for each in group for part in (*each.parts, each.good, each.refused) if part])
     refused: list[Refusal] = []
 
@@ -98,12 +97,15 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
         taken.versions.append(done)
 
 
-def _entries(intake: Intake, each: Decided) -> Iterable[NewEntry]:
-    for part in (each.good,) if each.good else each.parts:
-        origin: dict[str, Any] = {"source": intake.source, "path": part.path, "arrived_at": each.landing.seen_at}
-        if each.good:
-            origin["digest"] = each.parts[0].digest
-        yield NewEntry(part.path, part.digest, part.size, origin)
+def _entries(intake: Intake, group: Iterable[Decided]) -> list[NewEntry]:
+    entries: list[NewEntry] = []
+    for each in group:
+        for part in (each.good,) if each.good else each.parts:
+            origin: dict[str, Any] = {"source": intake.source, "path": part.path, "arrived_at": each.landing.seen_at}
+            if each.good:
+                origin["digest"] = each.parts[0].digest
+            entries.append(NewEntry(part.path, part.digest, part.size, origin))
+    return entries
 
 
 def _accepted(intake: Intake, each: Decided, fresh: set[str], stamp: int) -> list[NewReceipt]:

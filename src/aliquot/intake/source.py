@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlparse
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.intake.collector import seldom
 from aliquot.intake.decided import Intake, Taken
 from aliquot.intake.dispose import dispose
 from aliquot.intake.judge import Rule
@@ -56,6 +57,7 @@ class SourceIntake:
         self._settling = Settling(source.settled, [rule.type.set for rule in rules if rule.type])
         self._done: set[File] = set()
 
+    @seldom()
     def look(self, now: Clock | None = None) -> Look:
         """List the folder and take in what has settled; a folder that is not there is `Unavailable`."""
         now = now or Clock(time.monotonic(), time.time())

@@ -57,8 +57,9 @@ def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
     files = size = 0
     for landing in landings:
         batch.append(landing)
-        files += len(landing.files)
-        size += sum(file.size for file in landing.files)
+        for file in landing.files:
+            files += 1
+            size += file.size
         if files >= BATCH_FILES or size >= BATCH_BYTES:
             yield batch
             batch, files, size = [], 0, 0

@@ -1,0 +1,38 @@
+"""Python's collector of cycles, kept from searching again and again what holds none."""
+
+import gc
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+_YOUNG = 20_000
+"""New objects between two searches; Python's own 700 suit a program that keeps few of them."""
+
+
+class _Seldom:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._before = gc.get_threshold()
+
+    @contextmanager
+    def __call__(self) -> Generator[None]:
+        """Search for cycles seldom while thousands of records are made that stay; at once from several threads too.
+
+        Each search of all of them costs as much as a good part of taking them in. Garbage is still found in time.
+        """
+        with self._lock:
+            self._depth += 1
+            if self._depth == 1:
+                self._before = gc.get_threshold()
+                gc.set_threshold(max(_YOUNG, self._before[0]) if self._before[0] else 0, *self._before[1:])
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._depth -= 1
+                if self._depth == 0:
+                    gc.set_threshold(*self._before)
+
+
+seldom = _Seldom()
