@@ -235,6 +235,17 @@ def test_memory_is_limited(place: Place) -> None:
     assert outcome.usage.wall < 30
 
 
+@pytest.mark.parametrize("then", ["echo no", "exit 0", "exit 3", "sleep 0.3; echo no > $OUT/no"])
+def test_a_killed_child_under_a_shell_that_goes_on_is_out_of_memory(containers: Place, then: str) -> None:
+    command = f"dd if=/dev/zero of=/dev/null bs=200M count=1; {then}"
+    outcome = containers.run(command, resources={"memory": 32 * MIB})
+    assert (outcome.state, outcome.cause) == (State.EXECUTOR_ERROR, Cause.OOM), outcome
+    assert outcome.exit_code == (3 if then == "exit 3" else 0)
+    assert "32 MiB" in outcome.message
+    assert "resources.memory" in outcome.message
+    assert outcome.outputs == ()
+
+
 def test_use_is_recorded(place: Place) -> None:
     command = (
         "x=$(head -c 30000000 /dev/zero | tr '\\000' a); i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 0.5"

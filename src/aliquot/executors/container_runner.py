@@ -9,7 +9,7 @@ from pathlib import Path
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog
 from aliquot.executors.command import arguments, environment, task_mark
-from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
+from aliquot.executors.conclusions import SIGNALLED, count_oom_kills, kernel_oom_verdict, spawn_verdict
 from aliquot.executors.gauge import Gauge
 from aliquot.executors.images import OWNER_LABEL, Image, Runtime, last_line
 from aliquot.executors.spawn import Spawner
@@ -61,6 +61,8 @@ class ContainerRunner:
             with attempt.lock:
                 attempt.stop = None
             seen = self._watch.remove(attempt)
+        # The runtime removes the group a moment after its last process: this look often comes in time.
+        gauge()
         attempt.usage = Usage(wall=time.monotonic() - began, cpu=gauge.cpu, peak_memory=seen.peak)
         try:
             return self._conclude(name, status, document, gauge, seen, directory.stderr)
@@ -144,26 +146,24 @@ class ContainerRunner:
     ) -> Ended:
         code = os.waitstatus_to_exitcode(status)
         code = code if code >= 0 else SIGNALLED - code
+        if gauge.oom_kills:
+            return Ended(code, _out_of_memory(document))
+        limit = document.resources.memory
         if code == 0:
-            return Ended(0)
+            # The group is gone by now, and a kill after the last look at its counter is known to the runtime, if to
+            # anyone. To ask takes long: only where the kernel has killed somebody meanwhile.
+            suspicious = limit is not None and (seen.oom_kills is None or count_oom_kills() > seen.oom_kills)
+            state = self._runtime.inspect_container(name) if suspicious else None
+            killed = state is not None and state.get("OOMKilled") is True
+            return Ended(0, _out_of_memory(document) if killed else None)
         state = self._runtime.inspect_container(name)
         if not _has_started(state):
             return Ended(code, self._not_started(code, stderr))
         assert state is not None
-        limit = document.resources.memory
-        killed = code == SIGNALLED + signal.SIGKILL
         # Not every runtime notices on every system that the kernel has killed for want of memory. A SIGKILL under a
         # limit of memory that nobody here sent is taken for it.
-        if state.get("OOMKilled") is True or gauge.oom_kills or (killed and limit is not None):
-            allowed = f" {limit / 2**20:.0f} MiB" if limit is not None else ""
-            return Ended(
-                code,
-                Verdict(
-                    Cause.OOM,
-                    f"The container needed more memory than the{allowed} that it may use, and the kernel killed it. "
-                    f"Raise the step's resources.memory.",
-                ),
-            )
+        if state.get("OOMKilled") is True or (code == SIGNALLED + signal.SIGKILL and limit is not None):
+            return Ended(code, _out_of_memory(document))
         return Ended(code, kernel_oom_verdict(code, seen.oom_kills))
 
     def _not_started(self, code: int, stderr: CapturedLog) -> Verdict:
@@ -175,6 +175,16 @@ class ContainerRunner:
                 f"that has it.",
             )
         return Verdict(Cause.REFUSED, f"{self._runtime.name} could not start the container: {reason}.")
+
+
+def _out_of_memory(document: TaskDocument) -> Verdict:
+    limit = document.resources.memory
+    allowed = f" {limit / 2**20:.0f} MiB" if limit is not None else ""
+    return Verdict(
+        Cause.OOM,
+        f"The container needed more memory than the{allowed} that it may use, and the kernel killed it or a part of "
+        f"it. Raise the step's resources.memory.",
+    )
 
 
 def _has_started(state: dict[str, object] | None) -> bool:
