@@ -102,6 +102,52 @@ def test_a_changed_file_becomes_the_next_version_and_a_touched_one_a_receipt_alo
 
 
 @both
+@pytest.mark.parametrize("after", ["keep", "archive"])
+def test_a_file_put_back_with_its_old_time_becomes_the_next_version(world: World, after: str) -> None:
+    known = types(any=ANY)
+    source = world.source([("any", "plates")], known, after=after)
+    for number, text in enumerate(["one", "two", "one", "two", "one"], start=1):
+        world.drop("a", text, mtime={"one": 1000, "two": 2000}[text])
+        assert [each.number for each in world.look(source).taken.versions] == [number]
+        assert contents(world.catalogue, world.store, "plates") == {"/a": text}
+        # Nothing is left to do, neither here nor for one who begins anew.
+        again = world.look(world.source([("any", "plates")], known, after=after))
+        assert (again.taken.versions, again.taken.unchanged) == ([], 0)
+    with world.catalogue.read() as connection:
+        entry_receipts = connection.execute(select(entry.c.added, entry.c.receipt_id).order_by(entry.c.added)).all()
+        by_id = {each.id: each.version for each in receipts.find(connection)}
+    assert _decisions(world) == [("/a", "accepted", number) for number in range(1, 6)]
+    assert [by_id[row.receipt_id] for row in entry_receipts] == [1, 2, 3, 4, 5]
+
+
+@both
+def test_a_refused_file_put_back_with_its_old_time_waits_again(world: World) -> None:
+    source = world.source([("rows", "plates")], types(rows=ROWS))
+    for text, mtime in (("id,name\nx,a\n", 1000), (GOOD, 2000), ("id,name\nx,a\n", 1000)):
+        world.drop("x.csv", text, mtime=mtime)
+        world.look(source)
+    assert [decision for _, decision, _ in _decisions(world)] == ["quarantined", "accepted", "quarantined"]
+    with world.catalogue.read() as connection:
+        newer, older = list_held(connection)
+    assert (newer.newer, older.newer is None) == (None, False)
+    assert world.look(world.source([("rows", "plates")], types(rows=ROWS))).taken.quarantined == []
+
+
+@both
+def test_a_split_table_put_back_with_its_old_time_is_split_again(world: World) -> None:
+    split = types(rows=ROWS | {"on_invalid": "split"})
+    source = world.source([("rows", "plates")], split)
+    for text, mtime in ((GOOD + "x,c\n", 1000), (GOOD + "7,g\n", 2000), (GOOD + "x,c\n", 1000)):
+        world.drop("x.csv", text, mtime=mtime)
+        world.look(source)
+    found = [decision for _, decision, _ in _decisions(world)]
+    assert found == ["quarantined", "accepted", "accepted", "quarantined", "accepted"]
+    assert contents(world.catalogue, world.store, "plates")["/x.csv"] == GOOD
+    look = world.look(world.source([("rows", "plates")], split))
+    assert (look.taken.versions, look.taken.quarantined, look.taken.unchanged) == ([], [], 0)
+
+
+@both
 def test_odd_names_and_an_empty_file_arrive_whole(world: World) -> None:
     names = ["with space", "new\nline", "ünïcødé 試料", "x" * 255, "back\\slash", "per%cent_", "quote'\""]
     source = world.source([("any", "plates")], types(any=ANY))

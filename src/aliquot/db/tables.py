@@ -200,18 +200,16 @@ receipt = Table(
     Column("settled_at", Double, nullable=False),
     Column("taken_at", Double, nullable=False),
     Column("decision", Text, nullable=False, comment="accepted, quarantined, unchanged, released or rejected"),
-    Column("type", Text),
-    Column("dataset", Text),
-    Column("version", Integer),
-    Column("entry_path", Path),
+    Column("type", Text), Column("dataset", Text), Column("version", Integer), Column("entry_path", Path),
     _to("quarantine_id", "quarantine.id"),
     Column("who", Text, nullable=False),
     Column("facts", JSON, nullable=False),
-    UniqueConstraint("source", "path", "size", "mtime_ns", "digest"),
+    Column("again", Integer, nullable=False, server_default="0", comment="how often it had been replaced and put back"),
+    UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again"),
     Index("ix_receipt_digest", "digest"),
     Index("ix_receipt_quarantine", "quarantine_id"),
     comment="The record of one arrival.",
-)
+)  # fmt: skip
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +224,7 @@ run = Table(
     Column("cause", Text, nullable=False, comment="new_version, schedule or manual"),
     Column("signature", Text, comment="what a trigger saw; one run for each"),
     Column("publish", Boolean, nullable=False),
-    Column("pinned", Boolean, nullable=False, comment="a person bound the inputs: older ones may be published"),
+    Column("pinned", Boolean, nullable=False, comment="a person bound the inputs: old ones may go out"),
     Column("state", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("parked", Integer, nullable=False),

@@ -9,7 +9,7 @@ from aliquot.db.rows import chunks, reserve_ids
 from aliquot.db.tables import held_file, quarantine
 from aliquot.intake.decided import Decided, Intake, Part, Refusal
 from aliquot.intake.receipts import NewReceipt
-from aliquot.intake.reconcile import pasts
+from aliquot.intake.reconcile import newest, pasts
 
 
 def put_aside(
@@ -94,7 +94,7 @@ def _not_yet(connection: Connection, intake: Intake, refused: Sequence[Decided])
     if intake.by_hand:
         return refused
     there = pasts(connection, intake.source, (part.path for each in refused for part in each.parts))
-    keys = {past.key for receipts in there.values() for past in receipts}
+    keys = {past.key for receipts in there.values() for past in newest(receipts)}
     left: list[Decided] = []
     for each in refused:
         planned = receipts_for(intake, each, (each.refused,) if each.refused else each.parts, "quarantined", 0)

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
 from aliquot.db.rows import insert_rows, json_text, reserve_ids
 from aliquot.db.tables import quarantine, receipt
-from aliquot.intake.reconcile import Key, Past, one_at_a_time, pasts
+from aliquot.intake.reconcile import Key, Past, newest, one_at_a_time, pasts
 
 _PAGE = 100
 _COLUMNS = ("id", "source", "path", "size", "mtime_ns", "digest", "seen_at", "settled_at", "taken_at", "decision",
-            "type", "dataset", "version", "entry_path", "quarantine_id", "who", "facts")  # fmt: skip
+            "type", "dataset", "version", "entry_path", "quarantine_id", "who", "facts", "again")  # fmt: skip
 
 
 class NewReceipt(NamedTuple):
@@ -40,7 +39,10 @@ class NewReceipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The record of one arrival. Times in seconds since 1970, size in bytes."""
+    """The record of one arrival. Times in seconds since 1970, size in bytes.
+
+    `again` counts how often the very same file had been replaced and put back before.
+    """
 
     id: int
     source: str
@@ -59,6 +61,7 @@ class Receipt:
     quarantine_id: int | None
     who: str
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    again: int = 0
 
 
 def write(
@@ -71,6 +74,7 @@ def write(
 ) -> dict[Key, int]:
     """Write receipts in the transaction that makes them true, and give their ids; one that is there already stays.
 
+    One that is there, but not as the last of its path, is written again: the file was replaced and put back.
     `version` is written beside receipts that name a dataset.
     """
     if not wanted:
@@ -97,16 +101,34 @@ def write(
             each.quarantine_id,
             who,
             json_text(each.facts) if each.facts else nothing,
+            0,
         )
         for each, id_ in zip(wanted, ids.values(), strict=True)
     ]
     if insert_rows(connection, receipt, _COLUMNS, rows, missing=True) != len(rows):
-        new = {each.key: each for each in wanted}
-        for past in chain.from_iterable(pasts(connection, source, (each.path for each in wanted)).values()):
-            if past.key in ids and past.id != ids[past.key]:
-                ids[past.key] = past.id
-                _overrule(connection, past, new[past.key], version)
+        back = _known_already(connection, source, {each.key: each for each in wanted}, ids, version)
+        insert_rows(connection, receipt, _COLUMNS, [(*row[:-1], back[row[0]]) for row in rows if row[0] in back])
     return ids
+
+
+def _known_already(
+    connection: Connection, source: str, wanted: Mapping[Key, NewReceipt], ids: dict[Key, int], version: int | None
+) -> dict[int, int]:
+    """Put the ids of receipts that stay in place of the new ones.
+
+    Gives the new ids of those that have to be written again, and how often each was there before.
+    """
+    new, back = set(ids.values()), dict[int, int]()
+    for receipts in pasts(connection, source, (each.path for each in wanted.values())).values():
+        before = [past for past in receipts if past.id not in new]
+        last = {past.key: past for past in newest(before)}
+        for past in before:
+            if past.key in ids and past.key not in last:
+                back[ids[past.key]] = back.get(ids[past.key], 0) + 1
+        for key in last.keys() & ids.keys():
+            ids[key] = last[key].id
+            _overrule(connection, last[key], wanted[key], version)
+    return back
 
 
 def _overrule(connection: Connection, past: Past, new: NewReceipt, version: int | None) -> None:

@@ -29,6 +29,7 @@ class Past(NamedTuple):
     digest: str
     decision: str
     quarantine_id: int | None
+    taken_at: float
 
     @property
     def key(self) -> Key:
@@ -37,14 +38,17 @@ class Past(NamedTuple):
 
 
 def taken(catalogue: Catalogue, source: str, files: Sequence[File]) -> set[File]:
-    """Give those of the files that have a receipt with their path, size and time of change."""
-    by_path = {file.path: file for file in files}
+    """Give those of the files whose path came last with their size and time of change.
+
+    Older receipts of the path count for nothing: a file that was replaced and put back is an arrival.
+    """
     with catalogue.read() as connection:
-        return {
-            by_path[row.path]
-            for row in _rows(connection, source, by_path)
-            if (row.size, row.mtime_ns) == (by_path[row.path].size, by_path[row.path].mtime_ns)
-        }
+        before = pasts(connection, source, (file.path for file in files))
+    return {
+        file
+        for file in files
+        if any((past.size, past.mtime_ns) == (file.size, file.mtime_ns) for past in newest(before.get(file.path, ())))
+    }
 
 
 def pasts(connection: Connection, source: str, paths: Iterable[str]) -> Mapping[str, list[Past]]:
@@ -53,6 +57,11 @@ def pasts(connection: Connection, source: str, paths: Iterable[str]) -> Mapping[
     for row in sorted(_rows(connection, source, dict.fromkeys(paths)), key=lambda row: row.id):
         found.setdefault(row.path, []).append(row)
     return found
+
+
+def newest(receipts: Sequence[Past]) -> list[Past]:
+    """Keep those of a path's receipts that tell of its last arrival: of a table that was split there are two."""
+    return [each for each in receipts if each.taken_at == receipts[-1].taken_at]
 
 
 def one_at_a_time(connection: Connection, source: str) -> None:
@@ -65,7 +74,7 @@ def one_at_a_time(connection: Connection, source: str) -> None:
 
 def _rows(connection: Connection, source: str, paths: Collection[str]) -> Iterable[Past]:
     columns = (receipt.c.id, receipt.c.path, receipt.c.size, receipt.c.mtime_ns, receipt.c.digest, receipt.c.decision,
-               receipt.c.quarantine_id)  # fmt: skip
+               receipt.c.quarantine_id, receipt.c.taken_at)  # fmt: skip
     query = select(*columns).where(receipt.c.source == source)
     for part in chunks(list(paths), _AT_ONCE):
         for row in connection.execute(query.where(among(connection, receipt.c.path, part))):

@@ -6,6 +6,8 @@ from alembic import op
 from aliquot.db.triggers import allowed_rows, statements
 
 PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+PUT_BACK = "how often it had been replaced and put back"
+RECEIPT_KEY = "uq_receipt_source_path_size_mtime_ns_digest_again"
 
 revision = "0001"
 down_revision = None
@@ -149,11 +151,10 @@ def upgrade() -> None:
         sa.Column("quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("again", sa.Integer(), server_default="0", nullable=False, comment=PUT_BACK),
         sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_receipt_quarantine_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
-        sa.UniqueConstraint(
-            "source", "path", "size", "mtime_ns", "digest", name=op.f("uq_receipt_source_path_size_mtime_ns_digest")
-        ),
+        sa.UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again", name=op.f(RECEIPT_KEY)),
         comment="The record of one arrival.",
     )
     op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
@@ -168,9 +169,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.Text(), nullable=False, comment="new_version, schedule or manual"),
         sa.Column("signature", sa.Text(), nullable=True, comment="what a trigger saw; one run for each"),
         sa.Column("publish", sa.Boolean(), nullable=False),
-        sa.Column(
-            "pinned", sa.Boolean(), nullable=False, comment="a person bound the inputs: older ones may be published"
-        ),
+        sa.Column("pinned", sa.Boolean(), nullable=False, comment="a person bound the inputs: old ones may go out"),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("parked", sa.Integer(), nullable=False),
