@@ -19,10 +19,10 @@ def thresholds() -> Iterator[None]:
 def test_the_collector_is_as_before_when_the_last_one_ends() -> None:
     first, second = seldom(), seldom()
     with first:
-        assert gc.get_threshold() == (20_000, 10, 10)
+        assert gc.get_threshold() == (50_000, 10, 10)
         # As from two threads: the one that began first ends first.
         second.__enter__()
-    assert gc.get_threshold() == (20_000, 10, 10)
+    assert gc.get_threshold() == (50_000, 10, 10)
     second.__exit__(None, None, None)
     assert gc.get_threshold() == (700, 10, 10)
 
@@ -33,7 +33,7 @@ def test_a_failure_leaves_the_collector_as_it_was() -> None:
     assert gc.get_threshold() == (700, 10, 10)
 
 
-@pytest.mark.parametrize("threshold", [0, 50_000])
+@pytest.mark.parametrize("threshold", [0, 60_000])
 def test_what_is_off_or_seldom_already_stays_so(threshold: int) -> None:
     gc.set_threshold(threshold, 10, 10)
     with seldom():

@@ -8,6 +8,7 @@ many datums are parked. Each other line is `{"add": path, "digest": …, "size":
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import zstandard
@@ -16,6 +17,11 @@ from aliquot.model.digest import Digest, canonical, digest_bytes, digest_documen
 from aliquot.model.errors import Damaged
 
 FORMAT = 1
+
+_PLAIN = {str, float}
+"""Types whose equal values are written alike."""
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,33 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
         )
     ]
     changes: list[tuple[str, bytes]] = []
-    for each in adds:
-        line: dict[str, Any] = {"add": each.path, "digest": each.digest, "size": each.size}
-        if each.origin:
-            line["origin"] = each.origin
-        changes.append((each.path, canonical(line)))
+    changes += [(each.path, _add_line(each)) for each in adds]
     changes += [(path, canonical({"remove": path})) for path in removes]
     changes.sort()
     lines += [line for _, line in changes]
     return zstandard.compress(b"\n".join(lines) + b"\n", 3)
+
+
+def _add_line(entry: NewEntry) -> bytes:
+    """Write the line of an add, as `canonical` would: put together by hand, since there are many and all alike."""
+    path = _text(entry.path)
+    origin = f'"origin":{_origin(entry.origin, entry.path, path)},' if entry.origin else ""
+    return f'{{"add":{path},"digest":{_text(entry.digest)},{origin}"size":{entry.size}}}'.encode()
+
+
+def _origin(origin: Mapping[str, Any], path: str, text: str) -> str:
+    """Write an origin; those of files that came together differ by the path alone, most often the entry's own."""
+    if origin.get("path") != path or not {type(value) for value in origin.values()} <= _PLAIN:
+        return canonical(origin).decode()
+    before, after = _around_path(tuple([each for each in origin.items() if each[0] != "path"]))
+    return f'{before}"path":{text}{after}'
+
+
+@lru_cache(maxsize=64)
+def _around_path(shared: tuple[tuple[str, Any], ...]) -> tuple[str, str]:
+    before = canonical({name: value for name, value in shared if name < "path"}).decode()[:-1]
+    after = canonical({name: value for name, value in shared if name > "path"}).decode()[1:]
+    return before + "," * (before != "{"), "," * (after != "}") + after
 
 
 def read_delta(data: bytes, name: str) -> tuple[Header, list[NewEntry], list[str]]:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_YOUNG = 20_000
+_YOUNG = 50_000
 """New objects between two searches; Python's own 700 suit a program that keeps few of them."""
 
 

@@ -1,0 +1,35 @@
+"""Lines of a delta are put together by hand, and are what the canonical form would be."""
+
+from typing import Any
+
+import pytest
+import zstandard
+
+from aliquot.datasets.delta import Header, NewEntry, write_delta
+from aliquot.model.digest import canonical, digest_bytes
+
+PATH = '/a "quoted" \\ back\tslash/é\n/\U0001f9ec.bin'
+DIGEST = digest_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        {},
+        {"path": PATH},
+        {"source": "hand:d", "path": PATH, "arrived_at": 1763641234.25},
+        {"source": 'a"b', "path": PATH, "arrived_at": 1e22},
+        {"zone": "after", "path": PATH},
+        {"arrived_at": 0.5, "path": PATH, "digest": DIGEST, "source": "é"},
+        {"source": "s", "path": "/another", "arrived_at": 1.5},
+        {"source": "s", "path": PATH, "arrived_at": 1},
+        {"source": "s", "path": PATH, "arrived_at": True},
+        {"source": "s", "path": PATH, "arrived_at": 1.0},
+        {"source": "s", "path": PATH, "more": {"path": "", "list": [1, None]}},
+    ],
+)
+def test_a_line_is_what_the_canonical_form_would_be(origin: dict[str, Any] | None) -> None:
+    line: dict[str, Any] = {"add": PATH, "digest": DIGEST, "size": 7} | ({"origin": origin} if origin else {})
+    data = write_delta(Header("d", 1, "", {}), [NewEntry(PATH, DIGEST, 7, origin)], [])
+    assert zstandard.decompress(data).split(b"\n")[1] == canonical(line)
