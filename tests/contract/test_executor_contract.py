@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from aliquot.blobs import open_store
+from aliquot.executors.children import CHILDREN
 from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.process import ProcessExecutor, end_leftovers
 from aliquot.model.errors import Invalid, Unavailable
@@ -213,6 +215,124 @@ def test_a_child_that_leaves_its_session_is_ended(place: Place, escape: str) -> 
     outcome = place.outcome(handle)
     assert outcome.state is State.COMPLETE, outcome.tail
     place.until(lambda: sleeping("1234.5") == 0)
+
+
+DAEMON = """
+import os, sys, time
+if os.fork():
+    os._exit(0)
+os.chdir("/")
+os.setsid()
+if os.fork():
+    os._exit(0)
+os.closerange(0, 100)
+held = bytearray(int(sys.argv[1]) * 2**20)
+ready = os.open(sys.argv[2], os.O_CREAT)
+os.close(ready)
+time.sleep(float(sys.argv[3]))
+"""
+
+
+def daemon(tmp_path: Path, seconds: str, mebibytes: int = 1) -> str:
+    """Give a shell command that starts a daemon that nothing ties to its task, and waits until it is up."""
+    program = tmp_path / "daemon.py"
+    program.write_text(DAEMON)
+    up = tmp_path / f"up-{seconds}"
+    start = f"env -i {sys.executable} {program} {mebibytes} {up} {seconds}"
+    return f"{start}; while [ ! -e {up} ]; do sleep 0.01; done; rm {up}"
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 2, grace=0.5), None)
+    yield place
+    place.executor.close()
+
+
+def running(words: str) -> list[int]:
+    """List the living processes among whose arguments this is one."""
+    found: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if words in (folder / "cmdline").read_text().split("\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_what_left_its_session_folder_and_environment_is_ended(processes: Place) -> None:
+    command = f"(cd /; setsid env -i {sys.executable} -c 'import time; time.sleep(1234.25)' 1234.25 &); sleep 0.1"
+    assert processes.run(command).state is State.COMPLETE
+    assert running("1234.25") == []
+
+
+def test_a_daemon_that_nothing_ties_to_its_task_is_ended(processes: Place, tmp_path: Path) -> None:
+    assert processes.run(daemon(tmp_path, "1234.75")).state is State.COMPLETE
+    assert running("1234.75") == []
+
+
+@pytest.mark.parametrize("escape", ["setsid", "daemon"])
+def test_memory_of_what_has_escaped_counts(processes: Place, tmp_path: Path, escape: str) -> None:
+    command = daemon(tmp_path, "1235.25", 400)
+    if escape == "setsid":
+        program = "import time; x = bytearray(400 * 2**20); time.sleep(100)"
+        command = f"(cd /; setsid env -i {sys.executable} -c '{program}' 1235.25 &)"
+    outcome = processes.run(f"{command}; sleep 60", resources={"memory": 50 * MIB, "time": 20.0})
+    assert (outcome.state, outcome.cause) == (State.EXECUTOR_ERROR, Cause.OOM), outcome
+    assert outcome.usage.wall < 15
+    assert running("1235.25") == []
+
+
+def test_time_limits_what_has_escaped(processes: Place, tmp_path: Path) -> None:
+    outcome = processes.run(f"{daemon(tmp_path, '1235.75')}; sleep 60", resources={"time": 1.0})
+    assert outcome.cause is Cause.TIMEOUT
+    assert running("1235.75") == []
+
+
+def test_an_escaped_process_of_one_of_two_ends_when_both_have(processes: Place, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    (other,) = processes.executor.submit([processes.document(f"while [ ! -e {go} ]; do sleep 0.02; done")])
+    processes.until(lambda: processes.executor.look([other])[0].running)
+    assert processes.run(daemon(tmp_path, "1236.25")).state is State.COMPLETE
+    assert len(running("1236.25")) == 1
+    go.touch()
+    assert processes.outcome(other).state is State.COMPLETE
+    assert running("1236.25") == []
+
+
+def test_an_escaped_process_that_writes_to_its_log_ends_with_its_own_task(processes: Place) -> None:
+    (other,) = processes.executor.submit([processes.document("sleep 60")])
+    processes.until(lambda: processes.executor.look([other])[0].running)
+    command = f"(cd /; setsid env -i {sys.executable} -c 'import time; time.sleep(1236.75)' 1236.75 &); sleep 0.1"
+    assert processes.run(command).state is State.COMPLETE
+    assert running("1236.75") == []
+    assert processes.executor.look([other])[0].outcome is None
+
+
+def test_children_of_the_program_itself_are_left_alone(processes: Place) -> None:
+    (first,) = processes.executor.submit([processes.document("sleep 0.7; (setsid sleep 0.5 &)")])
+    processes.until(lambda: processes.executor.look([first])[0].running)
+    own = [
+        subprocess.Popen(["sleep", "60"]),
+        subprocess.Popen(["sleep", "60"], env={}),
+        subprocess.Popen(["sleep", "60"], start_new_session=True),
+        subprocess.Popen(["sleep", "60"], start_new_session=True, env={"PATH": "/bin", **os.environ}),
+    ]
+    ended = subprocess.Popen(["sh", "-c", "exit 7"], start_new_session=True)
+    try:
+        with CHILDREN.beside():
+            subprocess.run(["sh", "-c", "setsid env -i sleep 1237.25 & sleep 0.1"], cwd="/", check=True)
+        assert processes.outcome(first).state is State.COMPLETE
+        assert processes.run("true").state is State.COMPLETE
+        assert [each.poll() for each in own] == [None] * len(own)
+        assert len(running("1237.25")) == 1
+        assert ended.wait() == 7
+    finally:
+        for pid in [*(each.pid for each in own), *running("1237.25")]:
+            os.kill(pid, signal.SIGKILL)
+        for each in own:
+            each.wait()
 
 
 def sleeping(seconds: str) -> int:
@@ -476,6 +596,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from executor_place import Place
 from aliquot.executors.container import ContainerExecutor
+from aliquot.executors.children import CHILDREN
 from aliquot.executors.process import ProcessExecutor
 kind = {"process": ProcessExecutor, "container": ContainerExecutor}[sys.argv[1]]
 place = Place(Path(sys.argv[2]), lambda store, work: kind(store, work, 1), sys.argv[4] or None)

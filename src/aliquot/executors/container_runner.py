@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog
+from aliquot.executors.children import CHILDREN
 from aliquot.executors.command import arguments, environment, task_mark
 from aliquot.executors.conclusions import SIGNALLED, count_oom_kills, kernel_oom_verdict, spawn_verdict
 from aliquot.executors.gauge import Gauge
@@ -39,6 +40,10 @@ class ContainerRunner:
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         """Run the command in a container, and remove the container."""
+        with CHILDREN.beside():
+            return self._run(attempt, directory)
+
+    def _run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         document = attempt.document
         image = self._image(document)
         attempt.image_digest = image.digest

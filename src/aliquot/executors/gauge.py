@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from aliquot.executors.process_tree import memory_of
+from aliquot.executors.processes import memory_of
 
 _ROOT = Path("/sys/fs/cgroup")
 _OF_A_CONTAINER = re.compile("[0-9a-f]{64}")

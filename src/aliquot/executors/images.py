@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aliquot.executors.children import CHILDREN
 from aliquot.model.errors import Unavailable
 
 _BY_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
@@ -48,15 +49,16 @@ class Runtime:
     def ask(self, *arguments: str, seconds: float = _ASK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run the command to its end and give what it printed; a code other than 0 is for the caller to judge."""
         try:
-            return subprocess.run(
-                [self.program, *arguments],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=seconds,
-            )
+            with CHILDREN.beside():
+                return subprocess.run(
+                    [self.program, *arguments],
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    timeout=seconds,
+                )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(arguments, 124, "", f"{self.name} did not answer in {seconds:g} s")
 

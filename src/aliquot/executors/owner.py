@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aliquot.executors.command import OWNER_MARK
 from aliquot.executors.images import OWNER_LABEL, Runtime
-from aliquot.executors.process_tree import bears, descendants, start_time
+from aliquot.executors.processes import bears, descendants, start_time
 from aliquot.executors.working_directory import remove
 from aliquot.model.errors import Unavailable
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from aliquot.executors.attempt import Attempt, AttemptFailed
+from aliquot.executors.children import CHILDREN, Span
 from aliquot.executors.command import (
     OWNER_MARK,
     TASK_MARK,
@@ -17,7 +18,8 @@ from aliquot.executors.command import (
     task_mark,
 )
 from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
-from aliquot.executors.process_tree import Tree, adopt_orphans
+from aliquot.executors.process_tree import Tree
+from aliquot.executors.processes import adopt_orphans
 from aliquot.executors.spawn import Spawner
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch
@@ -58,13 +60,13 @@ class ProcessRunner:
         is_text = isinstance(document.command, str)
         program = _SHELL if is_text else find_program(argv[0], values["PATH"])
         began = time.monotonic()
-        pid = self._start(attempt, program, argv, values)
+        span = self._start(attempt, program, argv, values)
         marks = (f"{TASK_MARK}={task_mark(document)}".encode(), f"{OWNER_MARK}={self._owner}".encode())
-        tree = Tree(pid, marks, directory.folder)
+        tree = Tree(span, marks, os.path.dirname(directory.folder))  # noqa: PTH120  # plain text, for every task
         self._watch.add(attempt, directory, tree.memory)
         try:
             # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, span.leader, os.WEXITED | os.WNOWAIT)
         finally:
             with attempt.lock:
                 attempt.stop = None
@@ -75,17 +77,19 @@ class ProcessRunner:
         """Let go of what was prepared."""
         self._spawner.close()
 
-    def _start(self, attempt: Attempt, program: str, argv: list[str], values: dict[str, str]) -> int:
+    def _start(self, attempt: Attempt, program: str, argv: list[str], values: dict[str, str]) -> Span:
         attempt.check()
         attempt.running = True
+        span = CHILDREN.open()
         try:
-            pid = self._spawner.spawn(program, argv, values)
+            span.leader = self._spawner.spawn(program, argv, values)
         except OSError as error:
+            CHILDREN.close(span)
             verdict = spawn_verdict(error, argv[0])
             raise AttemptFailed(verdict.cause, verdict.message) from error
         with attempt.lock:
-            attempt.stop = partial(_signal_group, pid)
-        return pid
+            attempt.stop = partial(_signal_group, span.leader)
+        return span
 
 
 def _bury(attempt: Attempt, tree: Tree, seen: Seen, began: float) -> Ended:
