@@ -26,6 +26,7 @@ from aliquot.db.tables import (
     task,
     version,
 )
+from aliquot.intake.by_hand import ingest
 from aliquot.model.blob import Location
 from aliquot.model.digest import digest_bytes
 from aliquot.model.errors import Missing
@@ -256,6 +257,28 @@ def test_damage_to_what_no_version_has(world: tuple[Catalogue, Store], how: str,
     assert (found.kind, found.references, found.touched, found.digest) == (Kind.BLOB, (name,), 1, location.digest)
     assert ("take the file in again" in found.message) == (how == "receipt")
     assert _damages(world, "plates") == []
+
+
+@both
+@pytest.mark.parametrize("damage", ["bit", "gone"])
+@pytest.mark.parametrize("content", [b"in a pack", LARGE[::-1]], ids=["in a pack", "alone"])
+def test_a_damaged_file_is_whole_again_when_it_is_taken_in_again(
+    catalogue: Catalogue, store: Store, tmp_path: Path, content: bytes, damage: str
+) -> None:
+    world = (catalogue, store)
+    for name, text in (("x", content), ("y", b"beside it")):
+        (tmp_path / name).write_bytes(text)
+    ingest(catalogue, store, "plates", [tmp_path / "x", tmp_path / "y"], "ada")
+    location = _location(world, content)
+    if damage == "bit":
+        _flip(_file(world, location), location.offset + 3)
+    else:
+        _file(world, location).unlink()
+    assert "take the file in again by hand" in _damages(world)[0].message
+    store.close()
+    taken, _ = ingest(catalogue, store, "plates", [tmp_path / "x", tmp_path / "y"], "ada")
+    assert (taken.added, taken.unchanged) == (0, 2)
+    assert _damages(world) == []
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

@@ -9,11 +9,18 @@ from pathlib import Path
 from blake3 import blake3
 
 from aliquot.blobs.durable import file_changed, open_source
-from aliquot.blobs.layout import blob_key, pack_key
+from aliquot.blobs.layout import blob_key, key_of, pack_key
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
+from aliquot.model.errors import Missing
+
+Known = Callable[[Collection[Digest]], Mapping[Digest, Location]]
+"""Says which blobs are stored already, and where."""
+
+Moved = Callable[[Collection[tuple[Location, Location]]], None]
+"""Is told of blobs that lie elsewhere now: the old place of each and the new one, which is durable."""
 
 _AHEAD = 2
 _TOGETHER = 64
@@ -22,14 +29,15 @@ _TOGETHER = 64
 class Batch:
     """Collects blobs: small ones travel in packs, large ones lie alone. Safe to use from several threads.
 
-    What was added counts as stored only when `flush` has returned.
+    What was added counts as stored only when `flush` has returned. `known` says which blobs are stored already; with
+    `moved`, those of a folder are compared, and it is told of each damaged one where the good bytes lie now.
     """
 
-    def __init__(
-        self, objects: Objects, known: Callable[[Collection[Digest]], Mapping[Digest, Location]] | None = None
-    ) -> None:
+    def __init__(self, objects: Objects, known: Known | None = None, moved: Moved | None = None) -> None:
         self._objects = objects
         self._known = known
+        self._moved = moved
+        self._moves: list[tuple[Location, Location]] = []
         self._lock = threading.Lock()
         self._buffer = PackBuffer()
         self._loose: dict[Digest, Location] = {}
@@ -89,6 +97,10 @@ class Batch:
         for future in writing:
             written += future.result()
         self._objects.settle()
+        with self._lock:
+            moves, self._moves = self._moves, []
+        if moves and self._moved:
+            self._moved(moves)
         return (*loose.values(), *written)
 
     def _write_ahead(self) -> None:
@@ -102,13 +114,46 @@ class Batch:
 
     def _write(self, buffer: PackBuffer) -> list[Location]:
         known: Mapping[Digest, Location] = self._known(buffer.digests()) if self._known else {}
+        damaged = self._damaged(buffer, known)
+        known = {digest: place for digest, place in known.items() if digest not in damaged}
         rest = buffer.without(set(known))
         if not rest.digests():
             return list(known.values())
         parts = rest.content()
         pack = _digest_pieces(_pieces(parts))
         self._objects.put_object(pack_key(pack), _pieces(parts))
-        return [*known.values(), *rest.locations(pack)]
+        places = rest.locations(pack)
+        with self._lock:
+            self._moves += [(damaged[each.digest], each) for each in places if each.digest in damaged]
+        return [*known.values(), *places]
+
+    def _damaged(self, buffer: PackBuffer, known: Mapping[Digest, Location]) -> dict[Digest, Location]:
+        """Give the places of known blobs that do not hold their bytes and cannot be mended.
+
+        In a bucket, each would be a request to see: there they are taken to be whole.
+        """
+        if not known or self._moved is None or self._objects.root is None:
+            return {}
+        damaged: dict[Digest | None, dict[Location, bytes]] = {}
+        for digest, data in buffer.blobs():
+            place = known.get(digest)
+            if place and data and not self._objects.holds(key_of(place), place.offset, data):
+                damaged.setdefault(place.pack, {})[place] = data
+        left = [place for pack, good in damaged.items() if not (pack and self._mend(pack, good)) for place in good]
+        return {place.digest: place for place in left}
+
+    def _mend(self, pack: Digest, good: Mapping[Location, bytes]) -> bool:
+        """Put good bytes into a damaged pack; false, and nothing done, if it would not be whole by that."""
+        try:
+            content = bytearray(self._objects.read_object(pack_key(pack)))
+        except Missing:
+            return False
+        for place, data in good.items():
+            content[place.offset : place.offset + place.size] = data
+        if digest_bytes(bytes(content)) != pack:
+            return False
+        self._objects.put_object(pack_key(pack), [bytes(content)])
+        return True
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

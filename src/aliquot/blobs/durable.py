@@ -34,8 +34,11 @@ class Writer:
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned()
 
-    def write(self, key: str, parts: Iterable[bytes]) -> None:
-        """Write a new file from bytes; a file of that name that is there already stays."""
+    def write(self, key: str, parts: Iterable[bytes]) -> bool:
+        """Write a new file from bytes; a file of that name that is there already stays, if its bytes are the same.
+
+        Says whether it had to be replaced, since it was damaged.
+        """
         draft = self._draft()
         try:
             with draft.open("xb") as file:
@@ -43,7 +46,7 @@ class Writer:
                     file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
-            self._link(draft, key)
+            return self._link(draft, key)
         except OSError as error:
             raise storage_error(error, self.root) from error
         finally:
@@ -111,13 +114,20 @@ class Writer:
     def _draft(self) -> Path:
         return self._drafts / uuid.uuid4().hex
 
-    def _link(self, draft: Path, key: str) -> None:
+    def _link(self, draft: Path, key: str) -> bool:
+        """Give a draft its name; what has the name already is replaced if its bytes differ, for then it is damaged."""
         target = self.root / key
         self._make_folder(target.parent)
-        with suppress(FileExistsError):
+        damaged = False
+        try:
             os.link(draft, target)
+        except FileExistsError:
+            damaged = not _equal(draft, target)
+            if damaged:
+                draft.replace(target)
         with self._lock:
             self._unsettled.add(target.parent)
+        return damaged
 
     def _make_folder(self, folder: Path) -> None:
         missing: list[Path] = []
@@ -242,6 +252,16 @@ def copy_segment(reading: int, writing: int, most: int) -> int:
     while view:
         view = view[os.write(writing, view) :]
     return len(data)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    with one.open("rb", buffering=0) as first, other.open("rb", buffering=0) as second:
+        if os.fstat(first.fileno()).st_size != os.fstat(second.fileno()).st_size:
+            return False
+        while data := first.read(CHUNK):
+            if second.read(CHUNK) != data:
+                return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

@@ -50,7 +50,8 @@ class Objects:
     def put_object(self, key: str, parts: Iterable[bytes]) -> None:
         """Write an object under a key that its content decides; durable only after `settle`."""
         if self._writer:
-            self._writer.write(key, parts)
+            if self._writer.write(key, parts):
+                self._forget(key)
         else:
             self._attempt(lambda: obstore.put(self._objects, key, b"".join(parts)))
 
@@ -115,6 +116,19 @@ class Objects:
             if len(self._packs) > _OPEN_PACKS:
                 os.close(self._packs.popitem(last=False)[1])
             return _pread(handle, length, start)
+
+    def holds(self, key: str, start: int, data: bytes) -> bool:
+        """Say whether an object has these bytes, from byte `start`."""
+        try:
+            return self.read_range(key, start, len(data)) == data
+        except Damaged:
+            return False
+
+    def _forget(self, key: str) -> None:
+        """Let go of a pack that has been replaced."""
+        with self._lock:
+            if key in self._packs:
+                os.close(self._packs.pop(key))
 
     def close(self) -> None:
         """Let go of open files."""

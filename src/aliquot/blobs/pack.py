@@ -6,6 +6,7 @@ bytes with the length of the compressed index, little-endian; the eight bytes `A
 
 import json
 import struct
+from collections.abc import Iterable
 
 import zstandard
 
@@ -46,10 +47,14 @@ class PackBuffer:
         if not known:
             return self
         rest = PackBuffer()
-        for digest, data in zip(self._places, self._parts, strict=True):
+        for digest, data in self.blobs():
             if digest not in known:
                 rest.add(digest, data)
         return rest
+
+    def blobs(self) -> Iterable[tuple[Digest, bytes]]:
+        """Give the blobs, in their order."""
+        return zip(self._places, self._parts, strict=True)
 
     def digests(self) -> list[Digest]:
         """List the blobs, in their order."""

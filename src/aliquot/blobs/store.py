@@ -1,6 +1,6 @@
 """The store: blobs, packs and version names at a URL."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlparse
@@ -9,7 +9,7 @@ import obstore
 from blake3 import blake3
 from obstore.store import LocalStore, MemoryStore, from_url
 
-from aliquot.blobs.batch import Batch
+from aliquot.blobs.batch import Batch, Known, Moved
 from aliquot.blobs.durable import CHUNK, Writer, copy_and_digest, storage_error
 from aliquot.blobs.layout import BLOBS, PACKS, blob_key, digest_of_key, key_of
 from aliquot.blobs.objects import Objects
@@ -17,9 +17,6 @@ from aliquot.blobs.pack import FOOTER, SMALL, index_size, read_index
 from aliquot.model.blob import Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import Damaged, Invalid, Missing
-
-Known = Callable[[Collection[Digest]], Mapping[Digest, Location]]
-"""Says which blobs are stored already, and where."""
 
 _OPEN_PACKS = 64
 
@@ -57,9 +54,9 @@ class Store:
         """Give the URL under which the store is found again."""
         return self.objects.url
 
-    def batch(self, known: Known | None = None) -> Batch:
+    def batch(self, known: Known | None = None, moved: Moved | None = None) -> Batch:
         """Begin to write many blobs that become durable together."""
-        return Batch(self.objects, known)
+        return Batch(self.objects, known, moved)
 
     def put_bytes(self, data: bytes) -> Location:
         """Store bytes alone under their digest."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from aliquot.db import Catalogue
 from aliquot.db.rows import among, chunks, insert_rows
@@ -48,3 +48,17 @@ def known_in(catalogue: Catalogue) -> Callable[[Collection[Digest]], Mapping[Dig
             return find(connection, digests)
 
     return known
+
+
+def moved_in(catalogue: Catalogue) -> Callable[[Collection[tuple[Location, Location]]], None]:
+    """Give what a batch tells when it has written blobs again whose old place was damaged."""
+
+    def moved(moves: Collection[tuple[Location, Location]]) -> None:
+        def work(connection: Connection) -> None:
+            for old, new in moves:
+                same = (blob.c.digest == old.digest, blob.c.pack.is_not_distinct_from(old.pack))
+                connection.execute(update(blob).where(*same).values(pack=new.pack, offset=new.offset))
+
+        catalogue.repeat(work)
+
+    return moved

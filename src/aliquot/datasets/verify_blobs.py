@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, true
 
 from aliquot.blobs import Store
-from aliquot.blobs.layout import key_of, pack_key
+from aliquot.blobs.layout import PACKS, key_of, pack_key
 from aliquot.datasets import places
 from aliquot.datasets.damage import Damage, Kind, Progress
 from aliquot.datasets.verify_uses import bundled_files, uses_of
@@ -222,7 +222,9 @@ class BlobReader:
         with self._catalogue.read() as connection:
             uses = uses_of(connection, digest, self._dataset_id)
         if advise:
-            again = ", or take the file in again by hand" if uses.arrived else ""
+            # A batch compares what is there already, except for packs in a bucket.
+            heals = uses.arrived and (self._store.objects.root is not None or not place.startswith(PACKS))
+            again = ", or take the file in again by hand" if heals else ""
             message += f" Restore it from a copy of the store{again}."
         return Damage(kind, uses.names, uses.touched, place, message, digest)
 

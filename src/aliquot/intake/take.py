@@ -68,7 +68,7 @@ def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
 
 
 def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
-    batch = intake.store.batch(places.known_in(intake.catalogue))
+    batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
     stored = [each for landing in landings if (each := _store(intake, landing, batch, taken))]
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
