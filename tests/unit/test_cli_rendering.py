@@ -55,7 +55,7 @@ def test_long_cells_fold_on_a_narrow_terminal() -> None:
 
 def test_events_are_one_line_each() -> None:
     steps = (StepLine("one", True, 312, ran=3, skipped=308, failed=1),)
-    ended = _run(state="COMPLETE", message="1 datums are parked", parked=1, ended_at=time.time())
+    ended = _run(state="COMPLETE", message="1 datum is parked", parked=1, ended_at=time.time())
     news = News(
         arrived=(
             Arrived("inbox", "accepted", "plates", 4, None, 1, "/evil\nname"),

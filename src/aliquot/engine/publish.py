@@ -60,7 +60,8 @@ def judge(connection: Connection, run_id: int, pipeline: Pipeline) -> Verdict:
             return Verdict(state, f"{each.failed} of {each.datums} datums of step {each.step} failed", parked)
     if stopped := _stopped(connection, run_id):
         return Verdict(State.SYSTEM_ERROR, stopped, parked)
-    return Verdict(State.COMPLETE, f"{parked} datums are parked" if parked else "", parked)
+    told = "1 datum is parked" if parked == 1 else f"{parked} datums are parked" if parked else ""
+    return Verdict(State.COMPLETE, told, parked)
 
 
 def _stopped(connection: Connection, run_id: int) -> str:
