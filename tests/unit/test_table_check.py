@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("polars", reason="needs the PyPI package polars")
 
 from aliquot.formats.table import TableFormat, check_table
+from aliquot.formats.table_read import read_table
 from aliquot.formats.table_rules import require_usable
 from aliquot.model.errors import Invalid
 from aliquot.model.finding import Finding, Report, Severity
@@ -190,6 +191,34 @@ def test_short_and_long_rows_do_not_cancel_out(tmp_path: Path) -> None:
     plain = schema({"name": "a"}, {"name": "b"})
     report = check(tmp_path, "a,b\n1,2,\n3\n", plain)
     assert report.counts == {"extra-cell": 1, "missing-cell": 1}
+
+
+def test_a_ragged_row_is_told_once(tmp_path: Path) -> None:
+    plain = schema({"name": "a"}, {"name": "b"}, {"name": "c"})
+    report = check(tmp_path, "a,b,c\n1\n1,2,3,4,5\n", plain)
+    assert [finding.text for finding in report.findings] == [
+        "Row 2 has only 1 of 3 cells: b, c are missing.",
+        "Row 3 has 5 cells, but the header has 3; the first cell too many is 4.",
+    ]
+    assert report.counts == {"missing-cell": 1, "extra-cell": 1}
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n\n", ",,\n", "\n,,\n\n"])
+def test_blank_rows_at_the_end_are_a_warning_each(tmp_path: Path, end: str) -> None:
+    report = check(tmp_path, "id,amount,day\nC001,1,\n" + end)
+    assert report.valid
+    assert {(each.code, each.severity) for each in report.findings} == {("blank-row", Severity.WARNING)}
+    assert len(report.findings) == end.count("\n")
+    assert (report.refused_rows, report.facts["rows"]) == ((), 1)
+    assert read_table(tmp_path / "table.csv", CHARGES).height == 1
+
+
+def test_a_blank_row_between_others_is_an_error_told_once(tmp_path: Path) -> None:
+    report = check(tmp_path, "id,amount,day\nC001,1,\n\nC002,1,\n\n")
+    assert [(each.code, each.row, each.severity) for each in report.findings] == [
+        ("blank-row", 3, Severity.ERROR), ("blank-row", 5, Severity.WARNING),
+    ]  # fmt: skip
+    assert report.refused_rows == (1,)
 
 
 def test_one_column(tmp_path: Path) -> None:

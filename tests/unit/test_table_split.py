@@ -82,3 +82,10 @@ def test_both_halves_always_add_up(tmp_path: Path, rows: list[tuple[str, str]], 
     assert counts[1] == len(report.refused_rows)
     if not refused[len(head) :]:
         assert valid == content
+
+
+def test_a_blank_end_is_no_good_row(tmp_path: Path) -> None:
+    content = b"a,b\nq,x\n\n"
+    counts, valid, refused = split(tmp_path, content)
+    assert counts == (0, 1)
+    assert (valid, refused) == (b"a,b\n\n", b"a,b\nq,x\n")

@@ -98,7 +98,7 @@ def _report(judge: Judge, seen: Survey, columns: Columns, rows: int, most: int) 
     warnings = [finding for finding in whole if finding.severity is Severity.WARNING]
     counts.update(finding.code for finding in whole)
     facts: dict[str, object] = {
-        "rows": rows,
+        "rows": judge.rows(),
         "columns": list(columns.labels),
         "encoding": seen.dialect.encoding,
         "dialect": seen.dialect.document(),

@@ -10,7 +10,7 @@ from aliquot.formats.table_rules import kept, shown
 from aliquot.formats.table_sieve import missing, sieve
 from aliquot.formats.table_source import EXTRA, FAULT, ROW, WIDTH, Source, column
 from aliquot.formats.table_survey import Survey
-from aliquot.model.finding import Finding
+from aliquot.model.finding import Finding, Severity
 from aliquot.model.table_schema import TableSchema
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Judge:
         self._late: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self._refused = array("q")
+        self._last = -1
 
     def verdicts(self) -> "list[pl.Expr]":
         """Give the expressions of columns that `see` needs beside the texts: one for each rule, one for the row."""
@@ -81,9 +82,12 @@ class Judge:
 
         bad = batch.filter(~pl.col(_GOOD))
         if bad.is_empty():
+            self._last = int(batch[ROW][-1]) if batch.height else self._last
             return
         bad = bad.with_columns(self._blank().alias(_BLANK))
-        for row in bad.filter(_BLANK)[ROW]:
+        blank = bad.filter(_BLANK)[ROW]
+        self._see_end(batch[ROW], blank)
+        for row in blank:
             if self._counts(row, "blank-row"):
                 self._keep(row, 0, 0, Finding("blank-row", f"Row {row + 2} is blank.", row=row + 2))
         rest = bad.filter(~pl.col(_BLANK))
@@ -96,7 +100,16 @@ class Judge:
         for mark in self._marks:
             for at in range(len(self._columns.rules)):
                 self._spoiled(rest, at, mark)
-        self._keyless(bad)
+        self._keyless(rest)
+
+    def _see_end(self, rows: "pl.Series", blank: "pl.Series") -> None:
+        """Remember the last row that is not blank."""
+        empty = set(blank)
+        self._last = next((int(row) for row in reversed(rows) if row not in empty), self._last)
+
+    def rows(self) -> int:
+        """Say how many rows there are without the blank ones at the end."""
+        return self._last + 1
 
     def tell(self, row: int, code: str, field: str | None, value: str | None, rule: str, words: str) -> None:
         """Take what a key over the whole table finds."""
@@ -105,16 +118,22 @@ class Judge:
             self._keep(row, 3, 0, Finding(code, text, row=row + 2, field=field, value=_value(value), rule=rule))
 
     def findings(self, rows: int) -> list[Finding]:
-        """Give the first findings in the order of rows, after a table of so many."""
+        """Give the first findings in the order of rows, after a table of so many.
+
+        Blank rows at the end are worth a warning: many programs write them, and they hold nothing that could be wrong.
+        """
         told = [one for kept in self._told.values() for one in kept]
         told.sort(key=lambda one: (one.row, one.stage, one.place, one.number))
         return [self._cut_off(one, rows) for one in told[: self._most]]
 
     def refused_rows(self) -> tuple[int, ...]:
         """Give the zero-based data rows with at least one error."""
-        return tuple(sorted(set(self._refused)))
+        return tuple(sorted({row for row in self._refused if row <= self._last}))
 
     def _cut_off(self, one: _Told, rows: int) -> Finding:
+        if one.row > self._last and one.finding.code == "blank-row":
+            text = f"{one.finding.text} It stands at the end of the file and is passed over."
+            return replace(one.finding, text=text, severity=Severity.WARNING)
         if not self._truncated or one.row != rows - 1 or one.finding.code != "missing-cell":
             return one.finding
         return replace(one.finding, text=f"{one.finding.text} The file ends within this row: it was probably cut off.")
@@ -141,17 +160,15 @@ class Judge:
         width = len(self._columns.rules)
         uneven = rows.filter(pl.col(WIDTH) != width).select(ROW, WIDTH, EXTRA)
         for row, count, extra in uneven.iter_rows():
-            for place in range(width, count):
-                if self._counts(row, "extra-cell"):
-                    words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
-                    self._keep(
-                        row, 2, place, Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=kept(extra))
-                    )
-            for place in range(count, width):
-                if self._counts(row, "missing-cell"):
-                    name = self._columns.names[place]
-                    words = f"Row {row + 2} has only {count} of {width} cells: {name} is missing."
-                    self._keep(row, 2, place, Finding("missing-cell", words, row=row + 2, field=name))
+            if count > width and self._counts(row, "extra-cell"):
+                words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
+                found = Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=kept(extra))
+                self._keep(row, 2, width, found)
+            if count < width and self._counts(row, "missing-cell"):
+                name, *more = self._columns.names[count:]
+                missed = f"{', '.join([name, *more])} {'are' if more else 'is'} missing"
+                words = f"Row {row + 2} has only {count} of {width} cells: {missed}."
+                self._keep(row, 2, count, Finding("missing-cell", words, row=row + 2, field=name))
 
     def _faults(self, rows: "pl.DataFrame") -> None:
         import polars as pl

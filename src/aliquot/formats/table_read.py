@@ -51,6 +51,8 @@ def read_table(path: Path, schema: TableSchema | None = None, *, exact: Collecti
     columns = match_header(first.cells, schema)
     with open_source(path, survey(path, dialect, len(first.cells)), len(first.cells)) as source:
         frame = source.frame.select(column(at) for at in range(len(first.cells))).collect(engine="streaming")
+    # Blank rows at the end are passed over.
+    frame = frame.head(int(str(report.facts["rows"])))
     return _typed(frame, columns, schema, inferred, exact)
 
 

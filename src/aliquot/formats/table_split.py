@@ -34,13 +34,16 @@ def split_table(path: Path, report: Report, valid_to: Path, refused_to: Path) ->
         counts = [0, 0]
         batches: tuple[list[bytes], list[bytes]] = [], []
         all_refused = _refuses_all(report)
+        rows_told = int(str(report.facts["rows"]))
         refusals = iter(report.refused_rows)
         refusal = next(refusals, -1)
         for number, raw in enumerate(rows):
             side = 1 if all_refused or number == refusal else 0
             if number == refusal:
                 refusal = next(refusals, -1)
-            counts[side] += 1
+            # Blank rows at the end go with the good ones, but are none.
+            if side or number < rows_told:
+                counts[side] += 1
             batches[side].append(raw)
             if len(batches[side]) >= _BATCH:
                 (valid, refused)[side].writelines(batches[side])
