@@ -36,11 +36,11 @@ $(VENV)/.uv:
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.uv pyproject.toml constraints.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[tables,imaging]'
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[tables,imaging,postgresql]' --group dev
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging,postgresql]' --group dev
 	@touch $@ $(VENV)/.ready
 
 clean:

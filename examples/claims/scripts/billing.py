@@ -47,8 +47,11 @@ def dollars(amount_cents: int) -> str:
 
 def read(path: Path) -> tuple[str, Iterator[Row]]:
     """Give the kind of a billing file, told by its columns, and its rows."""
-    handle = path.open(encoding="utf-8-sig", newline="")
-    reader = csv.DictReader(handle, strict=True)
+    handle = path.open(encoding=encoding_of(path), newline="")
+    first = handle.readline()
+    handle.seek(0)
+    delimiter = max(",;\t|", key=first.count)
+    reader = csv.DictReader(handle, strict=True, delimiter=delimiter)
     kind = next((KINDS[name] for name in reader.fieldnames or [] if name in KINDS), None)
     if kind is None:
         handle.close()
@@ -64,6 +67,18 @@ def read(path: Path) -> tuple[str, Iterator[Row]]:
                     raise Unreadable(f"{path.name}, line {reader.line_num}: {error}") from None
 
     return kind, rows()
+
+
+def encoding_of(path: Path) -> str:
+    """Tell how a file writes its letters: by the mark at its beginning, else UTF-8, else as Windows does."""
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
 
 
 def place(file: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
-from aliquot.cli.output import print_json, say, table
+from aliquot.cli.output import facts, heading, print_json, say, stdout, table
 from aliquot.cli.text import count, plain
 from aliquot.hub.query import Rows
 from aliquot.hub.query import query as ask
@@ -123,7 +123,13 @@ def _show(found: Rows) -> None:
     ]
     # As they are: a number in a result is read by its digits, not in groups of three.
     rows = [["" if value is None else str(value) for value in row] for row in found.rows]
-    table(columns, rows, empty="The query gave no rows.", every_column=True)
+    natural = sum(max(map(len, [name, *cells])) + 2 for name, *cells in zip(columns, *rows, strict=True))
+    if rows and stdout().is_terminal and natural > stdout().width:
+        for number, row in enumerate(rows, 1):
+            heading(f"row {number}")
+            facts(dict(zip((plain(name) for name in found.columns), row, strict=True)))
+    else:
+        table(columns, rows, empty="The query gave no rows.", every_column=True)
     if rows:
         say(f"\n{count(len(rows), 'row')}")
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -76,6 +76,10 @@ def say(text: "str | Text") -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+_WHOLE = {"file", "path", "digest", "decision", "version", "dataset", "task", "table", "run"}
+_NARROWEST = 12
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, every_column: bool = False) -> None:
     """Print rows in aligned columns on stdout; a column whose name begins with `>` is aligned right.
 
@@ -87,17 +91,34 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, 
         say(empty)
         return
     kept = [at for at in range(len(columns)) if every_column or any(row[at] not in ("", None) for row in given)]
-    stdout().print(grid([columns[at] for at in kept], [[_cell(row[at]) for at in kept] for row in given]))
+    shown = [columns[at] for at in kept]
+    cells = [[_cell(row[at]) for at in kept] for row in given]
+    # What people copy is never broken: where a line is too narrow for it, the terminal wraps the line as a whole.
+    whole = {at for at, name in enumerate(shown) if name.removeprefix(">") in _WHOLE or name.startswith(">")}
+    needed = sum(_width(name, [row[at] for row in cells], at in whole) + 2 for at, name in enumerate(shown))
+    stdout().print(grid(shown, cells, whole), width=max(stdout().width, needed), crop=False)
 
 
-def grid(columns: Sequence[str], rows: Iterable[Sequence["RenderableType"]]) -> "RenderableType":
-    """Build a table without lines."""
+def _width(name: str, cells: Sequence[Any], whole: bool) -> int:
+    longest = max((len(str(cell)) for cell in cells), default=0)
+    return max(len(name.removeprefix(">")), longest if whole else min(longest, _NARROWEST))
+
+
+def grid(
+    columns: Sequence[str], rows: Iterable[Sequence["RenderableType"]], whole: Collection[int] = ()
+) -> "RenderableType":
+    """Build a table without lines; the columns at `whole` are never wrapped."""
     from rich.table import Table
 
     built = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, show_edge=False)
-    for name in columns:
+    for at, name in enumerate(columns):
         right = name.startswith(">")
-        built.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+        built.add_column(
+            name.removeprefix(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right or at in whole,
+        )
     for row in rows:
         built.add_row(*row)
     return built

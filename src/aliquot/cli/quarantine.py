@@ -10,7 +10,11 @@ from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, table
 from aliquot.cli.text import ago, count, moment, plain, size
+from aliquot.datasets.history import datasets
+from aliquot.definitions.problem import instead
 from aliquot.intake import quarantine
+from aliquot.lab import Lab
+from aliquot.model.errors import Missing
 
 app = noun("quarantine")
 
@@ -111,11 +115,27 @@ def release(
         Also where a newer file of that path has been accepted since: the older one then takes its place.
     """
     with options.open() as lab:
+        if into is not None:
+            _require_known(lab, into)
         done = quarantine.release(lab.catalogue, lab.store, number, lab.who, because, into, over_newer=over_newer)
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return
     line(f"{number} is released: {count(done.added, 'file')} in {done.dataset}@{done.number}.")
+
+
+def _require_known(lab: Lab, name: str) -> None:
+    """Refuse a dataset that neither is there nor receives anything: it is more likely a slip than a wish."""
+    with lab.catalogue.read() as connection:
+        known = {each.name for each in datasets(connection)}
+    known |= {rule.into for source in lab.config.sources.values() for rule in source.accept}
+    if name not in known:
+        raise Missing(
+            "dataset-unknown",
+            f"There is no dataset {name!r}{instead(name, sorted(known)).rstrip('?.')}; "
+            "a new one begins with a source, or with `aliquot ingest`.",
+            dataset=name,
+        )
 
 
 @app.command

@@ -190,7 +190,10 @@ def _show_parked(number: int, failed: list[TaskLine], total: int) -> None:
                 line(f"  │ {each_line}", "dim")
     if total > len(failed):
         say(f"… and {total - len(failed):,} more.")
-    say(f"\n`aliquot run logs {number} TASK` prints all of it; `aliquot run retry {number}` does again what failed.")
+    say(
+        f"\n`aliquot run logs {number} TASK` prints all of it; `aliquot run retry {number}` does again what failed,\n"
+        "with the same files and scripts; after you changed a script, `aliquot apply` and start a new run."
+    )
 
 
 def _value_lines(value: Any) -> list[str]:

@@ -12,6 +12,7 @@ from aliquot.engine.datums import File, label
 from aliquot.engine.keys import StepParts, step_parts
 from aliquot.engine.parameters import complete
 from aliquot.engine.plan import Planned, input_files, plan_step
+from aliquot.engine.publish import FAILED
 from aliquot.engine.start import Order, bind
 from aliquot.model.seams import Executor
 
@@ -47,7 +48,8 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
         planned = plan_step(connection, step, parts, files)
         before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
         changed = _changed(connection, pipeline.pipeline, name, parts)
-        intents += [_intent(name, each, changed) for each in planned]
+        failed = _failed(connection, [each.key for each in planned if not each.known])
+        intents += [_intent(name, each, failed.get(each.key) or changed) for each in planned]
         if before:
             intents.append(Intent(name, "…", {}, "run", f"its datums are known when {' and '.join(before)} has run"))
         made[name] = _known_outputs(connection, [each.key for each in planned if each.known])
@@ -61,6 +63,20 @@ def _intent(step: str, planned: Planned, changed: str) -> Intent:
     if planned.known:
         return Intent(step, label(planned.datum), datum, "skip", "the same work has been done: its key is known")
     return Intent(step, label(planned.datum), datum, "run", changed or "new or changed input")
+
+
+def _failed(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Say of keys that were tried and failed in which run, the latest."""
+    words: dict[str, str] = {}
+    for part in chunks(list(keys)):
+        query = (
+            select(task.c.key, task.c.run_id, task.c.step, task.c.ordinal)
+            .where(task.c.key.in_(part), task.c.state.in_(FAILED))
+            .order_by(task.c.id)
+        )
+        words |= {row.key: f"the same work failed in run {row.run_id} ({row.step}/{row.ordinal})"
+                  for row in connection.execute(query)}  # fmt: skip
+    return words
 
 
 def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts) -> str:
