@@ -31,6 +31,7 @@ class Writer:
         self._lock = threading.Lock()
         self._settling = threading.Lock()
         self._unsettled: set[Path] = set()
+        self._sure: set[Path] = set()
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned()
 
@@ -130,13 +131,14 @@ class Writer:
         return damaged
 
     def _make_folder(self, folder: Path) -> None:
-        missing: list[Path] = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for each in reversed(missing):
-            each.mkdir(exist_ok=True)
-            _flush_folder(each.parent)
+        """Make a folder whose own name is durable after `settle`, whoever made it."""
+        if folder in self._sure:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        # Another process may have made it a moment ago, and not yet flushed the folders above.
+        with self._lock:
+            self._unsettled.update(each for each in folder.parents if each.is_relative_to(self.root))
+            self._sure.add(folder)
 
 
 def open_source(source: Path | str) -> int:
