@@ -5,8 +5,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blake3 import blake3
@@ -16,6 +16,8 @@ from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 
 CHUNK = 1024 * 1024
 _ABANDONED = 24 * 3600
+_LARGE = 64 * CHUNK
+_BETWEEN_FLUSHES = 0.1
 _SEGMENT = 8 * CHUNK
 
 
@@ -81,7 +83,8 @@ class Writer:
             reading = open_source(source)
             try:
                 with draft.open("xb+") as file:
-                    digest, size = _copy_unchanged(reading, file.fileno(), source)
+                    with _flushing(file.fileno(), os.fstat(reading).st_size):
+                        digest, size = _copy_unchanged(reading, file.fileno(), source)
                     os.fsync(file.fileno())
             finally:
                 os.close(reading)
@@ -180,6 +183,31 @@ def copy_and_digest(reading: int, writing: int, most: int | None = None) -> tupl
     finally:
         follower.finish()
     return follower.digest_up_to(follower.written), follower.written
+
+
+@contextmanager
+def _flushing(handle: int, size: int) -> Generator[None]:
+    """Flush a large file again and again while it is written: the disk works beside the copying, not after it.
+
+    What cannot be flushed is told by the flush at the end, which the caller makes.
+    """
+    if size < _LARGE:
+        yield
+        return
+    done = threading.Event()
+
+    def flush() -> None:
+        with suppress(OSError):
+            while not done.wait(_BETWEEN_FLUSHES):
+                os.fdatasync(handle)
+
+    thread = threading.Thread(target=flush, name="flush")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class _Follower:
