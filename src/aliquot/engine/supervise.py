@@ -31,7 +31,7 @@ _CHECK_AFTER = 0.5
 """Seconds after which a run is looked at though nothing of ours has ended: others may work on it too."""
 _LEASES_AFTER = 5.0
 """Seconds between two looks at who holds what."""
-_MOST_TAKEOVERS = 3
+_MOST_TAKEOVERS = 50
 """How often at least a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
 
