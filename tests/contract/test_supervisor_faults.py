@@ -14,7 +14,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import attempt, blob, definition, output, result, run, task, version
 from aliquot.engine.control import cancel
-from aliquot.engine.supervise import Supervisor
+from aliquot.engine.supervise import MOST_TAKEOVERS, Supervisor
 from aliquot.model.errors import Unavailable
 from aliquot.model.state import ENDED, State
 from aliquot.model.task import Cause, Outcome, OutputFile, TaskDocument
@@ -380,7 +380,7 @@ def test_a_paused_run_rests_and_goes_on(lab: SmallLab) -> None:
 @both
 def test_a_task_that_takes_its_supervisors_with_it_is_not_tried_for_ever(lab: SmallLab) -> None:
     number = lab.start("copy")
-    for _ in range(8):
+    for _ in range(MOST_TAKEOVERS + 5):
         dying = supervisor_of(lab, InstantExecutor(lambda _: None))
         for _ in range(4):
             dying.cycle()

@@ -31,7 +31,7 @@ _CHECK_AFTER = 0.5
 """Seconds after which a run is looked at though nothing of ours has ended: others may work on it too."""
 _LEASES_AFTER = 5.0
 """Seconds between two looks at who holds what."""
-_MOST_TAKEOVERS = 50
+MOST_TAKEOVERS = 50
 """How often at least a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
 
@@ -231,7 +231,7 @@ class Supervisor:
             for flight in waiting:
                 try:
                     flight.command = command = self._command(connection, flight.row)
-                    most = max(_MOST_TAKEOVERS, command.step.retry.attempts)
+                    most = max(MOST_TAKEOVERS, command.step.retry.attempts)
                     if flight.row.attempts > most:
                         message = f"The supervisors of {flight.row.attempts} attempts were lost; the task may be why."
                         self._flights.fail(flight, Cause.LOST, message)
