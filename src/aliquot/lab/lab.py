@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from aliquot.blobs import Store, open_store
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.definitions.read import LAB_FILE, read_config
+from aliquot.lab.executors import Executors
 from aliquot.model.errors import Missing
 from aliquot.model.lab_config import LabConfig, Source
 from aliquot.model.seams import Executor
@@ -50,7 +51,6 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made: dict[str, Executor] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -104,35 +104,21 @@ class Lab:
     @property
     def executor_for(self) -> Callable[[str | None], Executor]:
         """Give the choice of an executor by a step's image: a step without one runs as a process."""
-        return self._executor_for
+        return self._executors
 
     def close(self) -> None:
         """End what still runs and let go of everything."""
-        for executor in self._made.values():
-            executor.close()
-        self._made.clear()
-        for name in ("store", "catalogue"):
+        for name in ("_executors", "store", "catalogue"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 
-    def _executor_for(self, image: str | None) -> Executor:
-        kind = "container" if image is not None and self.config.executor.kind == "container" else "process"
-        if kind not in self._made:
-            self._made[kind] = self._make_executor(kind)
-        return self._made[kind]
+    @cached_property
+    def _executors(self) -> Executors:
+        return self.executors_in(self.store, self.work)
 
-    def _make_executor(self, kind: str) -> Executor:
-        settings = self.config.executor
-        workers = settings.workers or len(os.sched_getaffinity(0))
-        if kind == "container":
-            from aliquot.executors.container import ContainerExecutor, end_leftovers
-
-            end_leftovers(self.work)
-            return ContainerExecutor(self.store, self.work, workers, settings.runtime)
-        from aliquot.executors.process import ProcessExecutor, end_leftovers
-
-        end_leftovers(self.work)
-        return ProcessExecutor(self.store, self.work, workers, settings.path)
+    def executors_in(self, store: Store, work: Path) -> Executors:
+        """Make executors over another store and in another folder than the lab's own; whoever asks closes them."""
+        return Executors(self.config.executor, store, work)
 
     def _resolved(self, name: str) -> str:
         vaults = open_vaults(self.config.vaults, self.folder)
