@@ -23,6 +23,8 @@ _CHANGING = (
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s|min)\b"), "SPAN"),
     (re.compile(r"\b\d+(\.\d+)? (KiB|MiB|GiB)(/s)?"), "SIZE"),
+    # A command that ends at once leaves no time to see its memory.
+    (re.compile(r"\bSPAN, SIZE"), "SPAN"),
     # What a version's list of changes takes depends on the times in it.
     (re.compile(r"\bblobs, \d+ B\b"), "blobs, SIZE"),
     (re.compile(r"\b[0-9a-f]{6,64}\b"), "DIGEST"),

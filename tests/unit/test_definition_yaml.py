@@ -156,8 +156,8 @@ _json = st.recursive(
 @given(_json)
 def test_json_is_read_as_what_it_says(value):
     document, problems = read_yaml(json.dumps(value).encode(), "f")
-    # A text may hold what no definition may: NUL, or half a pair.
-    assert document.value == value or problems
+    # A text may hold what no definition may: NUL, or half a pair. YAML has no keys of more than 1,024 characters.
+    assert problems or document.value == value
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz0123456789.-_", min_size=1, max_size=8))

@@ -91,7 +91,7 @@ def logs(
         for each in tried:
             took = span(each.wall) if each.wall is not None else ""
             how = "" if each.exit_code is None else f"exit {each.exit_code}"
-            about = ", ".join(part for part in (how, took, size(each.peak_memory), each.message) if part)
+            about = ", ".join(part for part in (how, took, size(each.peak_memory or None), each.message) if part)
             state = Text(each.state, style=STATE_STYLES.get(each.state, ""))
             title = Text.assemble((f"── {each.task}, attempt {each.attempt}: ", "bold"), state, f"  {plain(about)}")
             stdout().print(title, soft_wrap=True)
