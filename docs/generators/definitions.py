@@ -78,6 +78,8 @@ def _keys(full: dict[str, Any], schema: dict[str, Any]) -> str:
     for key, about in full["properties"].items():
         default = "**required**" if key in required else _default(about)
         rows.append((code(key), cell(_kind(about, schema)), default, cell(about.get("description", ""))))
+    if isinstance(further := full.get("additionalProperties"), dict):
+        rows.append(("any other name", cell(_kind(further, schema)), "", "An input of that name."))
     return table(("key", "value", "default", "what it is"), rows)
 
 
@@ -102,8 +104,8 @@ def _kind(about: dict[str, Any], schema: dict[str, Any]) -> str:
         return " or ".join(f"`{each}`" for each in about["enum"])
     if "const" in about:
         return f"`{about['const']}`"
-    if "anyOf" in about:
-        return " or ".join(dict.fromkeys(_kind(each, schema) for each in about["anyOf"] if each != {"type": "null"}))
+    if choices := about.get("anyOf", about.get("oneOf")):
+        return " or ".join(dict.fromkeys(_kind(each, schema) for each in choices if each != {"type": "null"}))
     if about.get("examples") == ["2s", "1h"]:
         return "time"
     if about.get("examples") == ["512MiB", "4GiB"]:

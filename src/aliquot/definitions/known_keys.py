@@ -37,6 +37,8 @@ def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if part in (keys := keys_of(annotation)):
             yield keys[str(part)]
+        elif further := annotation.__annotations__.get("__pydantic_extra__"):
+            yield get_args(further)[-1]
     elif get_origin(annotation) in (list, dict):
         yield get_args(annotation)[-1]
     else:

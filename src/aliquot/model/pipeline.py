@@ -1,11 +1,14 @@
 """A pipeline: what can be run."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import ConfigDict, model_validator
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
+from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.table_schema import TableSchema
 from aliquot.model.task import Cause
@@ -20,17 +23,6 @@ class PipelineInput(Definition):
     """The dataset that is bound to the input unless a run binds another."""
     title: str = ""
     """What people call it."""
-
-
-class StepInput(Definition):
-    """What a step takes from a pipeline's input or from another step, and how it makes datums of it."""
-
-    from_: str = Setting(alias="from")
-    """An input of the pipeline, or another step."""
-    glob: str = "/"
-    """Which entries are datums: `/` all as one, `/*` each top-level entry, `/**` every file."""
-    group_by: str | None = None
-    """Captures such as `$sample`: what shares their value is one datum."""
 
 
 class StepResources(Definition):
@@ -85,8 +77,8 @@ class Step(Definition):
     """What people call it."""
     image: str | None = None
     """The container image, best with its digest; absent: the executor's own environment."""
-    inputs: dict[str, StepInput] = Setting(min_length=1)
-    """What the command reads, by name; several inputs give their cross product."""
+    taken: Inputs = Setting(alias="inputs")
+    """What the command reads, by name; several inputs give their cross product, or what the four words say."""
     command: str | list[str]
     """A text for `sh -c`, or a list that runs without a shell, in which `$NAME` becomes the value."""
     parameters: list[str] | None = None
@@ -103,6 +95,25 @@ class Step(Definition):
     """JMESPath into `out/exports.json` by name: environment values for later steps."""
     network: bool = False
     """Whether the command may reach the network."""
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> "Step":
+        if not self.inputs:
+            raise ValueError("'inputs' is empty; at least one is needed")
+        return self
+
+    @cached_property
+    def inputs(self) -> Mapping[str, StepInput]:
+        """Every input by its name, wherever it stands, in the order of writing."""
+        inputs: dict[str, StepInput] = {}
+        for _, name, given in flat(self.taken):
+            inputs.setdefault(name, given)
+        return inputs
+
+    @cached_property
+    def combination(self) -> Combination:
+        """How the step's datums are made of its inputs."""
+        return combination(self.taken)
 
 
 class Output(Definition):
