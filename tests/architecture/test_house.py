@@ -44,8 +44,9 @@ def test_every_type_is_known() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_sizes_keep_it_readable(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_MODULE
+    # A migration is as long as its change.
     if "migrations" not in path.parts:
+        assert len(path.read_text().splitlines()) <= LONGEST_MODULE
         too_long = [(name, lines) for name, lines in _functions(path) if lines > LONGEST_FUNCTION]
         assert not too_long
 

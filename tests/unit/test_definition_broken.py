@@ -243,7 +243,16 @@ BROKEN = [
         "pipelines/p.yaml:7:15: steps.a.failures: expected 'park' or 'stop' or a mapping, but found the text 'ignore'",
     ]),
     ("retry", P, PIPELINE+"    retry: {on: [oom, disk]}\n", [
-        "pipelines/p.yaml:7:23: steps.a.retry.on[1]: expected 'user', 'oom', 'lost', 'timeout' or 'ours', but found the text 'disk'",
+        "pipelines/p.yaml:7:23: steps.a.retry.on[1]: expected 'user', 'oom', 'timeout', 'lost', 'refused' or 'ours', but found the text 'disk'",
+    ]),
+    ("retry cause", P, PIPELINE+"    retry: {on: {disk: 3}}\n", [
+        "pipelines/p.yaml:7:18: steps.a.retry.on.disk: expected 'user', 'oom', 'timeout', 'lost', 'refused' or 'ours', but found the text 'disk'",
+    ]),
+    ("retry number", P, PIPELINE+"    retry: {on: {lost: 500}}\n", [
+        "pipelines/p.yaml:7:18: steps.a.retry.on.lost: 'lost' takes a number of attempts from 1 to 100",
+    ]),
+    ("retry word", P, PIPELINE+"    retry: {on: {lost: often}}\n", [
+        "pipelines/p.yaml:7:24: steps.a.retry.on.lost: expected a whole number or a mapping, but found the text 'often'",
     ]),
     ("command number", P, edited("[cat, $R]","[head, -n, 5]"), [
         'pipelines/p.yaml:6:25: steps.a.command[2]: expected a text, but found the number 5; put it into quotes',

@@ -10,10 +10,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -21,35 +19,21 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from aliquot.db.columns import Id, Path, metadata, numbered, to
+from aliquot.db.intake_tables import held_file, quarantine, receipt
 
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-Path = Text().with_variant(Text(collation="C"), "postgresql")
-"""Paths sort by their bytes, on every database alike."""
-
-
-def _id() -> Column[int]:
-    return Column("id", Id, primary_key=True, autoincrement=True)
-
-
-def _to(column: str, target: str, **options: object) -> Column[int]:
-    return Column(column, Id, ForeignKey(target), **options)  # pyright: ignore[reportArgumentType]  # passed through
-
+__all__ = [
+    "Id", "Path", "attempt", "blob", "dataset", "definition", "entry", "event", "held_file", "key_input", "load",
+    "metadata", "output", "published", "quarantine", "receipt", "result", "run", "run_step", "state_change", "tag",
+    "tag_move", "task", "version",
+]  # fmt: skip
 
 # --- definitions -----------------------------------------------------------------------------------------------------
 
 definition = Table(
     "definition",
     metadata,
-    _id(),
+    numbered(),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("digest", Text, nullable=False),
@@ -82,7 +66,7 @@ blob = Table(
 dataset = Table(
     "dataset",
     metadata,
-    _id(),
+    numbered(),
     Column("name", Text, nullable=False, unique=True),
     Column("head", Integer, nullable=False, comment="the newest version's number; 0 before the first"),
     Column("created_at", Double, nullable=False),
@@ -91,7 +75,7 @@ dataset = Table(
 version = Table(
     "version",
     metadata,
-    _to("dataset_id", "dataset.id", nullable=False),
+    to("dataset_id", "dataset.id", nullable=False),
     Column("number", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("parent", Text, nullable=False, comment="digest of the version before; empty for the first"),
@@ -102,7 +86,7 @@ version = Table(
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("parked", Integer, nullable=False, comment="datums that are missing because they failed"),
-    _to("run_id", "run.id"),
+    to("run_id", "run.id"),
     Column("created_at", Double, nullable=False),
     Column("named", Boolean, nullable=False, comment="whether the store's own list of versions has it"),
     PrimaryKeyConstraint("dataset_id", "number"),
@@ -113,15 +97,15 @@ version = Table(
 entry = Table(
     "entry",
     metadata,
-    _id(),
-    _to("dataset_id", "dataset.id", nullable=False),
+    numbered(),
+    to("dataset_id", "dataset.id", nullable=False),
     Column("path", Path, nullable=False),
     Column("digest", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("added", Integer, nullable=False),
     Column("removed", Integer),
-    _to("receipt_id", "receipt.id"),
-    _to("task_id", "task.id"),
+    to("receipt_id", "receipt.id"),
+    to("task_id", "task.id"),
     Index("uq_entry_live", "dataset_id", "path", unique=True, sqlite_where=text("removed IS NULL"),
           postgresql_where=text("removed IS NULL")),
     Index("ix_entry_path", "dataset_id", "path", "added"),
@@ -135,7 +119,7 @@ entry = Table(
 tag = Table(
     "tag",
     metadata,
-    _to("dataset_id", "dataset.id", nullable=False),
+    to("dataset_id", "dataset.id", nullable=False),
     Column("name", Text, nullable=False),
     Column("number", Integer, nullable=False),
     PrimaryKeyConstraint("dataset_id", "name"),
@@ -144,8 +128,8 @@ tag = Table(
 tag_move = Table(
     "tag_move",
     metadata,
-    _id(),
-    _to("dataset_id", "dataset.id", nullable=False),
+    numbered(),
+    to("dataset_id", "dataset.id", nullable=False),
     Column("name", Text, nullable=False),
     Column("before", Integer),
     Column("after", Integer, comment="null: the tag was taken away"),
@@ -153,71 +137,13 @@ tag_move = Table(
     Column("moved_by", Text, nullable=False),
 )
 
-# --- intake ----------------------------------------------------------------------------------------------------------
-
-quarantine = Table(
-    "quarantine",
-    metadata,
-    _id(),
-    Column("source", Text, nullable=False),
-    Column("path", Path, nullable=False),
-    Column("type", Text),
-    Column("into", Text, comment="the dataset for which it was meant"),
-    Column("findings", JSON, nullable=False),
-    Column("counts", JSON, nullable=False, comment="how many findings of each code"),
-    Column("state", Text, nullable=False, comment="WAITING, RELEASED or REJECTED"),
-    Column("arrived_at", Double, nullable=False),
-    Column("decided_at", Double),
-    Column("decided_by", Text),
-    Column("because", Text),
-    Column("version", Integer),
-    Index("ix_quarantine_state", "state", "arrived_at"),
-)
-
-held_file = Table(
-    "held_file",
-    metadata,
-    _to("quarantine_id", "quarantine.id", nullable=False),
-    Column("path", Path, nullable=False, comment="the path that it would have in a dataset"),
-    Column("digest", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    PrimaryKeyConstraint("quarantine_id", "path"),
-    Index("ix_held_file_digest", "digest"),
-    comment="The files that quarantine holds.",
-    sqlite_with_rowid=False,
-)
-
-receipt = Table(
-    "receipt",
-    metadata,
-    _id(),
-    Column("source", Text, nullable=False),
-    Column("path", Path, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("seen_at", Double, nullable=False),
-    Column("settled_at", Double, nullable=False),
-    Column("taken_at", Double, nullable=False),
-    Column("decision", Text, nullable=False, comment="accepted, quarantined, unchanged, released or rejected"),
-    Column("type", Text), Column("dataset", Text), Column("version", Integer), Column("entry_path", Path),
-    _to("quarantine_id", "quarantine.id"),
-    Column("who", Text, nullable=False),
-    Column("facts", JSON, nullable=False),
-    Column("again", Integer, nullable=False, server_default="0", comment="how often it had been replaced and put back"),
-    UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again"),
-    Index("ix_receipt_digest", "digest"),
-    Index("ix_receipt_quarantine", "quarantine_id"),
-    comment="The record of one arrival.",
-)  # fmt: skip
-
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 run = Table(
     "run",
     metadata,
-    _id(),
-    _to("definition_id", "definition.id", nullable=False),
+    numbered(),
+    to("definition_id", "definition.id", nullable=False),
     Column("pipeline", Text, nullable=False),
     Column("parameters", JSON, nullable=False),
     Column("inputs", JSON, nullable=False, comment="input name to [dataset, version]"),
@@ -245,7 +171,7 @@ run = Table(
 run_step = Table(
     "run_step",
     metadata,
-    _to("run_id", "run.id", nullable=False),
+    to("run_id", "run.id", nullable=False),
     Column("step", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("planned_at", Double),
@@ -258,8 +184,8 @@ run_step = Table(
 task = Table(
     "task",
     metadata,
-    _id(),
-    _to("run_id", "run.id", nullable=False),
+    numbered(),
+    to("run_id", "run.id", nullable=False),
     Column("step", Text, nullable=False),
     Column("ordinal", Integer, nullable=False, comment="from 1 within the step"),
     Column("key", Text, nullable=False),
@@ -268,7 +194,10 @@ task = Table(
     Column("reused", Boolean, nullable=False, comment="its key had succeeded before: no command was started"),
     Column("cause", Text),
     Column("message", Text, nullable=False),
-    Column("attempts", Integer, nullable=False, comment="attempts since a person last asked for it"),
+    Column("attempts", Integer, nullable=False, comment="failed attempts since a person last asked for it"),
+    Column("failures", JSON(none_as_null=True), comment="those by cause, as cause to number; null: none"),
+    Column("takeovers", Integer, nullable=False, server_default="0",
+           comment="how often its lease lapsed, since the same"),
     Column("owner", Text),
     Column("fence", Integer, nullable=False),
     Column("lease_until", Double),
@@ -285,7 +214,7 @@ task = Table(
 attempt = Table(
     "attempt",
     metadata,
-    _to("task_id", "task.id", nullable=False),
+    to("task_id", "task.id", nullable=False),
     Column("fence", Integer, nullable=False),
     Column("executor", Text, nullable=False),
     Column("handle", Text, nullable=False),
@@ -311,7 +240,7 @@ result = Table(
     Column("key", Text, primary_key=True),
     Column("parts", JSON, nullable=False, comment="what the key was made of"),
     Column("exports", JSON),
-    _to("task_id", "task.id", comment="the task whose attempt gave it"),
+    to("task_id", "task.id", comment="the task whose attempt gave it"),
     Column("created_at", Double, nullable=False),
     comment="What succeeded, by key. Never run again while its row is here.",
 )
@@ -345,7 +274,7 @@ output = Table(
 published = Table(
     "published",
     metadata,
-    _to("run_id", "run.id", nullable=False),
+    to("run_id", "run.id", nullable=False),
     Column("output", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("dataset", Text, nullable=False),
@@ -357,8 +286,8 @@ published = Table(
 load = Table(
     "load",
     metadata,
-    _id(),
-    _to("run_id", "run.id", nullable=False),
+    numbered(),
+    to("run_id", "run.id", nullable=False),
     Column("table_name", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("dataset", Text),
@@ -388,7 +317,7 @@ state_change = Table(
 event = Table(
     "event",
     metadata,
-    _id(),
+    numbered(),
     Column("kind", Text, nullable=False),
     Column("subject", Id, nullable=False),
     Column("before", Text, nullable=False),

@@ -58,7 +58,8 @@ def _lapsed(now: float) -> ColumnElement[bool]:
 def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """Take up to `most` tasks that wait, or whose lease has lapsed, in one statement that raises their fence.
 
-    A task whose key is under way elsewhere is left until that has ended. A lapsed lease counts as an attempt.
+    A task whose key is under way elsewhere is left until that has ended. A lapsed lease counts as a takeover,
+    not as a failed attempt: that a supervisor was lost says little about the task.
     """
     if connection.dialect.name == "postgresql":
         # Two claims at once do not see each other's rows yet: both would take tasks of one key.
@@ -93,7 +94,7 @@ def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*
             owner=owner,
             fence=task.c.fence + 1,
             lease_until=now + LEASE,
-            attempts=task.c.attempts + case((task.c.state == State.QUEUED, 0), else_=1),
+            takeovers=task.c.takeovers + case((task.c.state == State.QUEUED, 0), else_=1),
         )
         .returning(*task.c)
     ).all()

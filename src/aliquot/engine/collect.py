@@ -1,6 +1,5 @@
 """Taking in what came of attempts: results, outputs, retries, in one transaction under the fence."""
 
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from aliquot.db.rows import chunks, insert_rows, json_text
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
 from aliquot.engine.flight import Ended, Flight
-from aliquot.model.pipeline import Retry
+from aliquot.model.retry import WAITED, Retry
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome
 
@@ -56,6 +55,7 @@ def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
             cause=bindparam("b_cause"),
             message=bindparam("b_message"),
             attempts=bindparam("b_attempts"),
+            failures=bindparam("b_failures"),
             not_before=bindparam("b_not_before"),
             ended_at=bindparam("b_ended_at"),
         ),
@@ -75,11 +75,6 @@ def record_attempts(connection: Connection, rows: Sequence[dict[str, Any]]) -> N
 def running_values(flight: Flight) -> dict[str, Any]:
     """Give the row of an attempt that has not ended."""
     return _attempt_values(flight, Outcome(flight.row.id, flight.row.fence, State.RUNNING, started_at=time.time()))
-
-
-def spent(attempts: int, retry: Retry | None, cause: Cause) -> bool:
-    """Say whether a task that has failed so often, now by this cause, has no further attempt."""
-    return retry is None or cause.value not in retry.on or attempts >= retry.attempts
 
 
 _Judged = tuple[Flight, Outcome, dict[str, Any] | None]
@@ -166,14 +161,21 @@ def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
 def _task_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
     row = flight.row
     values = {"b_id": row.id, "b_fence": row.fence, "b_cause": outcome.cause, "b_message": outcome.message}
-    values |= {"b_attempts": row.attempts, "b_not_before": row.not_before, "b_ended_at": time.time()}
+    values |= {"b_attempts": row.attempts, "b_failures": row.failures}
+    values |= {"b_not_before": row.not_before, "b_ended_at": time.time()}
     if outcome.state is State.COMPLETE:
         return {**values, "b_state": State.COMPLETE}
     cause = outcome.cause or Cause.OURS
-    values["b_attempts"] = made = row.attempts + 1
-    retry = flight.command.step.retry if flight.command else None
-    if retry and not flight.canceled and not spent(made, retry, cause):
-        pause = retry.backoff * 2 ** (made - 1) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+    if cause is Cause.CANCELED:
+        return {**values, "b_state": STATE_OF[cause]}
+    counted = WAITED if outcome.may_pass else cause.value
+    failures: dict[str, int] = {**(row.failures or {})}
+    failures[counted] = failures.get(counted, 0) + 1
+    values |= {"b_attempts": row.attempts + 1, "b_failures": failures}
+    retry = flight.command.step.retry if flight.command else Retry()
+    last = flight.canceled or flight.given_up
+    pause = None if last else retry.again_after(cause, failures, may_pass=outcome.may_pass)
+    if pause is not None:
         return {**values, "b_state": State.QUEUED, "b_not_before": time.time() + pause, "b_ended_at": None}
     return {**values, "b_state": STATE_OF[cause]}
 

@@ -71,7 +71,7 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
 def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDocument:
     """Make the document of a claimed task; `Damaged` when nobody knows where one of its files lies.
 
-    Memory grows with its attempts where the step says so.
+    Memory and time grow with its failures where the step says so.
     """
     for _, path, place in files:
         if place.size < 0:
@@ -110,7 +110,4 @@ def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDo
 
 def _resources(step: Step, row: TaskRow) -> Resources:
     asked = step.resources
-    memory = asked.memory
-    if memory and row.cause == "oom":
-        memory = int(memory * step.retry.memory_growth**row.attempts)
-    return Resources(cpus=asked.cpus, memory=memory, disk=asked.disk, time=asked.time)
+    return step.retry.grown(Resources(asked.cpus, asked.memory, asked.disk, asked.time), row.failures)

@@ -24,7 +24,8 @@ class Flight:
     """A claimed task and its attempt.
 
     `command` is None when it could not be found, `executor` and `handle` as long as nothing was submitted. `shown`
-    says that the catalogue has it as running; `running_since` is when it was first seen to run.
+    says that the catalogue has it as running; `running_since` is when it was first seen to run; `given_up` that the
+    task gets no other attempt.
     """
 
     row: TaskRow
@@ -34,6 +35,7 @@ class Flight:
     running_since: float | None = None
     shown: bool = False
     canceled: bool = False
+    given_up: bool = False
 
     def failed(self, cause: Cause, message: str) -> Outcome:
         """Give the outcome of an attempt that the executor cannot give."""

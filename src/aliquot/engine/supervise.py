@@ -32,7 +32,7 @@ _CHECK_AFTER = 0.5
 _LEASES_AFTER = 5.0
 """Seconds between two looks at who holds what."""
 MOST_TAKEOVERS = 50
-"""How often at least a task is taken over from supervisors that are gone, before it is taken for the cause."""
+"""How often a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
 
 @dataclass(slots=True)
@@ -231,9 +231,9 @@ class Supervisor:
             for flight in waiting:
                 try:
                     flight.command = command = self._command(connection, flight.row)
-                    most = max(MOST_TAKEOVERS, command.step.retry.attempts)
-                    if flight.row.attempts > most:
-                        message = f"The supervisors of {flight.row.attempts} attempts were lost; the task may be why."
+                    if flight.row.takeovers > MOST_TAKEOVERS:
+                        message = f"The supervisors of {flight.row.takeovers} attempts were lost; the task may be why."
+                        flight.given_up = True
                         self._flights.fail(flight, Cause.LOST, message)
                         continue
                     given = files[flight.row.key]

@@ -225,7 +225,7 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
         refused = _SPECIAL
     elif info.flag_bits & 1:
         refused = _ENCRYPTED
-    content = iter(()) if refused or info.is_dir() else _zip_content(archive, info)
+    content = iter(()) if refused or info.filename.endswith("/") else _zip_content(archive, info)
     return Member(info.filename, info.is_dir(), info.file_size, bool(mode & 0o100), content, refused)
 
 

@@ -10,10 +10,8 @@ from pydantic import Field as Setting
 from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
+from aliquot.model.retry import Retry
 from aliquot.model.table_schema import TableSchema
-from aliquot.model.task import Cause
-
-RetryCause = Literal["user", "oom", "lost", "timeout", "ours"]
 
 
 class PipelineInput(Definition):
@@ -36,19 +34,6 @@ class StepResources(Definition):
     """Disk, such as 20GiB."""
     time: Seconds | None = None
     """Wall time, such as 1h."""
-
-
-class Retry(Definition):
-    """When a failed attempt is made again: on which causes, how often in all, after how long."""
-
-    attempts: int = Setting(default=3, ge=1, le=100)
-    """Attempts in all, the first included."""
-    on: list[RetryCause] = Setting(default=["lost", "ours"])
-    """Causes of failure after which it is tried again."""
-    memory_growth: float = Setting(default=1.0, ge=1)
-    """By how much the memory grows for the attempt after one that ran out of it."""
-    backoff: Seconds = 1.0
-    """The wait before the second attempt."""
 
 
 class Allow(Definition):
@@ -209,7 +194,3 @@ class Pipeline(Definition):
 def parameter_schema(pipeline: Pipeline) -> dict[str, Any]:
     """Give the JSON Schema of a pipeline's parameter values."""
     return {"type": "object", "properties": pipeline.parameters, "additionalProperties": False}
-
-
-RETRYABLE = frozenset({Cause.USER, Cause.OOM, Cause.LOST, Cause.TIMEOUT, Cause.OURS})
-"""Causes that `retry: on` may name."""

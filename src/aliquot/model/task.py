@@ -98,6 +98,7 @@ class Outcome:
 
     `locations` says where the blobs named by outputs and logs lie, as far as this attempt wrote them. `tail` is the
     last lines of the output for a person to read. `exports` is the content of `out/exports.json`, None without one.
+    `may_pass` says of a failure that what stood in the way may go away by itself: it is waited for.
     """
 
     task: int
@@ -116,6 +117,7 @@ class Outcome:
     started_at: float = 0.0
     ended_at: float = 0.0
     image_digest: str | None = None
+    may_pass: bool = False
 
     def to_json(self) -> str:
         """Write the outcome as `outcome.json` holds it."""
