@@ -1,11 +1,12 @@
 """Writing files that survive a power cut: written, flushed, then linked to their name."""
 
 import errno
+import fcntl
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -118,20 +119,69 @@ class Writer:
     def _draft(self) -> Path:
         return self._drafts / uuid.uuid4().hex
 
+    def remove(self, key: str, before: float) -> bool:
+        """Remove a file that nobody has written, or found to be there already, since `before`; says whether it is gone.
+
+        A writer that finds it in this moment writes it anew.
+        """
+        target = self.root / key
+        try:
+            with self._no_removal(fcntl.LOCK_EX):
+                if target.stat().st_mtime >= before:
+                    return False
+                target.unlink()
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        return True
+
+    def drafts(self, before: float) -> Iterator[tuple[Path, int]]:
+        """List the drafts that nobody has written to since `before`, with their sizes: their writers were killed."""
+        for draft in sorted(self._drafts.iterdir()):
+            with suppress(FileNotFoundError):
+                found = draft.stat()
+                if found.st_mtime < before:
+                    yield draft, found.st_size
+
     def _link(self, draft: Path, key: str) -> bool:
         """Give a draft its name; what has the name already is replaced if its bytes differ, for then it is damaged."""
         target = self.root / key
         self._make_folder(target.parent)
         damaged = False
-        try:
-            os.link(draft, target)
-        except FileExistsError:
+        while True:
+            try:
+                os.link(draft, target)
+                break
+            except FileExistsError:
+                if not self._found_again(target):
+                    continue
             damaged = not _equal(draft, target)
             if damaged:
                 draft.replace(target)
+            break
         with self._lock:
             self._unsettled.add(target.parent)
         return damaged
+
+    def _found_again(self, target: Path) -> bool:
+        """Say that a file is wanted from now on, so that `remove` lets it be; false when it has just been removed."""
+        with self._no_removal(fcntl.LOCK_SH):
+            try:
+                os.utime(target)
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def _no_removal(self, kind: int) -> Generator[None]:
+        """Keep removals and their opposite apart, between processes too; a process that is killed lets go."""
+        handle = os.open(self.root / "removal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, kind)
+            yield
+        finally:
+            os.close(handle)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder whose own name is durable after `settle`, whoever made it."""

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import obstore
 from blake3 import blake3
@@ -17,6 +18,14 @@ from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Damaged, Missing, Unavailable
 
 _OPEN_PACKS = 64
+
+
+class Stored(NamedTuple):
+    """An object that is there: its key, size in bytes, and when it was last written, in seconds since 1970."""
+
+    key: str
+    size: int
+    written_at: float
 
 
 class Objects:
@@ -91,6 +100,40 @@ class Objects:
             for meta in page
         ]
         yield from sorted(rows)
+
+    def walk(self, prefix: str) -> Iterator[list[Stored]]:
+        """List what lies below a prefix, unsorted, a page at a time."""
+        try:
+            for page in obstore.list(self._objects, prefix=prefix.rstrip("/")):
+                yield [Stored(str(each["path"]), int(each["size"]), each["last_modified"].timestamp()) for each in page]
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+
+    def remove(self, key: str, before: float) -> bool:
+        """Remove an object that nobody has written, or found to be there already, since `before`; says if it is gone.
+
+        In a folder, a writer that finds it in this very moment writes it anew. A bucket has no lock: one that is
+        written between the look at its time and the removal, a few milliseconds later, is lost.
+        """
+        if self._writer:
+            gone = self._writer.remove(key, before)
+            if gone:
+                self._forget(key)
+            return gone
+        try:
+            if obstore.head(self._objects, key)["last_modified"].timestamp() >= before:
+                return False
+        except FileNotFoundError:
+            return True
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("store-unavailable", f"The store at {self.url} does not answer: {error}") from error
+        self._attempt(lambda: obstore.delete(self._objects, key))
+        return True
+
+    def drafts(self, before: float) -> Iterator[tuple[Path, int]]:
+        """List temporary files that nobody has written to since `before`, with their sizes; a bucket has none."""
+        if self._writer:
+            yield from self._writer.drafts(before)
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Give `length` bytes of an object, from byte `start`; one that is gone is `Damaged`."""

@@ -9,32 +9,76 @@ from aliquot.db.rows import among, chunks, insert_rows
 from aliquot.db.tables import blob
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
-from aliquot.model.errors import Damaged
+from aliquot.model.errors import Damaged, Missing
 
 _AT_ONCE = 5_000
 
 
 def record(connection: Connection, locations: Iterable[Location]) -> None:
-    """Note where blobs lie; the first place of each stays."""
+    """Note where blobs lie; the first place of each stays, unless `sweep` has marked or removed what lay there.
+
+    In one order everywhere, so that writers of equal blobs wait for each other at most once.
+    """
     rows = {each.digest: (each.digest, each.size, each.pack, each.offset) for each in locations}
-    insert_rows(connection, blob, ("digest", "size", "pack", "offset"), list(rows.values()), missing=True)
+    ordered = [rows[digest] for digest in sorted(rows)]
+    insert_rows(connection, blob, ("digest", "size", "pack", "offset"), ordered, missing=True)
+    if ordered and is_any_doomed(connection):
+        _call_back(connection, rows)
 
 
-def find(connection: Connection, digests: Collection[Digest]) -> dict[Digest, Location]:
-    """Say where blobs lie; the ones that are not known are left out."""
+def is_any_doomed(connection: Connection) -> bool:
+    """Say whether `sweep` has marked or removed anything that a row still tells of."""
+    return connection.execute(select(blob.c.digest).where(blob.c.doomed_at.isnot(None)).limit(1)).first() is not None
+
+
+def _call_back(connection: Connection, rows: Mapping[Digest, tuple[Digest, int, str | None, int]]) -> None:
+    """Take back what was marked or removed: it has just been stored again, and somebody is about to name it."""
+    doomed: list[str] = []
+    for part in chunks(list(rows), _AT_ONCE):
+        marked = select(blob.c.digest).where(blob.c.doomed_at.isnot(None), among(connection, blob.c.digest, part))
+        doomed += connection.execute(marked).scalars()
+    for digest in sorted(doomed):
+        _, _, pack, offset = rows[Digest(digest)]
+        connection.execute(
+            update(blob)
+            .where(blob.c.digest == digest, blob.c.doomed_at.isnot(None))
+            .values(pack=pack, offset=offset, doomed_at=None, swept_at=None)
+        )
+
+
+def find(connection: Connection, digests: Collection[Digest], *, staying: bool = False) -> dict[Digest, Location]:
+    """Say where blobs lie; those that are not known or swept are left out, with `staying` those that will be, too."""
     found: dict[Digest, Location] = {}
+    there = blob.c.doomed_at.is_(None) if staying else blob.c.swept_at.is_(None)
     for part in chunks(list(digests), _AT_ONCE):
-        for row in connection.execute(select(blob).where(among(connection, blob.c.digest, part))):
+        for row in connection.execute(select(blob).where(among(connection, blob.c.digest, part), there)):
             found[Digest(row.digest)] = Location(Digest(row.digest), row.size, row.pack, row.offset)
     return found
 
 
+def swept(connection: Connection, digests: Collection[Digest]) -> set[Digest]:
+    """Say which blobs `sweep` has removed."""
+    gone: set[Digest] = set()
+    if is_any_doomed(connection):
+        for part in chunks(list(digests), _AT_ONCE):
+            removed = select(blob.c.digest).where(among(connection, blob.c.digest, part), blob.c.swept_at.isnot(None))
+            gone.update(Digest(digest) for digest in connection.execute(removed).scalars())
+    return gone
+
+
 def require(connection: Connection, digests: Collection[Digest]) -> Mapping[Digest, Location]:
-    """Say where blobs lie; one that is not known is `Damaged`. The empty blob needs no place."""
+    """Say where blobs lie; one that was swept is `Missing`, one not known `Damaged`. The empty blob needs no place."""
     found = find(connection, digests)
     for digest in digests:
         if digest not in found:
             if digest != EMPTY:
+                if swept(connection, [digest]):
+                    raise Missing(
+                        "blob-swept",
+                        f"The bytes of {digest} were swept to free space; `aliquot run recompute RUN` makes the "
+                        "outputs of a run again.",
+                        digest=digest,
+                    )
                 raise Damaged("blob-unknown", f"The catalogue does not know where {digest} lies.", digest=digest)
             found[digest] = Location(EMPTY, 0)
     return found
@@ -45,7 +89,7 @@ def known_in(catalogue: Catalogue) -> Callable[[Collection[Digest]], Mapping[Dig
 
     def known(digests: Collection[Digest]) -> Mapping[Digest, Location]:
         with catalogue.read() as connection:
-            return find(connection, digests)
+            return find(connection, digests, staying=True)
 
     return known
 

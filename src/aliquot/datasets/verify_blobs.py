@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, func, select
 
 from aliquot.blobs import Store
 from aliquot.blobs.layout import PACKS, key_of, pack_key
@@ -72,15 +72,19 @@ class BlobReader:
             yield from self._in_pack(pack, count)
 
     def _used(self) -> ColumnElement[bool]:
-        """Give the condition for a blob to be read."""
+        """Give the condition for a blob to be read: it is there, and belongs to what is looked at."""
+        there = blob.c.swept_at.is_(None)
         if self._dataset_id is None:
-            return true()
+            return there
         as_file = select(entry.c.id).where(entry.c.digest == blob.c.digest, entry.c.dataset_id == self._dataset_id)
         as_delta = select(version.c.delta).where(version.c.dataset_id == self._dataset_id)
-        return as_file.exists() | blob.c.digest.in_(as_delta)
+        return there & (as_file.exists() | blob.c.digest.in_(as_delta))
 
     def _unplaced(self) -> Iterator[Damage]:
-        """Find digests of files, deltas, outputs, logs and bundles that the catalogue has no place for."""
+        """Find digests of files, deltas, outputs, logs and bundles that the catalogue has no place for.
+
+        Of what was swept, a row tells still.
+        """
         told: set[str] = set()
         for column in _NAMES if self._dataset_id is None else _NAMES[:_OF_DATASETS]:
             for page in self._without_place(column):

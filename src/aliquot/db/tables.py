@@ -57,8 +57,20 @@ blob = Table(
     Column("size", BigInteger, nullable=False),
     Column("pack", Text, comment="null: the blob lies alone"),
     Column("offset", BigInteger, nullable=False),
+    Column("doomed_at", Double, comment="when sweep found that nothing needs it"),
+    Column("swept_at", Double, comment="when sweep removed it: the row tells of bytes that are gone"),
+    Index("ix_blob_doomed", "doomed_at", sqlite_where=text("doomed_at IS NOT NULL"),
+          postgresql_where=text("doomed_at IS NOT NULL")),
     comment="Where each blob lies.",
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+emptied_pack = Table(
+    "emptied_pack",
+    metadata,
+    Column("pack", Text, primary_key=True),
+    Column("emptied_at", Double, nullable=False),
+    comment="Packs whose last blobs sweep has moved elsewhere; they go when nobody can be reading them any more.",
 )
 
 # --- datasets --------------------------------------------------------------------------------------------------------

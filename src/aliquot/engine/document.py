@@ -57,7 +57,7 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
     for part in chunks(list(found)):
         query = (
             select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
-            .outerjoin(blob, blob.c.digest == key_input.c.digest)
+            .outerjoin(blob, (blob.c.digest == key_input.c.digest) & blob.c.swept_at.is_(None))
             .where(key_input.c.key.in_(part))
             .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
         )

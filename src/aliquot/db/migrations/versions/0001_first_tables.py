@@ -1,4 +1,4 @@
-"""The first tables."""
+"""The first tables: definitions, runs, states."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,8 +6,6 @@ from alembic import op
 from aliquot.db.triggers import allowed_rows, statements
 
 PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-PUT_BACK = "how often it had been replaced and put back"
-RECEIPT_KEY = "uq_receipt_source_path_size_mtime_ns_digest_again"
 
 revision = "0001"
 down_revision = None
@@ -15,25 +13,6 @@ down_revision = None
 
 def upgrade() -> None:
     """Apply."""
-    op.create_table(
-        "blob",
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("pack", sa.Text(), nullable=True, comment="null: the blob lies alone"),
-        sa.Column("offset", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_blob")),
-        comment="Where each blob lies.",
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "dataset",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("head", sa.Integer(), nullable=False, comment="the newest version's number; 0 before the first"),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
-        sa.UniqueConstraint("name", name=op.f("uq_dataset_name")),
-    )
     op.create_table(
         "definition",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -91,38 +70,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_output_digest", "output", ["digest"], unique=False)
     op.create_table(
-        "quarantine",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("path", PATH, nullable=False),
-        sa.Column("type", sa.Text(), nullable=True),
-        sa.Column("into", sa.Text(), nullable=True, comment="the dataset for which it was meant"),
-        sa.Column("findings", sa.JSON(), nullable=False),
-        sa.Column("counts", sa.JSON(), nullable=False, comment="how many findings of each code"),
-        sa.Column("state", sa.Text(), nullable=False, comment="WAITING, RELEASED or REJECTED"),
-        sa.Column("arrived_at", sa.Double(), nullable=False),
-        sa.Column("decided_at", sa.Double(), nullable=True),
-        sa.Column("decided_by", sa.Text(), nullable=True),
-        sa.Column("because", sa.Text(), nullable=True),
-        sa.Column("version", sa.Integer(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
-    )
-    op.create_index("ix_quarantine_state", "quarantine", ["state", "arrived_at"], unique=False)
-    op.create_table(
-        "held_file",
-        sa.Column(
-            "quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("path", PATH, nullable=False, comment="the path that it would have in a dataset"),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_held_file_quarantine_id")),
-        sa.PrimaryKeyConstraint("quarantine_id", "path", name=op.f("pk_held_file")),
-        comment="The files that quarantine holds.",
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_held_file_digest", "held_file", ["digest"], unique=False)
-    op.create_table(
         "state_change",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=False),
@@ -130,35 +77,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "before", "after", name=op.f("pk_state_change")),
         comment="The table of model/state.py, for the triggers.",
     )
-    op.create_table(
-        "receipt",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("path", PATH, nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("seen_at", sa.Double(), nullable=False),
-        sa.Column("settled_at", sa.Double(), nullable=False),
-        sa.Column("taken_at", sa.Double(), nullable=False),
-        sa.Column(
-            "decision", sa.Text(), nullable=False, comment="accepted, quarantined, unchanged, released or rejected"
-        ),
-        sa.Column("type", sa.Text(), nullable=True),
-        sa.Column("dataset", sa.Text(), nullable=True),
-        sa.Column("version", sa.Integer(), nullable=True),
-        sa.Column("entry_path", PATH, nullable=True),
-        sa.Column("quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("facts", sa.JSON(), nullable=False),
-        sa.Column("again", sa.Integer(), server_default="0", nullable=False, comment=PUT_BACK),
-        sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_receipt_quarantine_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
-        sa.UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again", name=op.f(RECEIPT_KEY)),
-        comment="The record of one arrival.",
-    )
-    op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
-    op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], unique=False)
     op.create_table(
         "run",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -193,26 +111,6 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("signature IS NOT NULL"),
         postgresql_where=sa.text("signature IS NOT NULL"),
-    )
-    op.create_table(
-        "tag",
-        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_tag_dataset_id")),
-        sa.PrimaryKeyConstraint("dataset_id", "name", name=op.f("pk_tag")),
-    )
-    op.create_table(
-        "tag_move",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("before", sa.Integer(), nullable=True),
-        sa.Column("after", sa.Integer(), nullable=True, comment="null: the tag was taken away"),
-        sa.Column("moved_at", sa.Double(), nullable=False),
-        sa.Column("moved_by", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_tag_move_dataset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag_move")),
     )
     op.create_table(
         "load",
@@ -300,35 +198,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
     )
     op.create_table(
-        "version",
-        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("parent", sa.Text(), nullable=False, comment="digest of the version before; empty for the first"),
-        sa.Column("delta", sa.Text(), nullable=False, comment="digest of the blob that lists what changed"),
-        sa.Column("provenance", sa.JSON(), nullable=False),
-        sa.Column("added", sa.Integer(), nullable=False),
-        sa.Column("removed", sa.Integer(), nullable=False),
-        sa.Column("files", sa.BigInteger(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
-        sa.Column("parked", sa.Integer(), nullable=False, comment="datums that are missing because they failed"),
-        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("named", sa.Boolean(), nullable=False, comment="whether the store's own list of versions has it"),
-        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_version_dataset_id")),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_version_run_id")),
-        sa.PrimaryKeyConstraint("dataset_id", "number", name=op.f("pk_version")),
-    )
-    op.create_index("ix_version_run", "version", ["run_id"], unique=False)
-    op.create_index(
-        "ix_version_unnamed",
-        "version",
-        ["dataset_id"],
-        unique=False,
-        sqlite_where=sa.text("NOT named"),
-        postgresql_where=sa.text("NOT named"),
-    )
-    op.create_table(
         "attempt",
         sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -349,42 +218,6 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_attempt_task_id")),
         sa.PrimaryKeyConstraint("task_id", "fence", name=op.f("pk_attempt")),
-    )
-    op.create_table(
-        "entry",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("path", PATH, nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("added", sa.Integer(), nullable=False),
-        sa.Column("removed", sa.Integer(), nullable=True),
-        sa.Column("receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_entry_dataset_id")),
-        sa.ForeignKeyConstraint(["receipt_id"], ["receipt.id"], name=op.f("fk_entry_receipt_id")),
-        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_entry_task_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
-        comment="A file of a dataset from the version that added it to the one that removed it.",
-    )
-    op.create_index("ix_entry_added", "entry", ["dataset_id", "added"], unique=False)
-    op.create_index("ix_entry_digest", "entry", ["digest"], unique=False)
-    op.create_index("ix_entry_path", "entry", ["dataset_id", "path", "added"], unique=False)
-    op.create_index(
-        "ix_entry_removed",
-        "entry",
-        ["dataset_id", "removed"],
-        unique=False,
-        sqlite_where=sa.text("removed IS NOT NULL"),
-        postgresql_where=sa.text("removed IS NOT NULL"),
-    )
-    op.create_index(
-        "uq_entry_live",
-        "entry",
-        ["dataset_id", "path"],
-        unique=True,
-        sqlite_where=sa.text("removed IS NULL"),
-        postgresql_where=sa.text("removed IS NULL"),
     )
     op.create_table(
         "result",
