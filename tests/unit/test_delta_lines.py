@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from aliquot.datasets.delta import Header, NewEntry, write_delta
+from aliquot.datasets.delta import Header, NewEntry, Origin, write_delta
 from aliquot.model.digest import canonical, digest_bytes
 
 PATH = '/a "quoted" \\ back\tslash/é\n/\U0001f9ec.bin'
@@ -33,3 +33,12 @@ def test_a_line_is_what_the_canonical_form_would_be(origin: dict[str, Any] | Non
     line: dict[str, Any] = {"add": PATH, "digest": DIGEST, "size": 7} | ({"origin": origin} if origin else {})
     data = write_delta(Header("d", 1, "", {}), [NewEntry(PATH, DIGEST, 7, origin)], [])
     assert zstandard.decompress(data).split(b"\n")[1] == canonical(line)
+
+
+@pytest.mark.parametrize("origin", [Origin("hand:d", 1763641234.25), Origin('a"b\\', 1e22), Origin("é", 0.5)])
+def test_an_origin_that_is_shared_is_written_with_the_path_of_each(origin: Origin) -> None:
+    said = {"source": origin.source, "path": PATH, "arrived_at": origin.arrived_at}
+    shared, alone = (
+        write_delta(Header("d", 1, "", {}), [NewEntry(PATH, DIGEST, 7, each)], []) for each in (origin, said)
+    )
+    assert shared == alone

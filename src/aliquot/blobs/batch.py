@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
-from aliquot.model.errors import Missing
+from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
 
 Known = Callable[[Collection[Digest]], Mapping[Digest, Location]]
 """Says which blobs are stored already, and where."""
 
 Moved = Callable[[Collection[tuple[Location, Location]]], None]
 """Is told of blobs that lie elsewhere now: the old place of each and the new one, which is durable."""
+
+Resting = tuple[str, int, int]
+"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
 
 _AHEAD = 2
 _TOGETHER = 64
@@ -53,14 +56,34 @@ class Batch:
             with self._lock:
                 self._loose[digest] = Location(digest, len(data))
             return Blob(digest, len(data))
+        self._pack([(digest, data)])
+        return Blob(digest, len(data))
+
+    def _pack(self, blobs: Iterable[tuple[Digest, bytes]]) -> None:
         with self._lock:
-            self._buffer.add(digest, data)
+            for digest, data in blobs:
+                self._buffer.add(digest, data)
             ahead = self._buffer.size >= FULL
             if ahead:
                 self._write_ahead()
         if ahead:
             self._room.acquire()
-        return Blob(digest, len(data))
+
+    def add_files(self, files: Sequence[Resting]) -> Iterator[Blob | AliquotError]:
+        """Add the content of many files, as `add_file` does; gives for each its blob, or why it could not be added."""
+        for start in range(0, len(files), _TOGETHER):
+            part = files[start : start + _TOGETHER]
+            read = [_read_small(*file) for file in part]
+            blobs = [None if data is None else (digest_bytes(data), data) for data in read]
+            self._pack([each for each in blobs if each])
+            for (path, *expected), blob in zip(part, blobs, strict=True):
+                yield Blob(blob[0], len(blob[1])) if blob else self._try_file(path, (expected[0], expected[1]))
+
+    def _try_file(self, path: str, expected: tuple[int, int]) -> Blob | AliquotError:
+        try:
+            return self.add_file(path, expected)
+        except (Conflict, Invalid) as error:
+            return error
 
     def add_file(self, path: Path | str, expected: tuple[int, int] | None = None) -> Blob:
         """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it.
@@ -154,6 +177,27 @@ class Batch:
             return False
         self._objects.put_object(pack_key(pack), [bytes(content)])
         return True
+
+
+def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:
+    """Give the content of a small file; None when it is not small, is not as it was, or cannot be read.
+
+    One look suffices, after the reading: what is then as it was seen to rest was so before.
+    """
+    if size >= SMALL:
+        return None
+    try:
+        reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = os.read(reading, size + 1)
+        after = os.fstat(reading)
+    except OSError:
+        return None
+    finally:
+        os.close(reading)
+    return data if (len(data), after.st_size, after.st_mtime_ns) == (size, size, mtime_ns) else None
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -18,8 +18,7 @@ from aliquot.model.errors import Damaged
 
 FORMAT = 1
 
-_PLAIN = {str, float}
-"""Types whose equal values are written alike."""
+_MARK = "\0path"
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -35,60 +34,62 @@ class Header:
     parked: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class Origin(NamedTuple):
+    """Where files came from that lie in the dataset under the paths at which they arrived: thousands share one."""
+
+    source: str
+    arrived_at: float
+
+    def document(self, path: str) -> dict[str, Any]:
+        """Give what a delta says of the file at `path`."""
+        return {"source": self.source, "path": path, "arrived_at": self.arrived_at}
+
+
+class NewEntry(NamedTuple):
     """A file that a version adds. `origin` is kept in the delta: where the file came from, for a lost catalogue."""
 
     path: str
     digest: Digest
     size: int
-    origin: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | Origin | None = None
     receipt_id: int | None = None
     task_id: int | None = None
 
 
 def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]) -> bytes:
     """Write a delta's bytes."""
-    lines = [
-        canonical(
-            {
-                "format": FORMAT,
-                "dataset": header.dataset,
-                "number": header.number,
-                "parent": header.parent,
-                "provenance": header.provenance,
-                "parked": header.parked,
-            }
-        )
-    ]
-    changes: list[tuple[str, bytes]] = []
-    changes += [(each.path, _add_line(each)) for each in adds]
-    changes += [(path, canonical({"remove": path})) for path in removes]
+    heading = canonical(
+        {
+            "format": FORMAT,
+            "dataset": header.dataset,
+            "number": header.number,
+            "parent": header.parent,
+            "provenance": header.provenance,
+            "parked": header.parked,
+        }
+    )
+    changes = [(each.path, _add_line(each)) for each in adds]
+    changes += [(path, canonical({"remove": path}).decode()) for path in removes]
     changes.sort()
-    lines += [line for _, line in changes]
-    return zstandard.compress(b"\n".join(lines) + b"\n", 3)
+    text = "".join(f"{line}\n" for _, line in changes)
+    return zstandard.compress(heading + b"\n" + text.encode(), 3)
 
 
-def _add_line(entry: NewEntry) -> bytes:
+def _add_line(entry: NewEntry) -> str:
     """Write the line of an add, as `canonical` would: put together by hand, since there are many and all alike."""
-    path = _text(entry.path)
-    origin = f'"origin":{_origin(entry.origin, entry.path, path)},' if entry.origin else ""
-    return f'{{"add":{path},"digest":{_text(entry.digest)},{origin}"size":{entry.size}}}'.encode()
-
-
-def _origin(origin: Mapping[str, Any], path: str, text: str) -> str:
-    """Write an origin; those of files that came together differ by the path alone, most often the entry's own."""
-    if origin.get("path") != path or not {type(value) for value in origin.values()} <= _PLAIN:
-        return canonical(origin).decode()
-    before, after = _around_path(tuple([each for each in origin.items() if each[0] != "path"]))
-    return f'{before}"path":{text}{after}'
+    path, origin = _text(entry.path), entry.origin
+    if isinstance(origin, Origin):
+        before, after = _around_path(origin)
+        said = f'"origin":{before}{path}{after},'
+    else:
+        said = f'"origin":{canonical(origin).decode()},' if origin else ""
+    return f'{{"add":{path},"digest":"{entry.digest}",{said}"size":{entry.size}}}'
 
 
 @lru_cache(maxsize=64)
-def _around_path(shared: tuple[tuple[str, Any], ...]) -> tuple[str, str]:
-    before = canonical({name: value for name, value in shared if name < "path"}).decode()[:-1]
-    after = canonical({name: value for name, value in shared if name > "path"}).decode()[1:]
-    return before + "," * (before != "{"), "," * (after != "}") + after
+def _around_path(origin: Origin) -> tuple[str, str]:
+    before, after = canonical(origin.document(_MARK)).decode().split(_text(_MARK))
+    return before, after
 
 
 def read_delta(data: bytes, name: str) -> tuple[Header, list[NewEntry], list[str]]:

@@ -1,8 +1,7 @@
 """Receipts out of what deltas say of their files' origins."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from sqlalchemy import Connection, select
 
@@ -22,7 +21,7 @@ def receipts_of(connection: Connection, said: VersionName, adds: Sequence[NewEnt
 
     An origin is an arrival when it names a `source` and a `path`. Several files may be of one arrival.
     """
-    arrivals = {_arrival(each, each.origin): each for each in adds if each.origin and _is_arrival(each.origin)}
+    arrivals = {_arrival(each, each.origin): each for each in adds if _is_arrival(each.origin)}
     if not arrivals:
         return list(adds), 0
     before = _known(connection, arrivals)
@@ -30,15 +29,16 @@ def receipts_of(connection: Connection, said: VersionName, adds: Sequence[NewEnt
     insert_missing(connection, receipt, rows)
     known = _known(connection, arrivals)
     return [
-        replace(each, receipt_id=known[_arrival(each, each.origin)])
-        if each.origin and _is_arrival(each.origin)
-        else each
+        each._replace(receipt_id=known[_arrival(each, each.origin)]) if _is_arrival(each.origin) else each
         for each in adds
     ], len(rows)
 
 
-def _is_arrival(origin: Mapping[str, Any]) -> bool:
-    return isinstance(origin.get("source"), str) and isinstance(origin.get("path"), str)
+def _is_arrival(origin: object) -> TypeGuard[Mapping[str, Any]]:
+    if not isinstance(origin, Mapping):
+        return False
+    said = cast("Mapping[str, Any]", origin)
+    return isinstance(said.get("source"), str) and isinstance(said.get("path"), str)
 
 
 def _arrival(each: NewEntry, origin: Mapping[str, Any]) -> Arrival:
@@ -60,7 +60,7 @@ def _known(connection: Connection, arrivals: Mapping[Arrival, NewEntry]) -> dict
 
 
 def _row(said: VersionName, arrival: Arrival, each: NewEntry) -> dict[str, Any]:
-    origin = each.origin or {}
+    origin = each.origin if _is_arrival(each.origin) else {}
     source, path, size, mtime_ns, digest = arrival
     at = float(origin.get("arrived_at", said.created_at))
     return {

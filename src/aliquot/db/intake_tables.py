@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from aliquot.db.columns import Path, metadata, numbered, to
@@ -67,6 +68,7 @@ receipt = Table(
     Column("again", Integer, nullable=False, server_default="0", comment="how often it had been replaced and put back"),
     UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again"),
     Index("ix_receipt_digest", "digest"),
-    Index("ix_receipt_quarantine", "quarantine_id"),
+    Index("ix_receipt_quarantine", "quarantine_id", sqlite_where=text("quarantine_id IS NOT NULL"),
+          postgresql_where=text("quarantine_id IS NOT NULL")),
     comment="The record of one arrival.",
 )  # fmt: skip

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, Text, any_, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
+_TOGETHER = 100
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -36,10 +38,18 @@ def insert_rows(
     quote = connection.dialect.identifier_preparer.quote
     place = "%s" if connection.dialect.name == "postgresql" else "?"
     names = ", ".join(quote(column) for column in columns)
-    places = ", ".join([place] * len(columns))
+    one = f"({', '.join([place] * len(columns))})"
     conflict = " ON CONFLICT DO NOTHING" if missing else ""
-    statement = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places}){conflict}"  # noqa: S608  # names are ours
-    return connection.exec_driver_sql(statement, [tuple(row) for row in rows]).rowcount
+    start = f"INSERT INTO {quote(table.name)} ({names}) VALUES "  # noqa: S608  # names are ours
+    # SQLite takes a row out of a statement of many for less than a statement of one. psycopg sends many at once anyway.
+    together = range(0, 0 if place == "%s" else len(rows) - _TOGETHER + 1, _TOGETHER)
+    several = [tuple(chain.from_iterable(rows[at : at + _TOGETHER])) for at in together]
+    rest = [tuple(row) for row in rows[len(several) * _TOGETHER :]]
+    count = 0
+    for places, values in ((", ".join([one] * _TOGETHER), several), (one, rest)):
+        if values:
+            count += connection.exec_driver_sql(start + places + conflict, values).rowcount
+    return count
 
 
 def json_text(value: Any) -> str:

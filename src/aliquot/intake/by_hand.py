@@ -73,6 +73,8 @@ def _find(paths: Iterable[Path]) -> tuple[list[File], tuple[Finding, ...]]:
 
 def _landings(files: Sequence[File], types: Sequence[FileType]) -> list[Landing]:
     clock = Clock(0.0, time.time())
+    if not any(each.set for each in types):
+        return [Landing((file,), clock.at, clock.at) for file in files]
     settling = Settling(Settled(quiet=0), [each.set for each in types])
     landings = settling.see(files, clock)
     together = {file.path for landing in landings for file in landing.files}

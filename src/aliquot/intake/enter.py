@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
 from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Draft, commit
-from aliquot.datasets.delta import NewEntry
+from aliquot.datasets.delta import NewEntry, Origin
 from aliquot.intake.aside import put_aside, receipts_for
 from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
-from aliquot.intake.judge import refusal
+from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
 from aliquot.intake.reconcile import one_at_a_time
 from aliquot.model.blob import Location
@@ -77,13 +76,13 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
         fresh = {entry.path for entry in draft.adds}
         halves = [each for each in group if each.refused]
         refused[:], rows = put_aside(connection, intake, halves, stamp)
+        rows += _accepted(intake, group, fresh, stamp)
+        again = "It was accepted when it came again."
         for each in group:
-            rows += _accepted(intake, each, fresh, stamp)
             if each.waiting is not None:
-                again = "It was accepted when it came again."
                 decide(connection, each.waiting, "RELEASED", intake.who, again, now, draft.number)
         ids = write(connection, intake.source, intake.who, now, rows, draft.number)
-        return {row.path: ids[row.key] for row in rows if row.quarantine_id is None}
+        return {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
 
     done = commit(
         intake.catalogue,
@@ -100,22 +99,40 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
 def _entries(intake: Intake, group: Iterable[Decided]) -> list[NewEntry]:
     entries: list[NewEntry] = []
     for each in group:
-        for part in (each.good,) if each.good else each.parts:
-            origin: dict[str, Any] = {"source": intake.source, "path": part.path, "arrived_at": each.landing.seen_at}
-            if each.good:
-                origin["digest"] = each.parts[0].digest
-            entries.append(NewEntry(part.path, part.digest, part.size, origin))
+        origin = Origin(intake.source, each.landing.seen_at)
+        if each.good:
+            said = {**origin.document(each.good.path), "digest": each.parts[0].digest}
+            entries.append(NewEntry(*each.good, said))
+        else:
+            entries += [NewEntry(*part, origin) for part in each.parts]
     return entries
 
 
-def _accepted(intake: Intake, each: Decided, fresh: set[str], stamp: int) -> list[NewReceipt]:
-    judgement = each.judgement
-    assert judgement is not None
-    notes = judgement.notes()
-    if each.good:
-        notes["split"] = {**judgement.facts["split"], "digest": each.good.digest}
-    decision = "accepted" if any(part.path in fresh for part in each.parts) else "unchanged"
-    return receipts_for(intake, each, each.parts, decision, stamp, notes=notes)
+def _accepted(intake: Intake, group: Sequence[Decided], fresh: set[str], stamp: int) -> list[NewReceipt]:
+    rows: list[NewReceipt] = []
+    of: Judgement | None = None
+    type_name: str | None = None
+    for each in group:
+        landing, judgement = each.landing, each.judgement
+        assert judgement is not None
+        decision = "accepted" if not fresh.isdisjoint([part.path for part in each.parts]) else "unchanged"
+        if each.good or not judgement.plain:
+            notes = judgement.notes()
+            if each.good:
+                notes["split"] = {**judgement.facts["split"], "digest": each.good.digest}
+            rows += receipts_for(intake, each, each.parts, decision, stamp, notes=notes)
+            continue
+        # By thousands, and all of one judgement.
+        if judgement is not of:
+            of, type_name = judgement, judgement.type_name
+        rows += [
+            NewReceipt(
+                file.path, part.size, stamp if intake.by_hand else file.mtime_ns, part.digest, landing.seen_at,
+                landing.settled_at, decision, type_name, judgement.into, part.path,
+            )
+            for file, part in zip(landing.files, each.parts, strict=True)
+        ]  # fmt: skip
+    return rows
 
 
 def _write_rest(intake: Intake, rest: Sequence[Decided], where: Where, taken: Taken) -> None:

@@ -67,6 +67,11 @@ class Judgement:
         return self.type.type if self.type else None
 
     @property
+    def plain(self) -> bool:
+        """Say whether a receipt has nothing to note of it."""
+        return not (self.facts or self.findings)
+
+    @property
     def divisible(self) -> bool:
         """Say whether the good rows of a refused table may go on alone."""
         return self.report is not None and not self.accepted and self.type is not None and (

@@ -11,8 +11,6 @@ from aliquot.db.tables import quarantine, receipt
 from aliquot.intake.reconcile import Key, Past, newest, one_at_a_time, pasts
 
 _PAGE = 100
-_COLUMNS = ("id", "source", "path", "size", "mtime_ns", "digest", "seen_at", "settled_at", "taken_at", "decision",
-            "type", "dataset", "version", "entry_path", "quarantine_id", "who", "facts", "again")  # fmt: skip
 
 
 class NewReceipt(NamedTuple):
@@ -35,6 +33,11 @@ class NewReceipt(NamedTuple):
     def key(self) -> Key:
         """Give what the receipt will be known by."""
         return (self.path, self.size, self.mtime_ns, self.digest)
+
+
+# One for each receipt, with as little as can be done for it: the fields as they stand, save for the facts.
+_COLUMNS = ("id", "source", "who", "taken_at", "again", "version", *NewReceipt._fields)
+_AGAIN = _COLUMNS.index("again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,44 +74,29 @@ def write(
     taken_at: float,
     wanted: Sequence[NewReceipt],
     version: int | None = None,
-) -> dict[Key, int]:
+) -> list[int]:
     """Write receipts in the transaction that makes them true, and give their ids; one that is there already stays.
 
     One that is there, but not as the last of its path, is written again: the file was replaced and put back.
     `version` is written beside receipts that name a dataset.
     """
     if not wanted:
-        return {}
+        return []
     one_at_a_time(connection, source)
-    ids = dict(zip([each.key for each in wanted], reserve_ids(connection, receipt, len(wanted)), strict=True))
+    ids = reserve_ids(connection, receipt, len(wanted))
     nothing = json_text({})
     rows = [
-        (
-            id_,
-            source,
-            each.path,
-            each.size,
-            each.mtime_ns,
-            each.digest,
-            each.seen_at,
-            each.settled_at,
-            taken_at,
-            each.decision,
-            each.type,
-            each.dataset,
-            version if each.dataset else None,
-            each.entry_path,
-            each.quarantine_id,
-            who,
-            json_text(each.facts) if each.facts else nothing,
-            0,
-        )
-        for each, id_ in zip(wanted, ids.values(), strict=True)
-    ]
-    if insert_rows(connection, receipt, _COLUMNS, rows, missing=True) != len(rows):
-        back = _known_already(connection, source, {each.key: each for each in wanted}, ids, version)
-        insert_rows(connection, receipt, _COLUMNS, [(*row[:-1], back[row[0]]) for row in rows if row[0] in back])
-    return ids
+        (id_, source, who, taken_at, 0, version if each.dataset else None, *each[:-1],
+         json_text(each.facts) if each.facts else nothing)
+        for each, id_ in zip(wanted, ids, strict=True)
+    ]  # fmt: skip
+    if insert_rows(connection, receipt, _COLUMNS, rows, missing=True) == len(rows):
+        return ids
+    known = dict(zip([each.key for each in wanted], ids, strict=True))
+    back = _known_already(connection, source, {each.key: each for each in wanted}, known, version)
+    again = [(*row[:_AGAIN], back[row[0]], *row[_AGAIN + 1 :]) for row in rows if row[0] in back]
+    insert_rows(connection, receipt, _COLUMNS, again)
+    return [known[each.key] for each in wanted]
 
 
 def _known_already(

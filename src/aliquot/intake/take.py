@@ -16,7 +16,7 @@ from aliquot.intake.judge import Judgement, at_a_glance, judge
 from aliquot.intake.reconcile import TAKEN, Past, pasts
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
-from aliquot.model.errors import Conflict, Invalid
+from aliquot.model.errors import AliquotError, Conflict, Invalid
 from aliquot.model.finding import Finding
 
 BATCH_FILES = 50_000
@@ -69,7 +69,7 @@ def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
 
 def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
-    stored = [each for landing in landings if (each := _store(intake, landing, batch, taken))]
+    stored = _store_all(intake, landings, batch, taken)
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
     decided: list[Decided] = []
@@ -87,24 +87,47 @@ def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     enter(intake, decided, {each.digest: each for each in batch.flush()}, taken)
 
 
-def _store(intake: Intake, landing: Landing, batch: Batch, taken: Taken) -> _Stored | None:
+def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: Taken) -> list[_Stored]:
+    quick = [at_a_glance(landing, intake.rules) for landing in landings]
+    # A small file is read in one go, and looked at by the batch itself: thousands of them are one call.
+    small = [
+        judgement is not None and each.files[0].size < SMALL for each, judgement in zip(landings, quick, strict=True)
+    ]
+    files = [each.files[0] for each, is_small in zip(landings, small, strict=True) if is_small]
+    blobs = batch.add_files([(file.absolute, file.size, file.mtime_ns) for file in files])
+    stored: list[_Stored] = []
+    for landing, judgement, is_small in zip(landings, quick, small, strict=True):
+        if not is_small:
+            if each := _store(landing, judgement, batch, taken):
+                stored.append(each)
+            continue
+        blob, file = next(blobs), landing.files[0]
+        if isinstance(blob, AliquotError):
+            _not_stored(landing, file, blob, taken)
+        else:
+            stored.append(_Stored(landing, (Part(file.path, *blob),), (), judgement))
+    return stored
+
+
+def _store(landing: Landing, quick: Judgement | None, batch: Batch, taken: Taken) -> _Stored | None:
     parts: list[Part] = []
     rest: list[_Rest] = []
-    quick = at_a_glance(landing, intake.rules)
     for file in landing.files:
         try:
             blob = batch.add_file(file.absolute, (file.size, file.mtime_ns))
-            # A small one is read in one go, between two looks at it by the batch itself.
-            if quick is None or blob.size >= SMALL:
-                rest.append(_resting(file))
-        except Conflict:
-            taken.changing += landing.files
-            return None
-        except Invalid as error:
-            taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
+            rest.append(_resting(file))
+        except (Conflict, Invalid) as error:
+            _not_stored(landing, file, error, taken)
             return None
         parts.append(Part(file.path, blob.digest, blob.size))
     return _Stored(landing, tuple(parts), tuple(rest), quick)
+
+
+def _not_stored(landing: Landing, file: File, error: AliquotError, taken: Taken) -> None:
+    if isinstance(error, Conflict):
+        taken.changing += landing.files
+    else:
+        taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
 
 
 def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch: Batch, folder: Path) -> Decided:

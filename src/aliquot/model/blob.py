@@ -1,12 +1,12 @@
 """Where bytes lie."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aliquot.model.digest import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """Bytes by the digest of their content; `size` in bytes."""
 
     digest: Digest

@@ -114,7 +114,8 @@ def upgrade() -> None:
         comment="The record of one arrival.",
     )
     op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
-    op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], unique=False)
+    held = sa.text("quarantine_id IS NOT NULL")
+    op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], sqlite_where=held, postgresql_where=held)
     op.create_table(
         "tag",
         sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
