@@ -10,9 +10,9 @@ import pytest
 from aliquot.blobs import Store, open_store
 from aliquot.blobs.layout import blob_key
 from aliquot.blobs.pack import SMALL
-from aliquot.model.blob import Location
+from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import digest_bytes
-from aliquot.model.errors import Conflict, Damaged
+from aliquot.model.errors import AliquotError, Conflict, Damaged
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -156,6 +156,28 @@ def test_a_batch_mends_what_is_known_and_damaged_or_writes_it_again(tmp_path: Pa
     assert change != "one" or file.read_bytes() == whole
     assert [(old, new) for old, new in moves] == [(known[digest], now[digest]) for digest in damaged]
     assert [store.read(now[blob.digest]) for blob in blobs[:2]] == [b"one", b"two"]
+
+
+def test_many_files_are_added_together_and_each_that_cannot_be_says_why(store: Store, tmp_path: Path) -> None:
+    contents = {f"{number:04}": f"{number}".encode() * (30_000 if number == 70 else 1) for number in range(200)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "moved").write_bytes(b"shorter than it was")
+    wanted = [tmp_path / name for name in (*contents, "moved", "gone")]
+    seen = [
+        (str(path), status.st_size, status.st_mtime_ns) for path in wanted if path.exists() and (status := path.stat())
+    ]
+    gone = (str(tmp_path / "gone"), 5, 5)
+    (tmp_path / "moved").write_bytes(b"other")
+    batch = store.batch()
+    added = list(batch.add_files([*seen, gone]))
+    where = {place.digest: place for place in batch.flush()}
+    for content, blob in zip(contents.values(), added, strict=False):
+        assert isinstance(blob, Blob)
+        assert store.read_checked(where[blob.digest]) == content
+    refused = [each.code for each in added if isinstance(each, AliquotError)]
+    assert refused == ["file-changed", "file-vanished"]
+    assert len(where) == len(contents)
 
 
 def test_several_threads_share_a_batch(store: Store) -> None:
