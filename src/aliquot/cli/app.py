@@ -22,6 +22,7 @@ _DAY: dict[str, dict[str, str]] = {
         "dataset": "List, compare, export, tag and verify datasets.",
         "hub": "Query the tables that were loaded.",
         "lineage": "Follow a result back to its origin, or a file to what came of it.",
+        "reproduce": "Make a file again, apart, and see whether it is identical.",
     },
     "Runs": {
         "pipeline": "See pipelines, and what a run would do.",

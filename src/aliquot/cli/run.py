@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.pairs import order_of
+from aliquot.cli.run_compare import compare
 from aliquot.cli.run_look import logs, outputs, show, why
 from aliquot.cli.text import ago, span
 from aliquot.engine import control
@@ -138,6 +139,6 @@ def _cells(each: RunLine) -> tuple[Any, ...]:
     return each.run, each.pipeline, each.state, by, ago(each.created_at), took, each.parked or "", message
 
 
-for command in (show, logs, outputs, why):
+for command in (show, logs, outputs, why, compare):
     app.command(command)
 in_order(app)

@@ -47,21 +47,23 @@ def difference(registered: Mapping[tuple[str, str], Registered], found: Definiti
     there = {(each.kind, each.name) for each in found}
     for kind, name in sorted(set(registered) - there):
         old = registered[kind, name]
-        changes.append(Change("gone", kind, name, _diff(f"{kind} {name}", _text(old.document, old.bundle), "")))
+        changes.append(
+            Change("gone", kind, name, _diff(f"{kind} {name}", definition_text(old.document, old.bundle), ""))
+        )
     return changes
 
 
 def _change(old: Registered | None, new: Found[Any]) -> Change:
     title = f"{new.kind} {new.name}"
-    after = _text(new.document, new.bundle_digests)
+    after = definition_text(new.document, new.bundle_digests)
     if old is None:
         return Change("new", new.kind, new.name, _diff(title, "", after))
     if old.digest == new.digest:
         return Change("unchanged", new.kind, new.name)
-    return Change("changed", new.kind, new.name, _diff(title, _text(old.document, old.bundle), after))
+    return Change("changed", new.kind, new.name, _diff(title, definition_text(old.document, old.bundle), after))
 
 
-def _text(document: Mapping[str, Any], bundle: Mapping[str, str]) -> str:
+def definition_text(document: Mapping[str, Any], bundle: Mapping[str, str]) -> str:
     """Write a definition as YAML, and after it what its bundled files are."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
@@ -74,7 +76,12 @@ def _text(document: Mapping[str, Any], bundle: Mapping[str, str]) -> str:
 
 
 def _diff(title: str, before: str, after: str) -> str:
+    return text_diff(before, after, f"registered {title}", f"folder {title}")
+
+
+def text_diff(before: str, after: str, title_before: str, title_after: str) -> str:
+    """Write the unified diff of two texts; empty when they are equal."""
     lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"registered {title}", f"folder {title}"
+        before.splitlines(keepends=True), after.splitlines(keepends=True), title_before, title_after
     )
-    return "".join(lines)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
