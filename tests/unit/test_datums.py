@@ -1,16 +1,15 @@
-"""Datums against a model that is too simple to be wrong, and against Pachyderm's own examples."""
+"""Datums of plain inputs, against a model that is too simple to be wrong."""
 
 import itertools
-import json
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aliquot.engine.datums import Datum, File, form, key_value, label, named
+from aliquot.engine.combine import form as form_of
+from aliquot.engine.datums import Datum, File, label, named
+from aliquot.engine.entries import filler
 from aliquot.model.digest import EMPTY, Digest, digest_bytes
-from aliquot.model.pipeline import StepInput
+from aliquot.model.pipeline import Step, StepInput
 
 
 def files(*paths: str) -> list[File]:
@@ -19,6 +18,10 @@ def files(*paths: str) -> list[File]:
 
 def step_input(glob: str, group_by: str | None = None) -> StepInput:
     return StepInput.model_validate({"from": "x", "glob": glob, "group_by": group_by})
+
+
+def form(inputs: dict[str, StepInput], held: dict[str, list[File]]) -> list[Datum]:
+    return form_of(Step.model_validate({"inputs": inputs, "command": "ls"}), held)
 
 
 def paths(datums: list[Datum]) -> list[list[list[str]]]:
@@ -52,7 +55,7 @@ def test_captured_names_reach_the_datum_and_its_label() -> None:
 def test_numbered_captures_are_no_names() -> None:
     (datum,) = form({"x": step_input("/(*).txt")}, {"x": files("/s1.txt")})
     assert named(datum) == {}
-    assert key_value("$1-${1}", datum[0].captures) == "s1-s1"
+    assert filler("$1-${1}")(datum[0].captures) == "s1-s1"
 
 
 def test_a_group_keeps_only_what_all_its_members_captured_alike() -> None:
@@ -121,41 +124,6 @@ def test_the_order_of_groups_does_not_depend_on_the_order_of_files(given_paths: 
     inputs = {"x": step_input("/{top}/**", "$top")}
     keys = [datum[0].captures.get("top") for datum in form(inputs, {"x": ordered})]
     assert keys == [datum[0].captures.get("top") for datum in form(inputs, {"x": shuffled})]
-
-
-def pachyderm(folder: Path, spec: str) -> list[list[int]]:
-    """Give, for each datum of a published specification over the published files, how many files each input has."""
-    pipeline = json.loads((folder / "pipelines" / spec).read_text())
-    given_inputs = pipeline["input"]["group"]
-    inputs: dict[str, StepInput] = {}
-    held: dict[str, list[File]] = {}
-    for each in given_inputs:
-        pfs = each["pfs"]
-        inputs[pfs["repo"]] = step_input(pfs["glob"], pfs["groupBy"])
-        held[pfs["repo"]] = files(*(f"/{path.name}" for path in (folder / "data" / pfs["repo"]).iterdir()))
-    return [[len(part.files) for part in datum] for datum in form(inputs, held)]
-
-
-@pytest.mark.parametrize(
-    ("spec", "datums"),
-    [
-        ("lab/lab_group_by_patient.pipeline.json", [[2], [1], [2], [1]]),
-        ("lab/lab_group_by_hospital.pipeline.json", [[4], [2]]),
-    ],
-)
-def test_published_group_specifications_give_the_published_datums(
-    shared_data: Path, spec: str, datums: list[list[int]]
-) -> None:
-    assert pachyderm(shared_data / "pachyderm" / "group", spec) == datums
-
-
-def test_published_groups_over_three_inputs_put_each_store_together(shared_data: Path) -> None:
-    folder = shared_data / "pachyderm" / "group"
-    datums = pachyderm(folder, "retail/retail_group.pipeline.json")
-    held = sum(len(list((folder / "data" / name).iterdir())) for name in ("stores", "purchases", "returns"))
-    assert sum(map(sum, datums)) == held
-    stores = {path.stem.rpartition("STOREID")[2] for path in (folder / "data").glob("*/*STOREID*.txt")}
-    assert len(datums) == len(stores)
 
 
 def test_a_digest_is_kept_beside_its_path() -> None:

@@ -82,17 +82,75 @@ BROKEN = [
     ("group_by nothing", P, edited('.csv"','.csv", group_by: sample'), [
         "pipelines/p.yaml:5:62: steps.a.inputs.r.group_by: 'sample' names no capture; write $sample",
     ]),
-    ("join", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','\n      join:\n        - r: {from: nowhere, glob: "x", join_on: $x}\n'), [
-        'pipelines/p.yaml:6:7: steps.a.inputs.join: join is not available yet; this version knows the cross product and group_by',
+    ("join of what is nowhere", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','\n      join:\n        - r: {from: nowhere, glob: "x", join_on: $x}\n        - q: {from: d, glob: "/{x}", join_on: $x}\n'), [
+        "pipelines/p.yaml:7:21: steps.a.inputs.join[0].r.from: there is no input or step 'nowhere'; there is 'd'",
+        "pipelines/p.yaml:7:36: steps.a.inputs.join[0].r.glob: a glob begins with '/': write '/x' (at character 1)",
     ]),
-    ("join_on", P, edited('.csv"','.csv", join_on: $sample'), [
-        'pipelines/p.yaml:5:52: steps.a.inputs.r.join_on: join_on is not available yet; this version knows the cross product and group_by',
+    ("join_on without join", P, edited('.csv"','.csv", join_on: $sample'), [
+        "pipelines/p.yaml:5:52: steps.a.inputs.r.join_on: join_on has a meaning in a join only",
     ]),
-    ("outer_join", P, edited('.csv"','.csv", outer_join: true'), [
-        'pipelines/p.yaml:5:52: steps.a.inputs.r.outer_join: outer_join is not available yet; this version knows the cross product and group_by',
+    ("outer_join without join", P, edited('.csv"','.csv", outer_join: true'), [
+        "pipelines/p.yaml:5:52: steps.a.inputs.r.outer_join: outer_join has a meaning in a join only",
     ]),
-    ("union inside cross", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','\n      cross:\n        - union: [{r: {from: d}}]\n'), [
-        'pipelines/p.yaml:6:7: steps.a.inputs.cross: cross is not available yet; this version knows the cross product and group_by',
+    ("join alone", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{r: {from: d, glob: "/{s}", join_on: $s}}]}'), [
+        "pipelines/p.yaml:5:14: steps.a.inputs.join: a join has two inputs or more; put the partner into it, or write the input without join",
+    ]),
+    ("join without join_on", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{r: {from: d, glob: "/{s}", join_on: $s}}, {q: {from: d}}]}'), [
+        "pipelines/p.yaml:5:65: steps.a.inputs.join[1].q: 'join_on' is missing; in a join each input says by which captures it is joined",
+    ]),
+    ("join_on of a capture that is not there", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{r: {from: d, glob: "/{s}", join_on: $t}}, {q: {from: d, glob: "/(*)", join_on: $2}}]}'), [
+        "pipelines/p.yaml:5:58: steps.a.inputs.join[0].r.join_on: the glob '/{s}' captures no 't'; there is 's'",
+        "pipelines/p.yaml:5:101: steps.a.inputs.join[1].q.join_on: the glob '/(*)' captures no '2'; there is '1'",
+    ]),
+    ("empty join", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: []}'), [
+        "pipelines/p.yaml:5:20: steps.a.inputs.join: is empty; at least one is needed",
+    ]),
+    ("join of null", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: }'), [
+        "pipelines/p.yaml:5:19: steps.a.inputs.join: expected a list, but found nothing; give a value, or remove the key",
+    ]),
+    ("join as a mapping", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: {r: {from: d}, q: {from: d}}}'), [
+        "pipelines/p.yaml:5:14: steps.a.inputs.join: 'join' takes a list; write '-' before each of its inputs",
+    ]),
+    ("two inputs in one item", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{cross: [{r: {from: d}, q: {from: d}}]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.cross[0]: each item of a cross is one input, but this one holds 2 inputs; write '-' before each input",
+    ]),
+    ("an empty item", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{cross: [{r: {from: d}}, {}]}'), [
+        "pipelines/p.yaml:5:38: steps.a.inputs.cross[1]: each item of a cross is one input, but this one holds nothing; write '-' before each input",
+    ]),
+    ("an item that is no mapping", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{cross: [r]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.cross[0]: expected a mapping, but found the text 'r'",
+    ]),
+    ("one name twice", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{union: [{r: {from: d}}, {cross: [{r: {from: d}}]}], r: {from: d}}'), [
+        "pipelines/p.yaml:5:48: steps.a.inputs.union[1].cross[0].r: this step has an input 'r' already; each needs a name of its own, also where one is absent",
+        "pipelines/p.yaml:5:66: steps.a.inputs.r: this step has an input 'r' already; each needs a name of its own, also where one is absent",
+    ]),
+    ("group without group_by", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{group: [{r: {from: d, glob: "/{s}", group_by: $s}}, {q: {from: d}}]}'), [
+        "pipelines/p.yaml:5:67: steps.a.inputs.group[1].q: 'group_by' is missing; in a group each input says by which captures it is grouped",
+    ]),
+    ("unknown key deep down", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{union: [{cross: [{r: {from: d, blob: x}}]}]}'), [
+        "pipelines/p.yaml:5:45: steps.a.inputs.union[0].cross[0].r.blob: unknown key; did you mean 'glob'?",
+    ]),
+    ("wrong kind deep down", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{union: [{cross: [{r: {from: d, outer_join: 1}}, {union: 5}]}]}'), [
+        "pipelines/p.yaml:5:57: steps.a.inputs.union[0].cross[0].r.outer_join: expected true or false, but found the number 1",
+        "pipelines/p.yaml:5:70: steps.a.inputs.union[0].cross[1].union: expected a list, but found the number 5",
+    ]),
+    ("cross that is joined twice", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{cross: [{r: {from: d, glob: "/{a}", join_on: $a}}, {q: {from: d, glob: "/{b}", join_on: $b}}]}, {t: {from: d, glob: "/{c}", join_on: $c}}]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.join[0].cross: more than one part of this cross has a join_on; give it to one, or write them all into the join",
+    ]),
+    ("cross that is not joined", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{cross: [{r: {from: d}}, {q: {from: d}}]}, {t: {from: d, glob: "/{c}", join_on: $c}}]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.join[0].cross: nothing in this cross has a join_on, by which it could be joined",
+    ]),
+    ("union that is joined in part", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{union: [{r: {from: d, glob: "/{a}", join_on: $a}}, {q: {from: d}}]}, {t: {from: d, glob: "/{c}", join_on: $c}}]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.join[0].union: some datums of this union would have no join_on; give it to every input of which one may be alone",
+    ]),
+    ("group joined by something else", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{r: {from: d, glob: "/{a}_{b}", group_by: $a, join_on: $b}}, {t: {from: d, glob: "/{c}", join_on: $c}}]}'), [
+        "pipelines/p.yaml:5:22: steps.a.inputs.join[0].r: what is grouped can be joined by what it is grouped by: let join_on be the same as group_by",
+    ]),
+    ("outer join without a value to group by", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{group: [{join: [{r: {from: d, glob: "/{a}_{b}", join_on: $a, group_by: $b}}, {q: {from: d, glob: "/{a}", join_on: $a, outer_join: true}}]}]}'), [
+        "pipelines/p.yaml:5:23: steps.a.inputs.group[0].join: some datums of this join would have no group_by; give it to every input of which one may be alone",
+    ]),
+    ("captures that only one side joins by", P, edited('{r: {from: d, glob: "/{sample}_*.csv"}}','{join: [{r: {from: d, glob: "/{s}_{n}", join_on: $s}}, {q: {from: d, glob: "/{s}_{n}", join_on: $s}}]}'), [
+        "pipelines/p.yaml:5:88: steps.a.inputs.join[1].q.glob: 'n' captured by the input 'q' and 'n' captured by the input 'r' would both be $N; choose another name for one",
     ]),
     ("collision input parameter", P, "parameters: {R: {type: string}}\n"+PIPELINE, [
         "pipelines/p.yaml:1:14: parameters.R: the parameter 'R' and the input 'r' would both be $R; choose another name for one",

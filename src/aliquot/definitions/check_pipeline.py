@@ -8,11 +8,12 @@ import jmespath
 from cronsim import CronSim, CronSimError
 from jmespath.exceptions import JMESPathError
 
+from aliquot.definitions.check_inputs import check_glob, check_inputs
 from aliquot.definitions.check_schema import check_schema
 from aliquot.definitions.environment import check_environment
 from aliquot.definitions.problem import Path, Problem, instead
 from aliquot.definitions.yaml_text import Document
-from aliquot.model.glob import Glob, GlobError, captures_in, compile_glob
+from aliquot.model.inputs import flat
 from aliquot.model.pipeline import Pipeline, Table, Trigger
 
 _TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
@@ -37,13 +38,7 @@ def check_pipeline(document: Document, pipeline: Pipeline) -> list[Problem]:
 
 def _step(document: Document, pipeline: Pipeline, name: str) -> Iterator[Problem]:
     step, path = pipeline.steps[name], ("steps", name)
-    for each, taken in step.inputs.items():
-        where = (*path, "inputs", each)
-        yield from _source(document, pipeline, name, (*where, "from"), taken.from_)
-        glob, problems = check_glob(document, (*where, "glob"), taken.glob)
-        yield from problems
-        if glob is not None and taken.group_by is not None:
-            yield from _group_by(document, (*where, "group_by"), taken.group_by, glob)
+    yield from check_inputs(document, pipeline, name)
     if not step.command or (isinstance(step.command, str) and not step.command.strip()):
         yield document.problem((*path, "command"), "the command is empty")
     for at, parameter in enumerate(step.parameters or []):
@@ -59,35 +54,6 @@ def _step(document: Document, pipeline: Pipeline, name: str) -> Iterator[Problem
             yield document.problem((*path, "exports", export), words)
 
 
-def _source(document: Document, pipeline: Pipeline, step: str, path: Path, source: str) -> Iterator[Problem]:
-    if source == step:
-        yield document.problem(path, "a step cannot take files from itself")
-    elif source in pipeline.inputs and source in pipeline.steps:
-        yield document.problem(path, f"{source!r} is both an input of the pipeline and a step; rename one of them")
-    elif source not in pipeline.inputs and source not in pipeline.steps:
-        known = [*pipeline.inputs, *(name for name in pipeline.steps if name != step)]
-        yield document.problem(path, f"there is no input or step {source!r}{instead(source, known)}")
-
-
-def check_glob(document: Document, path: Path, text: str) -> tuple[Glob | None, list[Problem]]:
-    """Compile a glob of a document, or say what is wrong with it."""
-    try:
-        return compile_glob(text), []
-    except GlobError as error:
-        return None, [document.problem(path, str(error))]
-
-
-def _group_by(document: Document, path: Path, template: str, glob: Glob) -> Iterator[Problem]:
-    named = captures_in(template)
-    if not named:
-        known = [f"${name}" for name in glob.captures] or ["$name for a {name} in the glob"]
-        yield document.problem(path, f"{template!r} names no capture; write {' or '.join(known)}")
-    for name in named:
-        if name not in glob.captures:
-            words = f"the glob {glob.text!r} captures no {name!r}{instead(name, glob.captures)}"
-            yield document.problem(path, words)
-
-
 def _circles(document: Document, pipeline: Pipeline) -> Iterator[Problem]:
     feeds = {
         name: [each.from_ for each in step.inputs.values() if each.from_ in pipeline.steps and each.from_ != name]
@@ -97,9 +63,9 @@ def _circles(document: Document, pipeline: Pipeline) -> Iterator[Problem]:
     if circle:
         name, source = circle[0], circle[1]
         step = pipeline.steps[name]
-        each = next(key for key, taken in step.inputs.items() if taken.from_ == source)
+        at = next(at for at, _, taken in flat(step.taken) if taken.from_ == source)
         words = f"steps wait for each other in a circle: {' <- '.join(circle)}"
-        yield document.problem(("steps", name, "inputs", each, "from"), words)
+        yield document.problem(("steps", name, "inputs", *at, "from"), words)
 
 
 def find_circle(edges: dict[str, list[str]]) -> list[str]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from aliquot.definitions.problem import Path, Problem, nearest
 from aliquot.definitions.yaml_text import Document
-from aliquot.model.glob import CAPTURE_NAME, GlobError, compile_glob
+from aliquot.model.glob import CAPTURE_NAME, GlobError, captures_in, compile_glob
+from aliquot.model.inputs import At, flat, meeting, same_value
 from aliquot.model.pipeline import Pipeline, Step
 
 RESERVED = frozenset({"OUT", "BUNDLE", "CPUS", "MEMORY_MB", "TASK", "PATH", "HOME"})
@@ -41,25 +42,58 @@ def check_environment(document: Document, pipeline: Pipeline, name: str) -> list
 
 def _claims(pipeline: Pipeline, name: str) -> Iterator[tuple[Path, str, str]]:
     step = pipeline.steps[name]
-    for each in step.inputs:
-        yield ("steps", name, "inputs", each), each, f"the input {each!r}"
+    for each, at in _places(step).items():
+        yield ("steps", name, "inputs", *at), each, f"the input {each!r}"
     for parameter in pipeline.parameters if step.parameters is None else step.parameters:
         if parameter in pipeline.parameters:
             yield ("parameters", parameter), parameter, f"the parameter {parameter!r}"
-    for each, taken in step.inputs.items():
-        try:
-            captures = compile_glob(taken.glob).captures
-        except GlobError:
-            continue
-        for capture in captures:
-            if not capture.isdecimal():
-                yield ("steps", name, "inputs", each, "glob"), capture, f"{capture!r} captured by the input {each!r}"
+    for at, each, capture in _captured(step):
+        yield ("steps", name, "inputs", *at, "glob"), capture, f"{capture!r} captured by the input {each!r}"
     for before in _before(pipeline, name):
         for each in pipeline.steps[before].exports:
             yield ("steps", before, "exports", each), each, f"the export {each!r} of the step {before!r}"
     for each in step.exports:
         if not CAPTURE_NAME.fullmatch(each) or each.upper() in RESERVED:
             yield ("steps", name, "exports", each), each, f"the export {each!r}"
+
+
+def _places(step: Step) -> dict[str, At]:
+    """Give the place of each input; of two with one name, which is told elsewhere, the first."""
+    places: dict[str, At] = {}
+    for at, each, _ in flat(step.taken):
+        places.setdefault(each, at)
+    return places
+
+
+def _captured(step: Step) -> Iterator[tuple[At, str, str]]:
+    """Give place, input and name of each capture, except where another input has it that cannot tell another value."""
+    holders: dict[str, list[str]] = {}
+    for each, at in _places(step).items():
+        try:
+            captures = compile_glob(step.inputs[each].glob).captures
+        except GlobError:
+            continue
+        for capture in captures:
+            if capture.isdecimal():
+                continue
+            others = holders.setdefault(capture, [])
+            if not others or not all(_one_value(step, capture, each, other) for other in others):
+                yield at, each, capture
+            others.append(each)
+
+
+def _one_value(step: Step, capture: str, one: str, other: str) -> bool:
+    """Say whether a capture of two inputs has one value in every datum: they are matched by it, or never together."""
+    a, b = step.inputs[one], step.inputs[other]
+    match meeting(step.combination, one, other):
+        case "union":
+            return True
+        case "join":
+            return same_value(a.join_on, b.join_on) and capture in captures_in(a.join_on or "")
+        case "group":
+            return same_value(a.group_by, b.group_by) and capture in captures_in(a.group_by or "")
+        case _:
+            return False
 
 
 def _before(pipeline: Pipeline, name: str) -> list[str]:

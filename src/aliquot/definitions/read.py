@@ -1,7 +1,7 @@
 """A lab's folder, read whole: all files, all mistakes, one answer."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,7 +16,6 @@ from aliquot.definitions.check_lab import (
 )
 from aliquot.definitions.check_pipeline import check_pipeline
 from aliquot.definitions.check_type import check_record, check_table, check_type
-from aliquot.definitions.combinations import without_combinations
 from aliquot.definitions.found import Bundled, Definitions, Found
 from aliquot.definitions.outside import from_outside
 from aliquot.definitions.problem import Problem, refuse
@@ -128,13 +127,12 @@ def _one(reading: _Reading, path: Path, kind: str, model: type[M]) -> Found[M] |
     value: Any = cast("Any", document.value)
     name: Any = value.get(kind) if isinstance(value, dict) else None
     presumed.add(name if isinstance(name, str) else path.stem)
-    plain, refused = without_combinations(document) if model is Pipeline else (document, [])
-    valid, problems = validate(plain, model)
+    valid, problems = validate(document, model)
     bundle: dict[str, Bundled] = {}
     if valid is not None:
-        more, bundle = _check_one(reading.folder, plain, valid)
+        more, bundle = _check_one(reading.folder, document, valid)
         problems += more
-    reading.problems += refused + _not_below(problems, refused)
+    reading.problems += problems
     if valid is None:
         return None
     return Found(kind, str(name), valid, document.file, document, bundle)
@@ -155,12 +153,6 @@ def _check_one(folder: Path, document: Document, model: Definition) -> tuple[lis
             return problems, bundle
         case _:
             return [], {}
-
-
-def _not_below(problems: Iterable[Problem], refused: list[Problem]) -> list[Problem]:
-    """Leave out what follows from a refused combination of inputs: its inputs have been read as if side by side."""
-    about = tuple(f"{each.field.rpartition('.')[0]}." for each in refused if not each.field.endswith(("_on", "_join")))
-    return [each for each in problems if not f"{each.field}.".startswith(about)] if about else list(problems)
 
 
 def _document(reading: _Reading, path: Path) -> Document | None:

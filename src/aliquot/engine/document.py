@@ -15,6 +15,7 @@ from aliquot.engine.pipelines import Applied
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
+from aliquot.model.glob import compile_glob
 from aliquot.model.pipeline import Step
 from aliquot.model.task import Resources, TaskDocument, TaskFile
 
@@ -30,6 +31,8 @@ class Command:
     environment: Mapping[str, str]
     name: str
     parts: Mapping[str, Any]
+    variables: Mapping[str, Sequence[str]]
+    """What each input gives to the environment where a datum has it: its own name and what its glob captures."""
 
 
 def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str) -> Command:
@@ -44,7 +47,11 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     parts = connection.execute(
         select(run_step.c.parts).where(run_step.c.run_id == run.id, run_step.c.step == step)
     ).scalar_one()
-    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts)
+    variables = {
+        name: [each.upper() for each in (name, *compile_glob(given.glob).captures) if not each.isdigit()]
+        for name, given in definition.inputs.items()
+    }
+    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts, variables)
 
 
 Given = Sequence[tuple[str, str, Location]]
@@ -85,6 +92,10 @@ def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDo
     places_of = {"OUT": "out", "TASK": "task.json"}
     if command.code:
         places_of["BUNDLE"] = "bundle"
+    for name, variables in command.variables.items():
+        # Empty, not unset: a list's `$NAME`, and a shell that stops at unset names, get along with an absent input.
+        if name not in row.datum["parts"]:
+            environment |= dict.fromkeys(variables, "")
     for name, (matched, captures, single) in row.datum["parts"].items():
         places_of[name.upper()] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
         environment |= {each.upper(): value for each, value in captures.items() if not each.isdigit()}

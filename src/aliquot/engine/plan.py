@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 from aliquot.datasets.read import Version, entries
 from aliquot.db.rows import chunks
 from aliquot.db.tables import output, result, task
-from aliquot.engine.datums import Datum, File, form
+from aliquot.engine.combine import form
+from aliquot.engine.datums import Datum, File
 from aliquot.engine.keys import Keys, StepParts
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
@@ -31,7 +32,7 @@ def plan_step(
     connection: Connection, step: Step, parts: StepParts, files: Mapping[str, Sequence[File]]
 ) -> list[Planned]:
     """Plan one step over the files of its inputs; costs a lookup for each datum, whatever was run before."""
-    datums = form(step.inputs, files)
+    datums = form(step, files)
     exported = _exports(connection, files)
     keys = Keys(parts)
     rows: list[tuple[Datum, Digest, Mapping[str, Any]]] = []

@@ -1,5 +1,6 @@
 """What a step takes: its inputs by name, and how the entries of several are combined to datums."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
@@ -41,8 +42,12 @@ class StepInput(Definition):
     """Captures such as `$sample`: what shares their value is one datum."""
 
 
+def _is_input(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
 def _form(value: Any) -> str:
-    return "[several]" if isinstance(value, list) else "[one]"
+    return "[one]" if isinstance(value, dict | StepInput) else "[several]"
 
 
 _Several = Annotated[
@@ -71,9 +76,13 @@ class Inputs(Definition):
     @model_validator(mode="wrap")
     @classmethod
     def _in_the_order_of_writing(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        given: dict[str, Any] = value if isinstance(value, dict) else {}
+        for word in HOWS:
+            inner = given.get(word)
+            if isinstance(inner, dict) and inner and "from" not in inner and all(map(_is_input, inner.values())):
+                raise ValueError(f"{word!r} takes a list; write '-' before each of its inputs")
         read = handler(value)
-        if isinstance(value, dict):
-            read._order = tuple(value)  # noqa: SLF001  # its own  # pyright: ignore[reportUnknownArgumentType]
+        read._order = tuple(given)  # noqa: SLF001  # its own
         return read
 
     @model_serializer(mode="plain")
@@ -134,6 +143,26 @@ def flat(inputs: Inputs) -> Iterator[tuple[At, str, StepInput]]:
             for position, inner in enumerate(value):
                 for at, name, given in flat(inner):
                     yield (key, position, *at), name, given
+
+
+def same_value(one: str | None, other: str | None) -> bool:
+    """Say whether two templates such as `$sample` and `${sample}` are there and name the same value."""
+    return one is not None and other is not None and _normal(one) == _normal(other)
+
+
+def meeting(part: Combination, one: str, other: str) -> How | None:
+    """Give how two inputs of a combination meet: the innermost word around both; None if they do not."""
+    if isinstance(part, Leaf):
+        return None
+    for each in part.of:
+        if found := meeting(each, one, other):
+            return found
+    names = {each.name for each in leaves(part)}
+    return part.how if {one, other} <= names else None
+
+
+def _normal(template: str) -> str:
+    return re.sub(r"\$(\w+)", r"${\1}", template, flags=re.ASCII)
 
 
 def _side_by_side(inputs: Inputs, at: At) -> Combination:
