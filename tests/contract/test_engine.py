@@ -331,7 +331,7 @@ def test_retry_starts_a_run_that_does_only_what_failed(lab: SmallLab) -> None:
     assert lab.row(first).parked == 1
     flag.write_text("")
     with lab.catalogue.write() as connection:
-        second = retry(connection, first, "test")
+        second = retry(connection, first, "test")[0]
     lab.supervise()
     assert lab.ran(second) == ["copy:/b.txt"]
     assert lab.row(second).parked == 0
@@ -346,7 +346,7 @@ def test_an_older_run_does_not_publish_over_newer_inputs(counted: SmallLab) -> N
     counted.add("texts", {"/a.txt": "1\n2\n3\n"})
     counted.run("count")
     with counted.catalogue.write() as connection:
-        again = retry(connection, older, "test")
+        again = retry(connection, older, "test")[0]
     counted.supervise()
     row = counted.row(again)
     assert row.state == State.COMPLETE
@@ -375,7 +375,7 @@ def test_a_retry_has_the_versions_of_the_run_before_empty_ones_too(lab: SmallLab
     lab.supervise()
     lab.add("texts", {"/a.txt": "1\n"})
     with lab.catalogue.write() as connection:
-        again = retry(connection, first, "test")
+        again = retry(connection, first, "test")[0]
     assert lab.row(again).inputs == lab.row(first).inputs == {"texts": ["texts", 0]}
 
 

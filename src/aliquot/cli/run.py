@@ -9,6 +9,7 @@ from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.pairs import order_of
 from aliquot.cli.run_compare import compare
 from aliquot.cli.run_look import logs, outputs, show, why
+from aliquot.cli.run_parked import parked, retry
 from aliquot.cli.text import ago, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
@@ -107,31 +108,6 @@ def cancel(number: _Number, /, *, options: Options = OPTIONS) -> None:
     line(f"Run {number} will end; `aliquot run show {number}` says when it has.")
 
 
-@app.command
-def retry(number: _Number, /, *, wait: bool = False, options: Options = OPTIONS) -> int:
-    """Start a run of the same definition, parameters and versions: only what has not succeeded runs again.
-
-    Parameters
-    ----------
-    number
-        A run that has ended.
-    wait
-        Do its work here and wait for its end, as `run start --wait` does.
-    """
-    with options.open() as lab:
-        with lab.catalogue.write() as connection:
-            new = control.retry(connection, number, lab.who)
-        if wait:
-            from aliquot.cli.wait import wait_for
-
-            return wait_for(lab, new, as_json=options.json)
-    if options.json:
-        print_json({"run": new, "state": "QUEUED", "retry_of": number})
-        return 0
-    line(f"Run {new} does again what failed in run {number}.")
-    return 0
-
-
 def _cells(each: RunLine) -> tuple[Any, ...]:
     by = each.who if each.cause == "manual" else each.cause.replace("_", " ")
     took = span(each.ended_at - each.created_at) if each.ended_at else ""
@@ -139,6 +115,6 @@ def _cells(each: RunLine) -> tuple[Any, ...]:
     return each.run, each.pipeline, each.state, by, ago(each.created_at), took, each.parked or "", message
 
 
-for command in (show, logs, outputs, why, compare):
+for command in (show, logs, outputs, why, compare, parked, retry):
     app.command(command)
 in_order(app)

@@ -10,14 +10,15 @@ from rich.text import Text
 
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import STATE_STYLES, facts, heading, line, print_json, say, stdout, table
+from aliquot.cli.run_parked import advice, show_parked
 from aliquot.cli.text import count, digest, moment, plain, plain_lines, size, span
 from aliquot.engine import control, explain
 from aliquot.lab.outputs import output_bytes, write_outputs
 from aliquot.lab.outputs import outputs as run_outputs
-from aliquot.lab.runs import StepLine, TaskLine, attempts, parked, run_line, steps, tried_tasks
+from aliquot.lab.runs import StepLine, attempts, parked, run_line, steps, tried_tasks
+from aliquot.model.cause import cause_words
 
 _Number = Annotated[int, Parameter(name="RUN")]
-_TAIL = 12
 
 
 def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
@@ -53,7 +54,12 @@ def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
     heading("Steps")
     table((*_COLUMNS,), [step_cells(each) for each in by_step], empty="")
     if failed:
-        _show_parked(number, failed, sum(each.failed for each in by_step))
+        heading("Parked")
+        show_parked(failed)
+        total = sum(each.failed for each in by_step)
+        if total > len(failed):
+            say(f"… and {total - len(failed):,} more; `aliquot run parked {number} --all` shows them.")
+        say(advice(number))
 
 
 def logs(
@@ -91,7 +97,8 @@ def logs(
         for each in tried:
             took = span(each.wall) if each.wall is not None else ""
             how = "" if each.exit_code is None else f"exit {each.exit_code}"
-            about = ", ".join(part for part in (how, took, size(each.peak_memory or None), each.message) if part)
+            used = (how, took, size(each.peak_memory or None))
+            about = ", ".join(part for part in (*used, cause_words(each.cause), each.message) if part)
             state = Text(each.state, style=STATE_STYLES.get(each.state, ""))
             title = Text.assemble((f"── {each.task}, attempt {each.attempt}: ", "bold"), state, f"  {plain(about)}")
             stdout().print(title, soft_wrap=True)
@@ -153,7 +160,7 @@ def why(number: _Number, task: Annotated[str, Parameter(name="TASK")], /, *, opt
     if options.json:
         print_json(reason.document())
         return
-    verb = "was skipped" if reason.action == "skip" else "ran"
+    verb = {"skip": "was skipped", "park": "was left parked"}.get(reason.action, "ran")
     line(f"Task {reason.task} {verb}: {plain(reason.text)}.")
     for each in reason.differences:
         heading(each.part)
@@ -173,27 +180,6 @@ def step_cells(each: StepLine) -> tuple[Any, ...]:
         each.step, datums, each.ran or "", each.skipped or "", each.running or "", each.waiting or "", parked_cell,
         each.canceled or "",
     )  # fmt: skip
-
-
-def _show_parked(number: int, failed: list[TaskLine], total: int) -> None:
-    heading("Parked")
-    for each in failed:
-        cause = f"{each.cause}: {each.message}" if each.cause else each.message
-        tries = count(each.attempts, "attempt")
-        stdout().print(
-            Text.assemble(
-                (plain(each.task), "bold"), f"  {plain(each.datum)}  ", (plain(cause), "red"), f"  ({tries})"
-            ),
-        )
-        for each_line in plain_lines(each.tail).rstrip("\n").split("\n")[-_TAIL:]:
-            if each_line:
-                line(f"  │ {each_line}", "dim")
-    if total > len(failed):
-        say(f"… and {total - len(failed):,} more.")
-    say(
-        f"\n`aliquot run logs {number} TASK` prints all of it; `aliquot run retry {number}` does again what failed,\n"
-        "with the same files and scripts; after you changed a script, `aliquot apply` and start a new run."
-    )
 
 
 def _value_lines(value: Any) -> list[str]:

@@ -30,7 +30,7 @@ def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
         because = f": {plain(run.message)}" if run.message else "."
         line(f"Run {number} is {run.state}{because}", STATE_STYLES.get(run.state, ""))
         if run.parked:
-            say(f"What is parked and why: aliquot run show {number}")
+            say(f"What is parked and why: aliquot run parked {number}")
     return 0 if run.state == State.COMPLETE and not run.parked else 1
 
 

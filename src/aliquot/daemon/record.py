@@ -4,7 +4,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from aliquot.daemon.summary import LoadCount, RunCount
 from aliquot.db.tables import dataset, load, run, task, version
-from aliquot.engine.publish import FAILED
+from aliquot.engine.parked import FAILED
 from aliquot.model.state import State
 
 
@@ -30,6 +30,7 @@ def finished_runs(connection: Connection, since: float) -> list[RunCount]:
                 ran=by.get((State.COMPLETE, False), 0),
                 skipped=by.get((State.COMPLETE, True), 0),
                 parked=sum(n for (state, _), n in by.items() if state in FAILED),
+                causes=row.causes or {},
             )
         )
     return counts

@@ -19,7 +19,7 @@ class SourceCount:
 
 @dataclass(slots=True)
 class RunCount:
-    """How a run ended, and how many of its datums ran, were skipped and are parked."""
+    """How a run ended, and how many of its datums ran, were skipped and are parked, and why."""
 
     run: int
     pipeline: str
@@ -28,6 +28,7 @@ class RunCount:
     ran: int
     skipped: int
     parked: int
+    causes: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)

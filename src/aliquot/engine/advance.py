@@ -14,9 +14,10 @@ from aliquot.db.tables import run, run_step, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
 from aliquot.engine.datums import File
 from aliquot.engine.keys import step_parts
+from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.plan import input_files, made_by, plan_step
-from aliquot.engine.publish import FAILED, finish
+from aliquot.engine.publish import finish
 from aliquot.engine.tasks import write_tasks
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 from aliquot.model.reference import Reference

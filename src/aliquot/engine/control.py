@@ -1,15 +1,17 @@
 """What people ask of runs: end it, do again what failed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, false, select, update
 
 from aliquot.db.tables import run, task
+from aliquot.engine.parked import FAILED, parked_tasks, try_again
 from aliquot.engine.pipelines import by_id
-from aliquot.engine.publish import FAILED
 from aliquot.engine.start import Order, start
 from aliquot.model.errors import Conflict, Missing
 from aliquot.model.state import ENDED, State
+from aliquot.model.task import Cause
 
 
 def find_run(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
@@ -50,13 +52,23 @@ def cancel(connection: Connection, number: int) -> None:
     connection.execute(update(run).where(run.c.id == number).values(cancel_asked=True))
 
 
-def retry(connection: Connection, number: int, who: str) -> int:
-    """Start a run of the same definition, parameters and input versions: what has succeeded is skipped by its key."""
+def retry(
+    connection: Connection, number: int, who: str, names: Sequence[str] = (), causes: Sequence[Cause] = ()
+) -> tuple[int, int]:
+    """Try again what is parked in a run, or those of it that are named or failed by these causes, and nothing else.
+
+    In a run that is under way, they wait again; gives its number and how many they are. Of one that has ended, a new
+    run starts, of the same definition, parameters and input versions: what has succeeded is skipped by its key, and
+    what is parked and was not chosen is left so. Gives the new run's number and how many were chosen.
+    """
     row = find_run(connection, number)
-    if State(row.state) not in ENDED:
+    chosen = parked_tasks(connection, number, names, causes)
+    if not chosen and (causes or State(row.state) not in ENDED):
         raise Conflict(
-            "run-not-ended", f"Run {number} is still {row.state}; cancel it or wait for its end.", run=number
+            "nothing-parked", f"Run {number} has nothing parked like that: there is nothing to retry.", run=number
         )
+    if State(row.state) not in ENDED:
+        return number, try_again(connection, row, chosen)
     failed = connection.execute(
         select(task.c.id).where(task.c.run_id == number, task.c.state.in_([*FAILED, State.CANCELED])).limit(1)
     ).first()
@@ -68,10 +80,11 @@ def retry(connection: Connection, number: int, who: str) -> int:
         bound={name: (dataset, version) for name, (dataset, version) in row.inputs.items()},
         publish=row.publish,
         pinned=row.pinned,
+        retries=[each.key for each in chosen] if names or causes else None,
         cause="retry",
         signature=None,
         who=who,
     )
     new = start(connection, order)
     assert new is not None
-    return new
+    return new, len(chosen)

@@ -49,6 +49,11 @@ def why(connection: Connection, run_id: int, name: str) -> Reason:
     """Explain one task of a run."""
     row = find_task(connection, run_id, name)
     own = f"{row.run_id}/{row.step}/{row.ordinal}"
+    if row.same_as:
+        failed = connection.execute(select(task).where(task.c.id == row.same_as)).one()
+        there = f"{failed.run_id}/{failed.step}/{failed.ordinal}"
+        text = f"parked since run {failed.run_id}, unchanged: task {there} failed at the same work"
+        return Reason(own, "park", text, there)
     if row.reused:
         made = connection.execute(
             select(task.c.run_id, task.c.step, task.c.ordinal)

@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import output, result, run, task
 from aliquot.engine.datums import File, label
 from aliquot.engine.keys import StepParts, step_parts
 from aliquot.engine.parameters import complete
+from aliquot.engine.parked import FAILED, OF_THE_DATUM
 from aliquot.engine.plan import Planned, input_files, plan_step
-from aliquot.engine.publish import FAILED
 from aliquot.engine.start import Order, bind
+from aliquot.model.cause import cause_words
 from aliquot.model.seams import Executor
 
 
@@ -70,12 +71,18 @@ def _failed(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     words: dict[str, str] = {}
     for part in chunks(list(keys)):
         query = (
-            select(task.c.key, task.c.run_id, task.c.step, task.c.ordinal)
-            .where(task.c.key.in_(part), task.c.state.in_(FAILED))
+            select(task.c.key, task.c.run_id, task.c.step, task.c.ordinal, task.c.cause)
+            .where(task.c.key.in_(part), task.c.state.in_(FAILED), task.c.same_as.is_(None))
             .order_by(task.c.id)
         )
-        words |= {row.key: f"the same work failed in run {row.run_id} ({row.step}/{row.ordinal})"
-                  for row in connection.execute(query)}  # fmt: skip
+        words |= {row.key: _of_failure(row) for row in connection.execute(query)}
+    return words
+
+
+def _of_failure(row: Row[*tuple[Any, ...]]) -> str:
+    words = f"the same work failed in run {row.run_id} ({row.step}/{row.ordinal})"
+    if row.cause in OF_THE_DATUM:
+        return f"{words}: {cause_words(row.cause)}; a triggered run leaves it parked"
     return words
 
 

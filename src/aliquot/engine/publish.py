@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -15,15 +15,18 @@ from aliquot.datasets.delta import NewEntry
 from aliquot.datasets.read import entries, resolve
 from aliquot.db import Catalogue
 from aliquot.db.tables import dataset, load, published, run, run_step, task
+from aliquot.engine.claim import has_open_tasks
 from aliquot.engine.datums import File
+from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import made_by
+from aliquot.model.cause import counted_causes
 from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.pipeline import Allow, Pipeline
 from aliquot.model.reference import Reference
 from aliquot.model.state import State
+from aliquot.model.task import Cause
 
-FAILED = (State.EXECUTOR_ERROR, State.SYSTEM_ERROR)
 _TRIES = 20
 _LOOK_BACK = 100
 
@@ -40,28 +43,38 @@ class StepCount:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a run ends: its state, why, and how many datums are parked."""
+    """How a run ends: its state, why, and how many datums are parked, by cause."""
 
     state: State
     message: str
     parked: int
+    causes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def judge(connection: Connection, run_id: int, pipeline: Pipeline) -> Verdict:
     """Say how a run whose tasks have ended shall end, by the failure policy of each step."""
     counts = step_counts(connection, run_id)
     parked = sum(each.failed for each in counts)
+    causes = cause_counts(connection, run_id) if parked else {}
+    why = counted_causes(causes)
     for each in counts:
         policy = pipeline.steps[each.step].failures
         limit = each.datums if policy == "park" else policy.limit(each.datums) if isinstance(policy, Allow) else 0
         # A step of which nothing is left has failed, whatever its policy allows.
         if each.failed and (each.failed > limit or each.failed == each.datums):
             state = State.SYSTEM_ERROR if each.system == each.failed else State.EXECUTOR_ERROR
-            return Verdict(state, f"{each.failed} of {each.datums} datums of step {each.step} failed", parked)
+            told = f"{each.failed} of {each.datums} datums of step {each.step} failed ({why})"
+            return Verdict(state, told, parked, causes)
     if stopped := _stopped(connection, run_id):
-        return Verdict(State.SYSTEM_ERROR, stopped, parked)
-    told = "1 datum is parked" if parked == 1 else f"{parked} datums are parked" if parked else ""
-    return Verdict(State.COMPLETE, told, parked)
+        return Verdict(State.SYSTEM_ERROR, stopped, parked, causes)
+    told = f"1 datum is parked: {why}" if parked == 1 else f"{parked:,} datums are parked: {why}" if parked else ""
+    return Verdict(State.COMPLETE, told, parked, causes)
+
+
+def cause_counts(connection: Connection, run_id: int) -> dict[str, int]:
+    """Count the parked datums of a run by their causes."""
+    query = select(task.c.cause, func.count().label("n")).where(task.c.run_id == run_id, task.c.state.in_(FAILED))
+    return {row.cause or Cause.OURS.value: row.n for row in connection.execute(query.group_by(task.c.cause))}
 
 
 def _stopped(connection: Connection, run_id: int) -> str:
@@ -112,7 +125,7 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
                 try:
                     made = {each.from_: made_by(connection, row.id, each.from_) for each in outputs}
                 except Invalid as error:
-                    verdict = Verdict(State.EXECUTOR_ERROR, error.message, verdict.parked)
+                    verdict = replace(verdict, state=State.EXECUTOR_ERROR, message=error.message)
         drafts = _drafts(catalogue, store, row, applied, verdict, made)
         try:
             with catalogue.write() as connection:
@@ -122,6 +135,9 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
                     verdict, drafts = replace(verdict, message=_joined(verdict.message, words)), {}
                 if not _end(connection, row, verdict):
                     return None
+                # A person may have asked for parked datums meanwhile.
+                if has_open_tasks(connection, row.id):
+                    raise Conflict("run-goes-on", f"Run {row.id} has tasks to do again.", run=row.id)
                 done = {name: (apply(connection, draft), step) for name, (draft, step) in drafts.items()}
                 if verdict.state is State.COMPLETE and not newer:
                     _note(connection, row, applied.pipeline, done)
@@ -164,8 +180,11 @@ def _end(connection: Connection, row: Row[*tuple[Any, ...]], verdict: Verdict) -
     changed = connection.execute(
         update(run)
         .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner)
-        .values(state=verdict.state, message=verdict.message, parked=verdict.parked, ended_at=time.time())
-    )
+        .values(
+            state=verdict.state, message=verdict.message, parked=verdict.parked, causes=dict(verdict.causes) or None,
+            ended_at=time.time(),
+        )
+    )  # fmt: skip
     return changed.rowcount == 1
 
 

@@ -1,7 +1,7 @@
 """Starting runs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ class Order:
     """Inputs as an earlier run had them, dataset and number, version 0 included."""
     publish: bool = False
     pinned: bool = False
+    retries: Sequence[str] | None = None
+    """Keys of parked work to try again, and no other that failed by its datum; None: all of it."""
     cause: str = "manual"
     signature: str | None = None
     who: str = ""
@@ -44,6 +46,7 @@ def start(connection: Connection, order: Order) -> int | None:
         "inputs": {name: [version.dataset, version.number] for name, version in inputs.items()},
         "cause": order.cause,
         "signature": order.signature,
+        "retries": None if order.retries is None else list(order.retries),
         "publish": order.publish,
         "pinned": order.pinned or bool(order.inputs),
         "state": State.QUEUED,

@@ -2,26 +2,31 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, update
 
 from aliquot.db.rows import insert_rows, json_text
 from aliquot.db.tables import key_input, run_step, task
 from aliquot.engine.keys import StepParts
+from aliquot.engine.parked import Left, left_parked
 from aliquot.engine.plan import Planned
 from aliquot.model.state import State
 
 _COLUMNS = ("run_id", "step", "ordinal", "key", "datum", "message", "attempts", "fence", "not_before", "created_at",
-            "state", "reused", "ended_at")  # fmt: skip
+            "state", "reused", "cause", "same_as", "ended_at")  # fmt: skip
 
 
 def write_tasks(connection: Connection, run_id: int, step: str, parts: StepParts, planned: Sequence[Planned]) -> None:
-    """Write a step's tasks; those whose key has succeeded are complete from the start."""
+    """Write a step's tasks; those whose key has succeeded are complete from the start.
+
+    Those that are left parked have failed from the start, for the reason for which they failed before.
+    """
     now = time.time()
     if planned:
+        left = left_parked(connection, run_id, step, [each.key for each in planned if not each.known])
         rows = [
-            (run_id, step, ordinal, each.key, _datum(each), "", 0, 0, 0.0, now)
-            + ((State.COMPLETE, True, now) if each.known else (State.QUEUED, False, None))
+            (run_id, step, ordinal, each.key, _datum(each), *_standing(each.known, left.get(each.key), now))
             for ordinal, each in enumerate(planned, 1)
         ]
         insert_rows(connection, task, _COLUMNS, rows)
@@ -38,6 +43,14 @@ def write_tasks(connection: Connection, run_id: int, step: str, parts: StepParts
         .where(run_step.c.run_id == run_id, run_step.c.step == step)
         .values(planned_at=now, datums=len(planned), parts=parts.document())
     )
+
+
+def _standing(known: bool, left: Left | None, now: float) -> tuple[Any, ...]:  # one place calls it
+    if known:
+        return "", 0, 0, 0.0, now, State.COMPLETE, True, None, None, now
+    if left:
+        return left.message, 0, 0, 0.0, now, left.state, True, left.cause, left.task, now
+    return "", 0, 0, 0.0, now, State.QUEUED, False, None, None, None
 
 
 def _datum(planned: Planned) -> str:

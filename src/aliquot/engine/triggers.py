@@ -50,7 +50,7 @@ def _orders(connection: Connection, applied: Applied, now: datetime) -> list[Ord
     if trigger.schedule:
         signatures.append(("schedule", _due(connection, applied, trigger.schedule, now)))
     return [
-        Order(applied, publish=True, cause=cause, signature=signature, who=WHO)
+        Order(applied, publish=True, retries=(), cause=cause, signature=signature, who=WHO)
         for cause, signature in signatures
         if signature and not _taken(connection, applied, cause, signature)
     ]

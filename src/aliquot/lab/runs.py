@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select
 
+from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, run_step, task
 from aliquot.engine.datums import label_of
-from aliquot.engine.publish import FAILED
+from aliquot.engine.parked import FAILED
 from aliquot.model.errors import Invalid
 from aliquot.model.state import State
 
@@ -17,7 +18,7 @@ _UNDER_WAY = (State.INITIALIZING, State.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run in short. Times are seconds since 1970 in UTC; `parked` counts datums that failed for good."""
+    """A run in short. Times are seconds since 1970 in UTC; `parked` counts what failed for good, `causes` why."""
 
     run: int
     pipeline: str
@@ -26,6 +27,7 @@ class RunLine:
     cause: str
     publish: bool
     parked: int
+    causes: dict[str, int]
     who: str
     created_at: float
     started_at: float | None
@@ -62,7 +64,10 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A task: `step/ordinal`, its datum for a person, and what became of it; `tail` ends its last attempt's output."""
+    """A task: `step/ordinal`, its datum for a person, and what became of it; `tail` ends its last attempt's output.
+
+    `since` is the run that it failed in, where this one has left it parked.
+    """
 
     task: str
     datum: str
@@ -72,6 +77,7 @@ class TaskLine:
     message: str
     attempts: int
     tail: str
+    since: int | None = None
 
     def document(self) -> dict[str, Any]:
         """Give the line as JSON."""
@@ -112,6 +118,7 @@ def run_line(row: Row[*tuple[Any, ...]]) -> RunLine:
         cause=row.cause,
         publish=row.publish,
         parked=row.parked,
+        causes=row.causes or {},
         who=row.who,
         created_at=row.created_at,
         started_at=row.started_at,
@@ -168,8 +175,14 @@ def tasks(connection: Connection, number: int, states: Sequence[str] = (), limit
     )
     if states:
         query = query.where(task.c.state.in_(states))
-    rows = list(connection.execute(query))
-    tails = _tails(connection, [row.id for row in rows if row.state in FAILED])
+    return task_lines(connection, list(connection.execute(query)))
+
+
+def task_lines(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[TaskLine]:
+    """Give tasks' rows for people, with the last lines of those that failed."""
+    failed = {row.id: row.same_as or row.id for row in rows if row.state in FAILED}
+    tails = _tails(connection, list(failed.values()))
+    since = _runs_of(connection, [row.same_as for row in rows if row.same_as])
     return [
         TaskLine(
             task=f"{row.step}/{row.ordinal}",
@@ -179,15 +192,24 @@ def tasks(connection: Connection, number: int, states: Sequence[str] = (), limit
             cause=row.cause,
             message=row.message,
             attempts=row.attempts,
-            tail=tails.get(row.id, ""),
+            tail=tails.get(failed.get(row.id, 0), ""),
+            since=since.get(row.same_as),
         )
         for row in rows
     ]
 
 
+def _runs_of(connection: Connection, ids: Sequence[int]) -> dict[int | None, int]:
+    found: dict[int | None, int] = {}
+    for part in chunks(ids):
+        query = select(task.c.id, task.c.run_id).where(task.c.id.in_(part))
+        found |= {row.id: row.run_id for row in connection.execute(query)}
+    return found
+
+
 def attempts(connection: Connection, row: Row[*tuple[Any, ...]]) -> list[AttemptLine]:
-    """List the attempts at a task's row, the first one first."""
-    query = select(attempt).where(attempt.c.task_id == row.id).order_by(attempt.c.fence)
+    """List the attempts at a task's row, the first one first; at one that is left parked, those of its failure."""
+    query = select(attempt).where(attempt.c.task_id == (row.same_as or row.id)).order_by(attempt.c.fence)
     return [
         AttemptLine(
             task=f"{row.step}/{row.ordinal}",
@@ -222,9 +244,9 @@ def datum_label(datum: dict[str, Any]) -> str:
 
 def _tails(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     tails: dict[int, str] = {}
-    query = select(attempt.c.task_id, attempt.c.tail).where(attempt.c.task_id.in_(ids)).order_by(attempt.c.fence)
-    for row in connection.execute(query):
-        tails[row.task_id] = row.tail
+    for part in chunks(ids):
+        query = select(attempt.c.task_id, attempt.c.tail).where(attempt.c.task_id.in_(part)).order_by(attempt.c.fence)
+        tails |= {row.task_id: row.tail for row in connection.execute(query)}
     return tails
 
 

@@ -49,6 +49,9 @@ CHANGES: dict[str, dict[State, frozenset[State]]] = {
         S.RUNNING: frozenset(
             {S.QUEUED, S.INITIALIZING, S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELED, S.PREEMPTED}
         ),
+        # A person has asked for a parked datum again, while its run is under way.
+        S.EXECUTOR_ERROR: frozenset({S.QUEUED}),
+        S.SYSTEM_ERROR: frozenset({S.QUEUED}),
     },
 }
 """For runs and tasks: which state may follow which. The catalogue's triggers are made from this table."""
