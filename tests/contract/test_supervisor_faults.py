@@ -15,7 +15,7 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import attempt, blob, definition, output, result, run, task, version
 from aliquot.engine.control import cancel
 from aliquot.engine.supervise import MOST_TAKEOVERS, Supervisor
-from aliquot.model.errors import Unavailable
+from aliquot.model.errors import Missing, Unavailable
 from aliquot.model.state import ENDED, State
 from aliquot.model.task import Cause, Outcome, OutputFile, TaskDocument
 from instant_executor import InstantExecutor, copied
@@ -210,7 +210,7 @@ def test_exports_that_do_not_fit_are_the_users_error(lab: SmallLab) -> None:
 @pytest.mark.parametrize("place", ["identity", "choice"])
 def test_an_executor_that_cannot_be_had_fails_the_run_with_its_sentence(lab: SmallLab, place: str) -> None:
     executor = InstantExecutor()
-    fault = Unavailable("image-unavailable", "The image x is not here and cannot be pulled.")
+    fault = Missing("image-missing", "The image x is not here, and its registry has none of that name.")
 
     def choose(image: str | None) -> InstantExecutor:
         if place == "choice" and image:
@@ -223,6 +223,68 @@ def test_an_executor_that_cannot_be_had_fails_the_run_with_its_sentence(lab: Sma
     drive(Supervisor(lab.catalogue, lab.store, choose), lab, number)
     row = lab.row(number)
     assert (row.state, row.message) == (State.SYSTEM_ERROR, fault.message)
+
+
+@both
+def test_an_image_whose_registry_is_down_is_waited_for(lab: SmallLab) -> None:
+    executor = InstantExecutor()
+    executor.fault = Unavailable("image-unavailable", "The registry does not answer.")
+    lab.apply(pipeline(image="x"))
+    number = lab.start("copy")
+    supervisor = supervisor_of(lab, executor)
+    for _ in range(5):
+        supervisor.cycle()
+    row = lab.row(number)
+    assert (row.state, row.message) == (State.RUNNING, "waits: The registry does not answer.")
+    executor.fault = None
+    # Another supervisor knows of no pause.
+    with lab.catalogue.write() as connection:
+        connection.execute(update(run).values(lease_until=0.0))
+    drive(supervisor_of(lab, executor), lab, number)
+    assert (lab.row(number).state, lab.row(number).message) == (State.COMPLETE, "")
+
+
+@both
+def test_what_may_pass_is_tried_again_later_and_counts_apart(lab: SmallLab) -> None:
+    def outcome(document: TaskDocument) -> Outcome:
+        return Outcome(
+            document.task, document.fence, State.SYSTEM_ERROR, Cause.OURS, message="full", ended_at=1.0, may_pass=True
+        )
+
+    number = lab.start("copy")
+    executor = InstantExecutor(outcome)
+    supervisor = supervisor_of(lab, executor)
+    for _ in range(5):
+        supervisor.cycle()
+    assert len(executor.started) == 2
+    assert {(row.state, row.attempts) for row in lab.tasks(number)} == {(State.QUEUED, 1)}
+    assert all(row.failures == {"waited": 1} for row in lab.tasks(number))
+    executor.outcome = copied
+    with lab.catalogue.write() as connection:
+        connection.execute(update(task).values(not_before=0.0))
+    drive(supervisor, lab, number)
+    assert lab.row(number).parked == 0
+
+
+@both
+def test_lost_supervisors_leave_the_budget_of_failed_attempts_alone(lab: SmallLab) -> None:
+    lab.apply(pipeline(retry={"attempts": 2, "on": ["user"], "backoff": "0s"}))
+
+    def outcome(document: TaskDocument) -> Outcome:
+        return Outcome(document.task, document.fence, State.EXECUTOR_ERROR, Cause.USER, 1, ended_at=1.0)
+
+    number = lab.start("copy")
+    for _ in range(4):
+        dying = supervisor_of(lab, InstantExecutor(lambda _: None))
+        for _ in range(4):
+            dying.cycle()
+        with lab.catalogue.write() as connection:
+            for table in (run, task):
+                connection.execute(update(table).where(table.c.ended_at.is_(None)).values(lease_until=0.0))
+    executor = InstantExecutor(outcome)
+    drive(supervisor_of(lab, executor), lab, number)
+    assert sorted(executor.started) == ["copy/one/1"] * 2 + ["copy/one/2"] * 2
+    assert {(row.attempts, row.takeovers) for row in lab.tasks(number, "one")} == {(2, 4)}
 
 
 @both

@@ -19,6 +19,7 @@ from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.plan import input_files, made_by, plan_step
 from aliquot.engine.publish import finish
 from aliquot.engine.tasks import write_tasks
+from aliquot.engine.waits import MAY_COME, Waits
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 from aliquot.model.reference import Reference
 from aliquot.model.seams import Executor
@@ -37,20 +38,26 @@ class Advance:
         self._store = store
         self._executor_for = executor_for
         self._applied: dict[int, Applied] = {}
+        self._waits = Waits()
 
     def __call__(self, row: RunRow) -> bool:
         """Do what a run needs now; says whether it moved. What is wrong with the run alone ends the run alone.
 
         `Unavailable` only when the catalogue or the store is: nothing is lost, and it may be called again.
         """
+        asked = row.cancel_asked or row.stop_asked
+        if self._waits.resting(row.id) and not asked:
+            return False
         try:
-            return self._advance(row)
+            return self._waited(row, self._advance(row))
         except Conflict:
             # Somebody else has moved what we looked at: the next look decides anew.
             return False
         except Unavailable as error:
             if error.code.startswith(("catalogue", "store")):
                 raise
+            if error.code in MAY_COME and self._waits.again(row.id):
+                return self._note(row, f"waits: {error.message}")
             return self._fail(row, error.message, State.SYSTEM_ERROR)
         except Invalid as error:
             return self._fail(row, error.message, State.EXECUTOR_ERROR)
@@ -115,6 +122,18 @@ class Advance:
             write_tasks(connection, row.id, step, parts, planned)
 
         self._catalogue.repeat(write)
+
+    def _waited(self, row: RunRow, moved: bool) -> bool:  # what a look at the run has given
+        """Take back what was said of a run that waited and has what it waited for."""
+        if self._waits.over(row.id):
+            self._note(row, "")
+        return moved
+
+    def _note(self, row: RunRow, message: str) -> bool:
+        """Say in a run's row what it waits for."""
+        said = update(run).where(run.c.id == row.id, run.c.fence == row.fence, run.c.state.not_in(ENDED))
+        self._catalogue.repeat(lambda connection: connection.execute(said.values(message=message)))
+        return False
 
     def _finish(self, row: RunRow, applied: Applied) -> bool:
         verdict = finish(self._catalogue, self._store, row, applied)

@@ -23,18 +23,19 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why an attempt has failed, and the sentence that says so."""
+    """Why an attempt has failed, the sentence that says so, and whether it may go away by itself."""
 
     cause: Cause
     message: str
+    may_pass: bool = False
 
 
 class AttemptFailed(Exception):
     """Ends an attempt early; carries its verdict and never leaves the executor."""
 
-    def __init__(self, cause: Cause, message: str) -> None:
+    def __init__(self, cause: Cause, message: str, *, may_pass: bool = False) -> None:
         super().__init__(message)
-        self.verdict = Verdict(cause, message)
+        self.verdict = Verdict(cause, message, may_pass)
 
 
 class Attempt:
@@ -99,4 +100,5 @@ class Attempt:
             started_at=self.began,
             ended_at=time.time(),
             image_digest=self.image_digest,
+            may_pass=verdict.may_pass,
         )

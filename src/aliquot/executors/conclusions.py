@@ -16,7 +16,7 @@ def exit_verdict(code: int, folder: str) -> Verdict | None:
     if code == 0:
         return None
     if _disk_full(folder):
-        return Verdict(Cause.OURS, disk_full(folder))
+        return Verdict(Cause.OURS, disk_full(folder), may_pass=True)
     if code == 127:
         sentence = (
             "The command ended with exit code 127: a program that it names was not found. "
@@ -70,7 +70,8 @@ def spawn_verdict(error: OSError, program: str) -> Verdict:
         case 13:
             advice = "Set its execute permission, or start it through its interpreter."
         case 11 | 12:
-            return Verdict(Cause.OURS, f"{program} could not be started: {name}. The machine is short of memory.")
+            message = f"{program} could not be started: {name}. The machine is short of memory."
+            return Verdict(Cause.OURS, message, may_pass=True)
         case _:
             pass
     return Verdict(Cause.USER, f"{program} could not be started: {name}. {advice}")
@@ -79,7 +80,7 @@ def spawn_verdict(error: OSError, program: str) -> Verdict:
 def system_verdict(error: OSError, folder: str) -> Verdict:
     """Say what stood in the way of preparing or collecting an attempt."""
     if error.errno in {28, 122}:
-        return Verdict(Cause.OURS, disk_full(folder))
+        return Verdict(Cause.OURS, disk_full(folder), may_pass=True)
     return Verdict(
         Cause.OURS,
         f"The attempt could not be prepared or collected on this machine: {error}. Look at the machine, then "
@@ -89,7 +90,7 @@ def system_verdict(error: OSError, folder: str) -> Verdict:
 
 def disk_full(folder: str) -> str:
     """Say that the disk below a folder is full."""
-    return f"The disk that holds {folder} is full. Free some space there; the attempt can then be made again."
+    return f"The disk that holds {folder} is full. Free some space there; the attempt is made again by itself."
 
 
 def signal_name(number: int) -> str | None:

@@ -17,7 +17,7 @@ from aliquot.executors.spawn import Spawner
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch
 from aliquot.executors.working_directory import WorkingDirectory
-from aliquot.model.errors import Unavailable
+from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.task import Cause, TaskDocument, Usage
 
 FOLDER = "/task"
@@ -89,8 +89,9 @@ class ContainerRunner:
             )
         try:
             return self._runtime.image(document.image)
-        except Unavailable as error:
-            raise AttemptFailed(Cause.REFUSED, error.message) from error
+        except AliquotError as error:
+            may_pass = isinstance(error, Unavailable)
+            raise AttemptFailed(Cause.REFUSED, error.message, may_pass=may_pass) from error
 
     def _arguments(
         self, name: str, document: TaskDocument, image: Image, values: dict[str, str], folder: str
@@ -119,7 +120,7 @@ class ContainerRunner:
             return self._spawner.spawn(self._runtime.program, argv, os.environ)
         except OSError as error:
             verdict = spawn_verdict(error, self._runtime.name)
-            raise AttemptFailed(verdict.cause, verdict.message) from error
+            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
 
     def _signal(self, name: str, number: int) -> None:
         # Fails while the container is being made; the watch asks again.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aliquot.executors.children import CHILDREN
+from aliquot.executors.refusals import image_refused
 from aliquot.model.errors import Unavailable
 
 _BY_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
@@ -73,7 +74,7 @@ class Runtime:
     def image(self, name: str) -> Image:
         """Give an image, pulled when it is not here; a tag means what it meant when its identity was last asked for.
 
-        `Unavailable` when it cannot be had.
+        What `image_refused` gives is raised when it cannot be had.
         """
         with self._lock:
             found = self._images.get(name) or self._inspect(name)
@@ -81,12 +82,7 @@ class Runtime:
                 pulled = self.ask("pull", "--quiet", name, seconds=_PULL_SECONDS)
                 found = self._inspect(name)
                 if found is None:
-                    raise Unavailable(
-                        "image-unavailable",
-                        f"The image {name} is not here and cannot be pulled: {last_line(pulled.stderr)}. Check its "
-                        f"name, the registry and the login, or load the image by hand.",
-                        image=name,
-                    )
+                    raise image_refused(name, last_line(pulled.stderr))
             self._images[name] = found
             return found
 

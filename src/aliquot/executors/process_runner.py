@@ -86,7 +86,7 @@ class ProcessRunner:
         except OSError as error:
             CHILDREN.close(span)
             verdict = spawn_verdict(error, argv[0])
-            raise AttemptFailed(verdict.cause, verdict.message) from error
+            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
         with attempt.lock:
             attempt.stop = partial(_signal_group, span.leader)
         return span

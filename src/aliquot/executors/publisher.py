@@ -10,7 +10,7 @@ from aliquot.blobs import Batch
 from aliquot.executors.attempt import Attempt, Verdict
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
-from aliquot.model.errors import AliquotError
+from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.task import Cause, Outcome
 
 _DELAY = 0.2
@@ -33,6 +33,7 @@ class Publisher:
         self._changed = threading.Condition()
         self._ended: list[tuple[Attempt, Outcome]] = []
         self._oldest = 0.0
+        self._problem: Exception | None = None
         self._flushes = 0
         self._collecting: dict[Attempt, int] = {}
         self._written: deque[tuple[int, dict[Digest, Location]]] = deque()
@@ -64,8 +65,8 @@ class Publisher:
 
     def _run(self) -> None:
         while (ended := self._next()) is not None:
-            problem = self._flush()
-            self._show([(attempt, self._durable(attempt, outcome, problem)) for attempt, outcome in ended])
+            self._flush()
+            self._show([(attempt, self._durable(attempt, outcome)) for attempt, outcome in ended])
             self._drop_old([attempt for attempt, _ in ended])
 
     def _next(self) -> list[tuple[Attempt, Outcome]] | None:
@@ -84,28 +85,25 @@ class Publisher:
         waited = time.monotonic() - self._oldest >= _DELAY
         return waited or self._closed or len(self._ended) >= _MANY or self._idle()
 
-    def _flush(self) -> str | None:
-        """Make durable what was added; gives the reason for which it could not."""
+    def _flush(self) -> None:
+        """Make durable what was added, or keep the reason for which it could not be."""
         self._flushes += 1
         try:
             locations = self._batch.flush()
-        except AliquotError as error:
-            return error.message
         except Exception as error:  # noqa: BLE001  # a fault here must not leave attempts without an outcome
-            return f"{type(error).__name__}: {error}"
+            # An attempt may have added blobs before this flush and end after it: it is told this reason then.
+            self._problem = error
+            return
         if locations:
             self._written.append((self._flushes, {location.digest: location for location in locations}))
-        return None
 
-    def _durable(self, attempt: Attempt, outcome: Outcome, problem: str | None) -> Outcome:
+    def _durable(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Complete an outcome with locations; one whose bytes are not all safe becomes a failure of ours."""
         locations: dict[Digest, Location] = {}
         for digest in _digests(outcome):
             location = self._find(digest)
             if location is None:
-                reason = problem or "the store did not say where they lie"
-                message = f"The results could not be stored: {reason}. The attempt can be made again."
-                return attempt.failed(Verdict(Cause.OURS, message), outcome.exit_code, outcome.tail)
+                return attempt.failed(_not_stored(self._problem), outcome.exit_code, outcome.tail)
             locations[digest] = location
         return replace(outcome, locations=tuple(locations.values())) if locations else outcome
 
@@ -121,6 +119,15 @@ class Publisher:
         needed = min(list(self._collecting.values()), default=self._flushes + 1)
         while self._written and self._written[0][0] < needed:
             self._written.popleft()
+
+
+def _not_stored(problem: Exception | None) -> Verdict:
+    """Say why results are not safe; what a full or silent store is to blame for may pass."""
+    reason = "the store did not say where they lie"
+    if problem:
+        reason = problem.message if isinstance(problem, AliquotError) else f"{type(problem).__name__}: {problem}"
+    message = f"The results could not be stored: {reason.rstrip('.')}. The attempt can be made again."
+    return Verdict(Cause.OURS, message, isinstance(problem, Unavailable))
 
 
 def _digests(outcome: Outcome) -> Iterator[Digest]:

@@ -148,7 +148,7 @@ class SlotExecutor:
             outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
             with suppress(OSError):
                 directory.clean()
-            spent = outcome.ended_at - outcome.started_at
+            spent = max(0.0, outcome.ended_at - outcome.started_at)
             self._mean = spent if not self._mean else 0.9 * self._mean + 0.1 * spent
             self._end(attempt, outcome)
 

@@ -14,7 +14,7 @@ from aliquot.executors.conclusions import exit_verdict, system_verdict
 from aliquot.executors.watch import over_disk_limit
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.digest import Digest
-from aliquot.model.errors import AliquotError
+from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome
 
@@ -58,7 +58,7 @@ def perform(
     except AttemptFailed as failure:
         return attempt.failed(failure.verdict)
     except AliquotError as error:
-        return attempt.failed(Verdict(Cause.OURS, error.message))
+        return attempt.failed(Verdict(Cause.OURS, error.message, isinstance(error, Unavailable)))
     except OSError as error:
         return attempt.failed(system_verdict(error, directory.folder))
     except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
