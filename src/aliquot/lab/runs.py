@@ -1,7 +1,7 @@
 """Runs as people look at them: lines, counts by step, tasks, attempts and their output."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select
@@ -27,11 +27,11 @@ class RunLine:
     cause: str
     publish: bool
     parked: int
-    causes: dict[str, int]
     who: str
     created_at: float
     started_at: float | None
     ended_at: float | None
+    causes: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def document(self) -> dict[str, Any]:
         """Give the line as JSON."""
