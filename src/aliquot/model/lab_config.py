@@ -81,6 +81,23 @@ class VaultSettings(Definition):
         return self
 
 
+Span = Literal["forever"] | Seconds
+"""For how long something is kept."""
+
+
+class Retention(Definition):
+    """For how long runs keep what they made, before `aliquot sweep` may remove it. Versions always stay."""
+
+    runs: Span = 90 * 86_400.0
+    """Outputs of runs that were not published: from the end of the last run that gave them."""
+    intermediates: Span = 7 * 86_400.0
+    """Files that one step makes for another: from when the last step that reads them is done."""
+    logs: Span = 30 * 86_400.0
+    """What commands wrote to stdout and stderr: from the end of the run; the last lines stay."""
+    grace: Seconds = Setting(default=86_400.0, ge=300)
+    """How long bytes stay once `sweep` found that nothing needs them: longer than storing any file takes."""
+
+
 class LabConfig(Definition):
     """The whole of `aliquot.yaml`."""
 
@@ -98,3 +115,5 @@ class LabConfig(Definition):
     """Where `${secret:vault/name}` is looked up."""
     sources: dict[Name, Source] = Setting(default={})
     """Where files come from."""
+    retention: Retention = Retention()
+    """For how long runs keep what they made, such as `{runs: 90d, intermediates: 7d, logs: 30d, grace: 1d}`."""
