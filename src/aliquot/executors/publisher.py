@@ -14,21 +14,29 @@ from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.task import Cause, Outcome
 
 _DELAY = 0.2
-_MANY = 256
+_LONG_DELAY = 0.6
+_MANY = 1024
 
 
 class Publisher:
     """One thread that flushes the batch for all attempts that have ended since the last time.
 
     An outcome is shown when every byte that it names is durable. A flush waits for more attempts to end: until there
-    are many, or 0.2 s have passed, or `idle` says that nothing else is under way.
+    are many, or 0.2 s have passed, or `idle` says that nothing else is under way. While `crowded` says that more wait
+    than could begin by then, it waits for 0.6 s: whatever follows from an outcome would stand in the queue behind them,
+    and each flush costs the supervisor a turn, however little it brings.
     """
 
     def __init__(
-        self, batch: Batch, idle: Callable[[], bool], show: Callable[[list[tuple[Attempt, Outcome]]], None]
+        self,
+        batch: Batch,
+        idle: Callable[[], bool],
+        crowded: Callable[[], bool],
+        show: Callable[[list[tuple[Attempt, Outcome]]], None],
     ) -> None:
         self._batch = batch
         self._idle = idle
+        self._crowded = crowded
         self._show = show
         self._changed = threading.Condition()
         self._ended: list[tuple[Attempt, Outcome]] = []
@@ -74,7 +82,7 @@ class Publisher:
             while not self._due():
                 if self._closed:
                     return None
-                left = self._oldest + _DELAY - time.monotonic() if self._ended else None
+                left = self._oldest + self._delay() - time.monotonic() if self._ended else None
                 self._changed.wait(left)
             ended, self._ended = self._ended, []
             return ended
@@ -82,8 +90,11 @@ class Publisher:
     def _due(self) -> bool:
         if not self._ended:
             return False
-        waited = time.monotonic() - self._oldest >= _DELAY
+        waited = time.monotonic() - self._oldest >= self._delay()
         return waited or self._closed or len(self._ended) >= _MANY or self._idle()
+
+    def _delay(self) -> float:
+        return _LONG_DELAY if self._crowded() else _DELAY
 
     def _flush(self) -> None:
         """Make durable what was added, or keep the reason for which it could not be."""

@@ -17,7 +17,8 @@ from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.seams import Handle, Sighting
 from aliquot.model.task import Cause, Outcome, TaskDocument
 
-_AHEAD_SECONDS = 1.5
+_AHEAD_SECONDS = 2.0
+_CROWDED_SECONDS = 0.7
 _MOST_AHEAD = 2000
 
 
@@ -50,7 +51,7 @@ class SlotExecutor:
         self._mean = 0.0
         self._closed = False
         self._changed = threading.Event()
-        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show)
+        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._crowded, self._show)
         self._slots = [prepare(number) for number in range(self._workers)]
         self._threads = [
             threading.Thread(target=self._serve, args=slot, name=f"aliquot-slot-{number}", daemon=True)
@@ -156,6 +157,10 @@ class SlotExecutor:
         with self._lock:
             self._active -= 1
         self._publisher.ended(attempt, outcome)
+
+    def _crowded(self) -> bool:
+        """Say whether more attempts wait than the slots will begin in the next moment."""
+        return self._queue.qsize() * self._mean > _CROWDED_SECONDS * self._workers
 
     def _show(self, ended: list[tuple[Attempt, Outcome]]) -> None:
         for attempt, outcome in ended:
