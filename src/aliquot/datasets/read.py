@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Row, Select, func, select, union_all
 
@@ -36,8 +36,7 @@ class Version:
         return f"{self.dataset}@{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file in a version: its path with a leading `/`, digest, and size in bytes."""
 
     path: str
@@ -118,9 +117,9 @@ def entries(
     )
     for each in _pages(query, below, after, limit):
         count = 0
-        for row in connection.execute(each if limit is None else each.limit(limit)):
-            count += 1
-            yield Entry(row.path, Digest(row.digest), row.size, row.receipt_id, row.task_id)
+        for rows in connection.execute(each if limit is None else each.limit(limit)).partitions(_STREAM):
+            count += len(rows)
+            yield from [Entry(path, Digest(digest), size, *made) for path, digest, size, *made in rows]
         if limit is not None:
             limit -= count
 

@@ -9,11 +9,12 @@ do not decide the result.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from blake3 import blake3
 
-from aliquot.engine.datums import Datum, File, named
+from aliquot.engine.datums import Datum, File, Part, named
 from aliquot.model.digest import PREFIX, Digest, digest_document
 from aliquot.model.pipeline import Pipeline, Step
 
@@ -76,23 +77,25 @@ class Keys:
         document = parts.document()
         # The image's name may be a tag; its digest, in `environment`, is what decides.
         del document["image"]
-        self._common = blake3(digest_document(document).encode())
+        self._common = digest_document(document).encode()
 
     def key(self, datum: Datum, exports: Mapping[str, Any]) -> Digest:
         """Give the key of the task on a datum."""
-        hasher = self._common.copy()
         # A captured value reaches the command as a variable, and so does the place of a single file.
-        files = [[part.input, part.matched, [file[:2] for file in _sorted(part.files)]] for part in datum]
-        hasher.update(_encode([files, named(datum), exports]))
-        return Digest(PREFIX + hasher.hexdigest())
+        files = ",".join([_part(part) for part in datum])
+        captured = named(datum)
+        text = f"[[{files}],{_text(captured) if captured else '{}'},{_text(exports) if exports else '{}'}]\n"
+        return Digest(PREFIX + blake3(self._common + text.encode()).hexdigest())
+
+
+def _part(part: Part) -> str:
+    """Write a part as the JSON list `[input, matched, [[path, digest], …]]`: by hand, since there are so many."""
+    files = ",".join([f"[{_quoted(file[0])},{_quoted(file[1])}]" for file in _sorted(part.files)])
+    return f"[{_quoted(part.input)},{_quoted(part.matched)},[{files}]]"
 
 
 def _sorted(files: tuple[File, ...]) -> Sequence[File]:
     return files if len(files) < 2 else sorted(files, key=lambda file: file.path)
 
 
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _encode(value: Any) -> bytes:
-    return _encoder.encode(value).encode() + b"\n"
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from aliquot.datasets.read import Version, entries
-from aliquot.db.rows import chunks
+from aliquot.db.rows import among, chunks
 from aliquot.db.tables import output, result, task
 from aliquot.engine.combine import form
 from aliquot.engine.datums import Datum, File
@@ -16,6 +16,8 @@ from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
 from aliquot.model.pipeline import Pipeline, Step
 from aliquot.model.state import State
+
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,9 @@ def _both_wrote(step: str, one: int, other: int, path: str, what: str) -> Invali
 def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
     """Say which keys have succeeded."""
     known: set[str] = set()
-    for part in chunks(list(keys)):
-        known.update(connection.execute(select(result.c.key).where(result.c.key.in_(part))).scalars())
+    for part in chunks(list(keys), _AT_ONCE):
+        rows = connection.execute(select(result.c.key).where(among(connection, result.c.key, part))).all()
+        known.update([key for (key,) in rows])
     return known
 
 
