@@ -31,8 +31,8 @@ class Publisher:
         self,
         batch: Batch,
         idle: Callable[[], bool],
-        crowded: Callable[[], bool],
         show: Callable[[list[tuple[Attempt, Outcome]]], None],
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
         self._batch = batch
         self._idle = idle

@@ -51,7 +51,7 @@ class SlotExecutor:
         self._mean = 0.0
         self._closed = False
         self._changed = threading.Event()
-        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._crowded, self._show)
+        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show, self._crowded)
         self._slots = [prepare(number) for number in range(self._workers)]
         self._threads = [
             threading.Thread(target=self._serve, args=slot, name=f"aliquot-slot-{number}", daemon=True)
