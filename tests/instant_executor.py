@@ -56,6 +56,9 @@ class InstantExecutor:
     def cancel(self, handles: Iterable[Handle]) -> None:
         self.canceled += handles
 
+    def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
+        return []
+
     def forget(self, handles: Iterable[Handle]) -> None:
         for handle in handles:
             self.documents.pop(handle, None)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from aliquot.db import Catalogue
-from aliquot.db.tables import attempt, definition, output, result, run, task
+from aliquot.db.tables import attempt, definition, output, result, run, run_step, task
 from aliquot.engine import claim
 from aliquot.engine.collect import collect
 from aliquot.engine.document import Command
@@ -28,7 +28,7 @@ STEP = Step.model_validate({"inputs": {"file": {"from": "in"}}, "command": "true
 COMMAND = Command(STEP, (), {}, "p/s", {"command": "true"})
 
 
-def make_run(catalogue: Catalogue, keys: list[str], **values: Any) -> int:
+def make_run(catalogue: Catalogue, keys: list[str], pool: str | None = None, **values: Any) -> int:
     with catalogue.write() as connection:
         number = connection.execute(
             insert(definition).values(
@@ -44,6 +44,7 @@ def make_run(catalogue: Catalogue, keys: list[str], **values: Any) -> int:
                 message="", parked=0, who="", fence=0, created_at=0.0, **given,
             )
         ).inserted_primary_key[0]  # fmt: skip
+        connection.execute(insert(run_step).values(run_id=run_id, step="s", position=0, datums=len(keys), pool=pool))
         connection.execute(
             insert(task),
             [

@@ -120,6 +120,14 @@ def check_tables(
             yield from key_columns(found.text, ("tables", name, "key"), table.key, columns)
 
 
+def check_pools(found: Found[Pipeline], lab: LabConfig) -> Iterator[Problem]:
+    """Give the pools that steps name and that the lab does not have."""
+    for name, step in found.model.steps.items():
+        if step.pool is not None and step.pool not in lab.pools:
+            words = f"aliquot.yaml has no pool {step.pool!r}{instead(step.pool, sorted(lab.pools))}"
+            yield found.text.problem(("steps", name, "pool"), words)
+
+
 def check_parents(records: Mapping[str, Found[RecordType]], names: Collection[str]) -> Iterator[Problem]:
     """Give record types whose parent is not there, or who are their own ancestors."""
     for found in records.values():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 import jmespath
 from cronsim import CronSim, CronSimError
@@ -139,15 +140,27 @@ def _trigger(document: Document, pipeline: Pipeline, trigger: Trigger) -> Iterat
             advice = instead(name, datasets)
         yield document.problem(("trigger", "new_version", at), f"no input takes the dataset {name!r}{advice}")
     if trigger.schedule is not None:
-        yield from _schedule(document, trigger.schedule)
+        place = ("trigger", "schedule")
+        given = document.value["trigger"]["schedule"]
+        yield from _schedule(document, (*place, "cron") if isinstance(given, dict) else place, trigger.schedule.cron)
+        yield from _zone(document, (*place, "zone"), trigger.schedule.zone)
     if not trigger.new_version and trigger.schedule is None:
         yield document.problem(
             ("trigger",), "the trigger says nothing; give 'new_version' or 'schedule', or write manual"
         )
 
 
-def _schedule(document: Document, text: str) -> Iterator[Problem]:
-    path = ("trigger", "schedule")
+def _zone(document: Document, path: Path, name: str | None) -> Iterator[Problem]:
+    if name is None:
+        return
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):
+        known = sorted(available_timezones())
+        yield document.problem(path, f"there is no time zone {name!r}{instead(name, known)}")
+
+
+def _schedule(document: Document, path: Path, text: str) -> Iterator[Problem]:
     advice = "write minute, hour, day, month and weekday, like '0 2 * * *' for two at night"
     if len(text.split()) != 5:
         yield document.problem(path, f"{text!r} is not a schedule; {advice}")

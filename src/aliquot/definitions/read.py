@@ -10,6 +10,7 @@ from aliquot.definitions.bundle import gather
 from aliquot.definitions.check_lab import (
     check_config,
     check_parents,
+    check_pools,
     check_publishing,
     check_references,
     check_tables,
@@ -183,5 +184,7 @@ def _check_together(
             problems += check_references(found.text, config.model.vaults)
     for found in pipelines.values():
         problems += check_tables(found, types, presumed["type"])
+        if config is not None:
+            problems += check_pools(found, config.model)
     problems += check_parents(records, presumed["record"])
     problems += check_publishing(pipelines, {} if config is None else config.model.sources)

@@ -1,11 +1,11 @@
 """Moving one run on: planning the steps whose inputs are there, stopping it, ending it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from aliquot.blobs import Store
 from aliquot.datasets.read import Version, resolve
@@ -13,17 +13,21 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import run, run_step, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
 from aliquot.engine.datums import File
+from aliquot.engine.gate import Gate, judge
 from aliquot.engine.keys import step_parts
 from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.plan import input_files, made_by, plan_step
-from aliquot.engine.publish import finish
+from aliquot.engine.publish import finish, step_counts
 from aliquot.engine.tasks import write_tasks
+from aliquot.engine.turns import Turn, take_turn
 from aliquot.engine.waits import MAY_COME, Waits
-from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
+from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
+from aliquot.model.quantity import time_in_words
 from aliquot.model.reference import Reference
+from aliquot.model.schedule import RunLimit
 from aliquot.model.seams import Executor
-from aliquot.model.state import ENDED, State
+from aliquot.model.state import ACTIVE, ENDED, State
 
 log: Any = structlog.get_logger()
 
@@ -78,13 +82,16 @@ class Advance:
     def _advance(self, row: RunRow) -> bool:
         if row.cancel_asked or row.state == State.CANCELING:
             return self._catalogue.repeat(lambda connection: _cancel(connection, row))
+        if is_over(row):
+            return self._fail(row, _over(row), State.EXECUTOR_ERROR)
         if row.state == State.PAUSED:
             return False
         with self._catalogue.read() as connection:
             applied = self.applied(connection, row.definition_id)
         moved = False
         if row.state in {State.QUEUED, State.INITIALIZING}:
-            self._catalogue.repeat(lambda connection: _begin(connection, row))
+            if not self._catalogue.repeat(lambda connection: self._begin(connection, row)):
+                return False
             log.info("run started", run=row.id, pipeline=row.pipeline, cause=row.cause)
             moved = True
         while True:
@@ -102,6 +109,40 @@ class Advance:
         if under_way or (unplanned and not stop):
             return moved
         return self._finish(row, applied) or moved
+
+    def gate(self, connection: Connection, active: Iterable[RunRow]) -> Gate:
+        """Judge by the limits of their pipelines which of these runs, that have not ended, may begin."""
+
+        def limit_of(row: RunRow) -> RunLimit | None:
+            try:
+                return self.applied(connection, row.definition_id).pipeline.runs
+            except Damaged:
+                # Nothing can be read from it: the run is let through, to end as that error.
+                return None
+
+        return judge(active, limit_of)
+
+    def _begin(self, connection: Connection, row: RunRow) -> bool:
+        """Let a run begin, if its pipeline has a place for it; else say why it waits, or end those that it replaces."""
+        if self.applied(connection, row.definition_id).pipeline.runs is not None:
+            take_turn(connection, Turn.BEGIN)
+            same = select(run).where(run.c.pipeline == row.pipeline, run.c.state.in_(list(ACTIVE)))
+            gate = self.gate(connection, connection.execute(same).all())
+            for old, new in gate.replaced.items():
+                connection.execute(
+                    update(run)
+                    .where(run.c.id == old, ~run.c.cancel_asked)
+                    .values(cancel_asked=True, message=f"Run {new} has taken its place.")
+                )
+            if row.id in gate.replaced:
+                return False
+            if row.id in gate.held:
+                mine = and_(run.c.id == row.id, run.c.fence == row.fence, run.c.state == State.QUEUED)
+                connection.execute(update(run).where(mine).values(message=gate.held[row.id]))
+                return False
+        if row.state == State.QUEUED:
+            _set_state(connection, row, State.INITIALIZING, started_at=time.time(), message="")
+        return _set_state(connection, row, State.RUNNING)
 
     def _plan(self, row: RunRow, applied: Applied, step: str) -> None:
         definition = applied.pipeline.steps[step]
@@ -166,10 +207,14 @@ def bound_versions(connection: Connection, row: RunRow) -> dict[str, Version]:
     }
 
 
-def _begin(connection: Connection, row: RunRow) -> None:
-    if row.state == State.QUEUED:
-        _set_state(connection, row, State.INITIALIZING, started_at=time.time())
-    _set_state(connection, row, State.RUNNING)
+def is_over(row: RunRow) -> bool:
+    """Say whether a run that has not ended shall end: a person has asked for it, or its deadline has passed."""
+    late = row.deadline is not None and row.started_at is not None and time.time() > row.started_at + row.deadline
+    return row.cancel_asked or late
+
+
+def _over(row: RunRow) -> str:
+    return f"timeout: it was not done within its deadline of {time_in_words(row.deadline)} and was ended"
 
 
 def _next_step(connection: Connection, run_id: int, applied: Applied) -> str | None:
@@ -240,7 +285,8 @@ def _fail(connection: Connection, row: RunRow, message: str, state: State) -> bo
         return False
     if now == State.QUEUED:
         _set_state(connection, row, State.INITIALIZING, started_at=time.time())
-    return _set_state(connection, row, state, message=message, ended_at=time.time())
+    parked = sum(each.failed for each in step_counts(connection, row.id))
+    return _set_state(connection, row, state, message=message, parked=parked, ended_at=time.time())
 
 
 def _set_state(connection: Connection, row: RunRow, state: State, **values: Any) -> bool:

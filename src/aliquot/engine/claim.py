@@ -2,13 +2,32 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    Row,
+    TextClause,
+    and_,
+    bindparam,
+    case,
+    exists,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, task
 from aliquot.engine.owner import surely_dead
+from aliquot.engine.shares import IS_UNDER_WAY, TAKES_TASKS, WAITS, Line, Shares
+from aliquot.engine.turns import Turn, take_turn
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Cause
 
@@ -16,17 +35,16 @@ LEASE = 60.0
 """Seconds for which a claim holds unless it is renewed."""
 
 UNDER_WAY = (State.INITIALIZING, State.RUNNING)
-IS_OPEN = text("task.state IN ('QUEUED','INITIALIZING','RUNNING')")
-"""The condition for a task that has not ended; in the index's own words, or SQLite would not see that it can use it."""
 _RUN_ACTIVE = [state for state in ACTIVE if state is not State.PAUSED]
-_CLAIMS_LOCK = 0x0A11_0717
+_NO_POOLS: Mapping[str, int] = {}
 
 
 def needs_care(now: float) -> ColumnElement[bool]:
     """Give the condition for a run that nobody looks after and that somebody should."""
     free = or_(run.c.lease_until.is_(None), run.c.lease_until < now)
-    # A paused run waits for a person, unless one has asked for its end.
-    return and_(free, or_(run.c.state.in_(_RUN_ACTIVE), and_(run.c.state == State.PAUSED, run.c.cancel_asked)))
+    # A paused run waits for a person, unless one has asked for its end or its time is over.
+    over = or_(run.c.cancel_asked, run.c.started_at + run.c.deadline < now)
+    return and_(free, or_(run.c.state.in_(_RUN_ACTIVE), and_(run.c.state == State.PAUSED, over)))
 
 
 def claim_runs(connection: Connection, owner: str) -> list[int]:
@@ -42,64 +60,115 @@ def claim_runs(connection: Connection, owner: str) -> list[int]:
     return sorted(claimed.scalars())
 
 
-def can_claim(now: float) -> ColumnElement[bool]:
-    """Give the condition for a task that waits or whose lease has lapsed, by its own row alone."""
-    return and_(IS_OPEN, or_(_waits(now), _lapsed(now)))
+def can_claim(connection: Connection, now: float, pools: Mapping[str, int]) -> bool:
+    """Say whether there is a task to claim: one that waits and that its pool lets start, or one whose lease lapsed."""
+    lapsed = select(task.c.id).where(*_lapsed(literal(now))).limit(1)
+    return connection.execute(lapsed).first() is not None or bool(Shares(connection, now, pools).open_lines)
 
 
-def _waits(now: float) -> ColumnElement[bool]:
-    return and_(task.c.state == State.QUEUED, task.c.not_before <= now)
+def claim_tasks(
+    connection: Connection, owner: str, most: int, pools: Mapping[str, int] = _NO_POOLS
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Take up to `most` tasks that wait, or whose lease has lapsed, and raise their fence; in the order of their turn.
 
-
-def _lapsed(now: float) -> ColumnElement[bool]:
-    return and_(task.c.state.in_(UNDER_WAY), task.c.lease_until < now)
-
-
-def claim_tasks(connection: Connection, owner: str, most: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Take up to `most` tasks that wait, or whose lease has lapsed, in one statement that raises their fence.
-
-    A task whose key is under way elsewhere is left until that has ended. A lapsed lease counts as a takeover,
+    `pools` gives the limit of each pool. A claim reads the rows that it takes, however many wait: it takes them run by
+    run, in shares, each with a statement over an index. A task whose key is under way elsewhere is left until that has
+    ended. A lapsed lease counts as a takeover,
     not as a failed attempt: that a supervisor was lost says little about the task.
     """
-    if connection.dialect.name == "postgresql":
-        # Two claims at once do not see each other's rows yet: both would take tasks of one key.
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIMS_LOCK})"))
+    # Two claims at once do not see each other's rows yet: both would take tasks of one key, or the last of a pool.
+    take_turn(connection, Turn.CLAIM)
     now = time.time()
+    claimed = _take(connection, _LAPSED, owner, now, most)
+    shares = Shares(connection, now, pools)
+    for by_run in shares.by_priority() if len(claimed) < most else ():
+        group: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+        room = most - len(claimed)
+        while room > 0 and by_run:
+            for number, quota in shares.quotas(list(by_run), room).items():
+                taken = _take_of_run(connection, owner, now, quota, shares, by_run[number])
+                group.setdefault(number, []).extend(taken)
+                room -= len(taken)
+                if len(taken) < quota:
+                    # Nothing more waits there: what is left of its share goes to the others.
+                    del by_run[number]
+        claimed += [row for turn in zip_longest(*group.values()) for row in turn if row is not None]
+    _end_lost_attempts(connection, [row.id for row in claimed if row.fence > 1])
+    return claimed
+
+
+def _take_of_run(
+    connection: Connection, owner: str, now: float, quota: int, shares: Shares, lines: Sequence[Line]
+) -> list[Row[*tuple[Any, ...]]]:
+    taken: list[Row[*tuple[Any, ...]]] = []
+    for line in lines:
+        few = int(min(quota - len(taken), shares.room(line)))
+        if few > 0:
+            rows = _take(connection, _WAITING, owner, now, few, b_run=line.run, b_step=line.step)
+            shares.took(line, len(rows))
+            taken += rows
+    return taken
+
+
+def _take(
+    connection: Connection,
+    statement: ReturningUpdate[*tuple[Any, ...]],
+    owner: str,
+    now: float,
+    most: int,
+    **which: Any,
+) -> list[Row[*tuple[Any, ...]]]:
+    given = {"b_owner": owner, "b_now": now, "b_until": now + LEASE, "b_most": most}
+    return sorted(connection.execute(statement, {**given, **which}).all(), key=lambda row: row.id)
+
+
+def _taking(*which: ColumnElement[bool] | TextClause) -> ReturningUpdate[*tuple[Any, ...]]:
+    """Give the statement that claims tasks, made once: SQLAlchemy would take longer over it than the database."""
     other = task.alias("other")
     same_work = exists().where(
-        other.c.key == task.c.key, other.c.id != task.c.id, other.c.state.in_(UNDER_WAY), other.c.lease_until >= now
+        other.c.key == task.c.key,
+        other.c.id != task.c.id,
+        other.c.state.in_(UNDER_WAY),
+        other.c.lease_until >= bindparam("b_now", type_=Double),
     )
-
-    of_a_running_run = exists().where(
-        run.c.id == task.c.run_id, run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked
+    found = (
+        select(task.c.id)
+        .where(*which, ~same_work)
+        .order_by(task.c.not_before)
+        .limit(bindparam("b_most", type_=Integer))
+        .with_for_update(skip_locked=True, of=task)
     )
-
-    def some(condition: ColumnElement[bool]) -> Select[tuple[int]]:
-        found = (
-            select(task.c.id)
-            .where(IS_OPEN, condition, of_a_running_run, ~same_work)
-            # The order of the index: a claim reads the rows that it takes, however many wait.
-            .order_by(task.c.not_before)
-            .limit(most)
-            .with_for_update(skip_locked=True, of=task)
-        )
-        return select(found.subquery().c.id)
-
-    ready = some(_lapsed(now)).union_all(some(_waits(now))).limit(most)
-    claimed = connection.execute(
+    return (
         update(task)
-        .where(task.c.id.in_(ready))
+        .where(task.c.id.in_(select(found.subquery().c.id)))
         .values(
             state=State.INITIALIZING,
-            owner=owner,
+            owner=bindparam("b_owner"),
             fence=task.c.fence + 1,
-            lease_until=now + LEASE,
+            lease_until=bindparam("b_until", type_=Double),
             takeovers=task.c.takeovers + case((task.c.state == State.QUEUED, 0), else_=1),
         )
         .returning(*task.c)
-    ).all()
-    _end_lost_attempts(connection, [row.id for row in claimed if row.fence > 1])
-    return sorted(claimed, key=lambda row: row.id)
+    )
+
+
+def _lapsed(now: ColumnElement[float]) -> list[ColumnElement[bool] | TextClause]:
+    return [IS_UNDER_WAY, task.c.lease_until < now, exists().where(run.c.id == task.c.run_id, TAKES_TASKS)]
+
+
+_LAPSED = _taking(*_lapsed(bindparam("b_now", type_=Double)))
+_WAITING = _taking(
+    task.c.run_id == bindparam("b_run"), task.c.step == bindparam("b_step"), WAITS,
+    task.c.not_before <= bindparam("b_now", type_=Double),
+)  # fmt: skip
+
+
+def give_back(connection: Connection, owner: str, fences: Mapping[int, int]) -> None:
+    """Let claimed tasks wait again that have not begun: it counts as no attempt. `fences` is by task."""
+    for part in chunks(list(held(connection, owner, fences))):
+        connection.execute(
+            update(task).where(task.c.id.in_(part)).values(state=State.QUEUED, owner=None, lease_until=None)
+        )
 
 
 def keep_new_work(

@@ -1,5 +1,6 @@
-"""What people ask of runs: end it, do again what failed."""
+"""What people ask of runs: end it, hold it for a while, let it go first, do again what failed."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from aliquot.db.tables import run, task
 from aliquot.engine.parked import FAILED, parked_tasks, try_again
 from aliquot.engine.pipelines import by_id
 from aliquot.engine.start import Order, start
-from aliquot.model.errors import Conflict, Missing
-from aliquot.model.state import ENDED, State
+from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.model.schedule import MOST_PRIORITY
+from aliquot.model.state import ENDED, State, require
 from aliquot.model.task import Cause
 
 
@@ -44,12 +46,61 @@ def find_task(connection: Connection, number: int, name: str) -> Row[*tuple[Any,
     return row
 
 
-def cancel(connection: Connection, number: int) -> None:
-    """Ask for the end of a run; its supervisor ends everything that it started."""
-    row = find_run(connection, number)
+def cancel(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
+    """Ask for the end of a run, and give its row; its supervisors end everything that they started.
+
+    One that has not begun is ended at once.
+    """
+    row = _not_ended(connection, number)
+    values: dict[str, Any] = {"cancel_asked": True}
+    if row.state == State.QUEUED:
+        # The raised fence keeps out a supervisor that is about to begin it.
+        values |= {"state": State.CANCELED, "ended_at": time.time(), "fence": row.fence + 1}
+    return connection.execute(update(run).where(run.c.id == number).values(values).returning(*run.c)).one()
+
+
+def pause(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
+    """Let no new task of a run start, and give its row; what is under way goes on to its end."""
+    row = _not_ended(connection, number)
+    if row.cancel_asked or row.stop_asked or row.state == State.CANCELING:
+        raise Conflict("run-ending", f"Run {number} is being ended; it cannot be paused any more.", run=number)
+    if row.state == State.PAUSED:
+        return row
+    require("run", State(row.state), State.PAUSED)
+    return connection.execute(
+        update(run).where(run.c.id == number).values(state=State.PAUSED).returning(*run.c)
+    ).one()  # fmt: skip
+
+
+def resume(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
+    """Let a paused run go on, and give its row."""
+    row = _not_ended(connection, number)
+    if row.state != State.PAUSED:
+        raise Conflict("run-not-paused", f"Run {number} is not paused, but {row.state}.", run=number, state=row.state)
+    state = State.QUEUED if row.started_at is None else State.RUNNING
+    return connection.execute(update(run).where(run.c.id == number).values(state=state).returning(*run.c)).one()
+
+
+def prioritise(connection: Connection, number: int, priority: int) -> None:
+    """Let the tasks of a run start before those of runs with a lower number, from now on."""
+    require_priority(priority)
+    _not_ended(connection, number)
+    connection.execute(update(run).where(run.c.id == number).values(priority=priority))
+
+
+def require_priority(priority: int) -> None:
+    """Refuse a priority that is out of bounds, with `Invalid`."""
+    if abs(priority) > MOST_PRIORITY:
+        words = f"A priority lies between -{MOST_PRIORITY} and {MOST_PRIORITY}; {priority} does not."
+        raise Invalid("priority-refused", words, priority=priority)
+
+
+def _not_ended(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
+    find_run(connection, number)
+    row = connection.execute(select(run).where(run.c.id == number).with_for_update()).one()
     if State(row.state) in ENDED:
         raise Conflict("run-ended", f"Run {number} has ended already ({row.state}).", run=number, state=row.state)
-    connection.execute(update(run).where(run.c.id == number).values(cancel_asked=True))
+    return row
 
 
 def retry(
@@ -81,6 +132,8 @@ def retry(
         publish=row.publish,
         pinned=row.pinned,
         retries=[each.key for each in chosen] if names or causes else None,
+        priority=row.priority,
+        deadline=row.deadline,
         cause="retry",
         signature=None,
         who=who,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -24,8 +24,8 @@ class Flight:
     """A claimed task and its attempt.
 
     `command` is None when it could not be found, `executor` and `handle` as long as nothing was submitted. `shown`
-    says that the catalogue has it as running; `running_since` is when it was first seen to run; `given_up` that the
-    task gets no other attempt.
+    says that the catalogue has it as running; `running_since` is when it was first seen to run, by the clock of
+    `claimed_at`; `given_up` that the task gets no other attempt.
     """
 
     row: TaskRow
@@ -36,6 +36,7 @@ class Flight:
     shown: bool = False
     canceled: bool = False
     given_up: bool = False
+    claimed_at: float = field(default_factory=time.monotonic)
 
     def failed(self, cause: Cause, message: str) -> Outcome:
         """Give the outcome of an attempt that the executor cannot give."""
@@ -57,6 +58,8 @@ class Flights:
         self._flights: dict[int, Flight] = {}
         self._ended: dict[int, Outcome] = {}
         self._executors: dict[str, Executor] = {}
+        self.returned: dict[int, int] = {}
+        """Fences of tasks that were taken back, until the catalogue says that they wait."""
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -152,6 +155,20 @@ class Flights:
             else:
                 self.fail(flight, Cause.CANCELED, "The attempt was canceled before it was submitted.")
             flight.canceled = True
+
+    @property
+    def not_begun(self) -> list[Flight]:
+        """List the attempts that have not begun as far as was seen, the newest first."""
+        found = [each for each in self if each.running_since is None and each.row.id not in self._ended]
+        return [each for each in reversed(found) if not each.canceled]
+
+    def withdraw(self, flights: Sequence[Flight]) -> None:
+        """Take back those of these attempts that have not begun, into `returned`."""
+        for flight in flights:
+            if flight.executor and flight.handle and not flight.executor.withdraw([flight.handle]):
+                continue
+            del self._flights[flight.row.id]
+            self.returned[flight.row.id] = flight.row.fence
 
     def wait(self, seconds: float) -> bool:
         """Wait on the executor that is busy, if it is one alone; says whether it was."""

@@ -29,8 +29,14 @@ class Order:
     pinned: bool = False
     retries: Sequence[str] | None = None
     """Keys of parked work to try again, and no other that failed by its datum; None: all of it."""
+    priority: int | None = None
+    """None takes the pipeline's own."""
+    deadline: float | None = None
+    """Seconds that the run may take from its start; None takes the pipeline's own."""
     cause: str = "manual"
     signature: str | None = None
+    covers: float | None = None
+    """The latest time of a schedule that the run answers, in seconds since 1970."""
     who: str = ""
 
 
@@ -47,6 +53,7 @@ def start(connection: Connection, order: Order) -> int | None:
         "cause": order.cause,
         "signature": order.signature,
         "retries": None if order.retries is None else list(order.retries),
+        "covers": order.covers,
         "publish": order.publish,
         "pinned": order.pinned or bool(order.inputs),
         "state": State.QUEUED,
@@ -54,6 +61,8 @@ def start(connection: Connection, order: Order) -> int | None:
         "parked": 0,
         "cancel_asked": False,
         "stop_asked": False,
+        "priority": pipeline.priority if order.priority is None else order.priority,
+        "deadline": pipeline.deadline if order.deadline is None else order.deadline,
         "who": order.who,
         "fence": 0,
         "created_at": time.time(),
@@ -68,7 +77,7 @@ def start(connection: Connection, order: Order) -> int | None:
     connection.execute(
         insert(run_step),
         [
-            {"run_id": number, "step": step, "position": position, "datums": 0}
+            {"run_id": number, "step": step, "position": position, "datums": 0, "pool": pipeline.steps[step].pool}
             for position, step in enumerate(pipeline.order())
         ],
     )

@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
 from aliquot.engine import claim
-from aliquot.engine.advance import Advance, RunRow
+from aliquot.engine.advance import Advance, RunRow, is_over
 from aliquot.engine.collect import collect, record_attempts, running_values
 from aliquot.engine.document import Command, TaskRow, command_of, document, input_places
 from aliquot.engine.flight import Ended, Flight, Flights, Prepared
+from aliquot.engine.gate import Gate
 from aliquot.engine.owner import this_process
 from aliquot.engine.plan import known_keys
+from aliquot.engine.shares import Shares
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, State
@@ -29,6 +31,10 @@ log: Any = structlog.get_logger()
 
 _CHECK_AFTER = 0.5
 """Seconds after which a run is looked at though nothing of ours has ended: others may work on it too."""
+_IMPATIENT_AFTER = 1.0
+"""Seconds after which a claimed task that has not begun is given back, if there is reason to."""
+_SHARES_AFTER = 0.5
+"""Seconds between two looks at whether claimed tasks should give way to others."""
 _LEASES_AFTER = 5.0
 """Seconds between two looks at who holds what."""
 MOST_TAKEOVERS = 50
@@ -62,8 +68,10 @@ class Supervisor:
         store: Store,
         executor_for: Callable[[str | None], Executor],
         name: str | None = None,
+        pools: Mapping[str, int] | None = None,
     ) -> None:
         self.catalogue = catalogue
+        self._pools = dict(pools or {})
         self.store = store
         # Each supervisor has a name of its own, so that one that follows in this process knows what it does not hold.
         self.owner = name or f"{this_process()}/{secrets.token_hex(4)}"
@@ -72,6 +80,7 @@ class Supervisor:
         self._commands: dict[tuple[int, str], Command] = {}
         self._check_at: dict[int, float] = {}
         self._strays_at = time.monotonic() + _LEASES_AFTER
+        self._shares_at = 0.0
         self._stop = threading.Event()
         self._pulse = threading.Thread(target=self._renew, name="leases", daemon=True)
 
@@ -106,10 +115,13 @@ class Supervisor:
         return bool(len(self._flights))
 
     def idle(self) -> bool:
-        """Say whether no run is waiting or under way, here or elsewhere."""
+        """Say whether no run waits or is under way, here or elsewhere, but for those that wait for a person."""
+        if self.busy:
+            return False
         with self.catalogue.read() as connection:
-            waiting = select(run.c.id).where(run.c.state.in_([state for state in ACTIVE if state is not State.PAUSED]))
-            return connection.execute(waiting.limit(1)).first() is None
+            active = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE)))).all())
+            held = self._advance.gate(connection, active).held
+        return all((row.state == State.PAUSED and not is_over(row)) or row.id in held for row in active)
 
     def close(self) -> None:
         """End our attempts and give the leases back."""
@@ -128,6 +140,7 @@ class Supervisor:
         if shown:
             self._show(shown)
         view = self._look_around()
+        gave_back = self._give_back(view)
         room = self._flights.room + len(ended)
         taken = _Taken([row for row in view.runs if row.owner == self.owner])
         if ended or view.runs_wait or (view.tasks_wait and room > 0):
@@ -138,12 +151,47 @@ class Supervisor:
         self._submit()
         for number in {flight.row.run_id for flight, _ in ended} if not taken.tasks else ():
             self._check_at.pop(number, None)
-        moved = [self._care_for(row) for row in taken.runs]
-        return any(moved) or taken.known
+        gate = self._gate({row.id: row for row in [*view.runs, *taken.runs]})
+        moved = [self._care_for(row, gate) for row in taken.runs]
+        return any(moved) or taken.known or gave_back
 
-    def _care_for(self, row: RunRow) -> bool:
+    def _gate(self, active: Mapping[int, RunRow]) -> Gate:
+        if all(row.state != State.QUEUED for row in active.values()):
+            return Gate()
+        with self.catalogue.read() as connection:
+            return self._advance.gate(connection, active.values())
+
+    def _give_back(self, view: _View) -> bool:
+        """Give back claimed tasks that have not begun: of paused runs, too many, or when others should come first."""
+        runs = {row.id: row for row in view.runs}
+        paused = {number for number, row in runs.items() if row.state == State.PAUSED}
+        chosen = [each for each in self._flights.not_begun if each.row.run_id in paused] if paused else []
+        now = time.monotonic()
+        if now >= self._shares_at:
+            self._shares_at = now + _SHARES_AFTER
+            late = [each for each in self._flights.not_begun if now - each.claimed_at >= _IMPATIENT_AFTER]
+            late = [each for each in late if each.row.run_id in runs and each.row.run_id not in paused]
+            # A few too many are no harm: how long tasks take goes up and down.
+            surplus = -self._flights.room if len(self._flights) > 2 * (len(self._flights) + self._flights.room) else 0
+            chosen += late[:surplus]
+            if view.tasks_wait and (rest := late[surplus:]):
+                with self.catalogue.read() as connection:
+                    shares = Shares(connection, time.time(), self._pools)
+                    chosen += [
+                        each for each in rest if shares.give_way(each.row.run_id, runs[each.row.run_id].priority)
+                    ]
+        self._flights.withdraw(chosen)
+        returned = dict(self._flights.returned)
+        if returned:
+            self.catalogue.repeat(lambda connection: claim.give_back(connection, self.owner, returned))
+            self._flights.returned.clear()
+        return bool(returned)
+
+    def _care_for(self, row: RunRow, gate: Gate) -> bool:
         """Move a run on, if something of it has changed or it was not looked at for a while."""
         began = time.monotonic()
+        if row.state == State.QUEUED and row.message and gate.held.get(row.id) == row.message and not row.cancel_asked:
+            return False
         asked = row.cancel_asked or row.stop_asked
         if not asked and row.state == State.RUNNING and began < self._check_at.get(row.id, 0.0):
             return False
@@ -157,12 +205,11 @@ class Supervisor:
         now = time.time()
         with self.catalogue.read() as connection:
             runs = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)).all())
-            waiting = select(task.c.id).where(claim.can_claim(now))
-            tasks_wait = bool(runs) and connection.execute(waiting.limit(1)).first() is not None
+            tasks_wait = bool(runs) and claim.can_claim(connection, now, self._pools)
         if len(self._check_at) > 2 * len(runs) + 100:
             self._check_at = {row.id: self._check_at.get(row.id, 0.0) for row in runs}
         free = [row for row in runs if row.lease_until is None or row.lease_until < now]
-        runs_wait = any(row.state != State.PAUSED or row.cancel_asked for row in free)
+        runs_wait = any(row.state != State.PAUSED or is_over(row) for row in free)
         return _View(runs, runs_wait, tasks_wait)
 
     def _take(self, view: _View, ended: Sequence[Ended], room: int) -> _Taken:
@@ -176,7 +223,7 @@ class Supervisor:
                 query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
                 taken.runs = list(connection.execute(query).all())
             if view.tasks_wait and room > 0:
-                claimed = claim.claim_tasks(connection, self.owner, room)
+                claimed = claim.claim_tasks(connection, self.owner, room, self._pools)
                 known = known_keys(connection, [row.key for row in claimed])
                 taken.tasks = claim.keep_new_work(connection, claimed, known)
                 taken.known = bool(known)
@@ -256,7 +303,7 @@ class Supervisor:
 
     def _let_strays_go(self) -> None:
         """Compare what we hold in the catalogue with what we know, and end what is no longer ours."""
-        known = {flight.row.id: flight.row.fence for flight in self._flights}
+        known = {flight.row.id: flight.row.fence for flight in self._flights} | self._flights.returned
         mine = self.catalogue.repeat(lambda connection: claim.let_strays_go(connection, self.owner, known))
         self._flights.end([flight for flight in self._flights if flight.row.id not in mine])
 

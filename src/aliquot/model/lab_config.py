@@ -1,6 +1,6 @@
 """The lab: what `aliquot.yaml` holds."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, model_validator
 from pydantic import Field as Setting
@@ -111,6 +111,8 @@ class LabConfig(Definition):
     """The database that people query: sqlite:/// and a path, or postgresql://…"""
     executor: ExecutorSettings = ExecutorSettings()
     """Where tasks run."""
+    pools: dict[Name, Annotated[int, Setting(ge=1)]] = Setting(default={})
+    """What steps share, by name: at most so many tasks of a pool are under way at once, over all runs and hosts."""
     vaults: dict[Name, VaultSettings] = Setting({})
     """Where `${secret:vault/name}` is looked up."""
     sources: dict[Name, Source] = Setting(default={})

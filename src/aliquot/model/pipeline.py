@@ -11,6 +11,7 @@ from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.retry import Retry
+from aliquot.model.schedule import MOST_PRIORITY, RunLimit, Schedule
 from aliquot.model.table_schema import TableSchema
 
 
@@ -80,6 +81,8 @@ class Step(Definition):
     """JMESPath into `out/exports.json` by name: environment values for later steps."""
     network: bool = False
     """Whether the command may reach the network."""
+    pool: Name | None = None
+    """A pool of `aliquot.yaml`, whose limit holds for the tasks of all runs together."""
 
     @model_validator(mode="after")
     def _takes_something(self) -> "Step":
@@ -142,7 +145,7 @@ class Trigger(Definition):
 
     new_version: list[str] = Setting(default=[])
     """Datasets of the inputs whose new versions start a run."""
-    schedule: str | None = None
+    schedule: Schedule | None = None
     """Times as cron writes them, such as `0 2 * * *`."""
 
     @model_validator(mode="before")
@@ -174,6 +177,12 @@ class Pipeline(Definition):
     """Tables of the hub that are loaded from the steps' files."""
     trigger: Trigger = Trigger()
     """What starts a run by itself; without it, people do."""
+    runs: RunLimit | None = None
+    """How many of its runs may be under way at a time; without it, any number."""
+    priority: int = Setting(default=0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)
+    """Tasks of runs with a higher number start first."""
+    deadline: Seconds | None = Setting(default=None, gt=0)
+    """How long a run may take, such as 6h; it is ended when it takes longer."""
 
     def order(self) -> list[str]:
         """Give the names of the steps, each after those that it takes files from."""

@@ -60,3 +60,11 @@ def in_words(amount: float) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     raise AssertionError
+
+
+def time_in_words(amount: float) -> str:
+    """Write a span of seconds as people write it, in the largest unit that keeps it whole: `6h`, `90s`, `1.5s`."""
+    for unit in ("d", "h", "m"):
+        if amount >= _SECONDS[unit] and amount % _SECONDS[unit] == 0:
+            return f"{amount / _SECONDS[unit]:.0f}{unit}"
+    return f"{amount:g}s"

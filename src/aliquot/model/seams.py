@@ -58,6 +58,10 @@ class Executor(Protocol):
         """End attempts, with everything that they started."""
         ...
 
+    def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
+        """Take back attempts that have not begun, as if they had never been submitted; gives those."""
+        ...
+
     def forget(self, handles: Iterable[Handle]) -> None:
         """Let go of what is kept for attempts whose outcome has been recorded."""
         ...

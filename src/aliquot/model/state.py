@@ -36,7 +36,8 @@ CHANGES: dict[str, dict[State, frozenset[State]]] = {
         S.QUEUED: frozenset({S.INITIALIZING, S.PAUSED, S.CANCELED}),
         S.INITIALIZING: frozenset({S.RUNNING, S.CANCELING, S.EXECUTOR_ERROR, S.SYSTEM_ERROR}),
         S.RUNNING: frozenset({S.COMPLETE, S.EXECUTOR_ERROR, S.SYSTEM_ERROR, S.CANCELING, S.PAUSED}),
-        S.PAUSED: frozenset({S.QUEUED, S.RUNNING, S.CANCELING}),
+        # From PAUSED into an error: its deadline passes, or its definition cannot be read any more.
+        S.PAUSED: frozenset({S.QUEUED, S.RUNNING, S.CANCELING, S.EXECUTOR_ERROR, S.SYSTEM_ERROR}),
         S.CANCELING: frozenset({S.CANCELED}),
     },
     "task": {

@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("inputs", sa.JSON(), nullable=False, comment="input name to [dataset, version]"),
         sa.Column("cause", sa.Text(), nullable=False, comment="new_version, schedule or manual"),
         sa.Column("signature", sa.Text(), nullable=True, comment="what a trigger saw; one run for each"),
+        sa.Column("covers", sa.Double(), nullable=True, comment="the latest time of a schedule that the run answers"),
         sa.Column("publish", sa.Boolean(), nullable=False),
         sa.Column("pinned", sa.Boolean(), nullable=False, comment="a person bound the inputs: old ones may go out"),
         sa.Column("state", sa.Text(), nullable=False),
@@ -95,6 +96,10 @@ def upgrade() -> None:
         sa.Column("retries", sa.JSON(), nullable=True, comment="keys of parked work that it tries again; null: all"),
         sa.Column("cancel_asked", sa.Boolean(), nullable=False, comment="by a person"),
         sa.Column("stop_asked", sa.Boolean(), nullable=False, comment="by the failure policy, or a fault of ours"),
+        sa.Column(
+            "priority", sa.Integer(), nullable=False, server_default="0", comment="tasks of higher ones start first"
+        ),
+        sa.Column("deadline", sa.Double(), nullable=True, comment="seconds that it may take from its start"),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -151,6 +156,9 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("planned_at", sa.Double(), nullable=True),
         sa.Column("datums", sa.Integer(), nullable=False),
+        sa.Column(
+            "pool", sa.Text(), nullable=True, comment="a pool of aliquot.yaml whose limit holds for the step's tasks"
+        ),
         sa.Column("parts", sa.JSON(), nullable=True, comment="what the keys of the step's tasks have in common"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_step_run_id")),
         sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_run_step")),
@@ -199,12 +207,20 @@ def upgrade() -> None:
     op.create_index("ix_task_key", "task", ["key"], unique=False)
     op.create_index("ix_task_run", "task", ["run_id", "step", "state"], unique=False)
     op.create_index(
-        "ix_task_state",
+        "ix_task_under_way",
         "task",
-        ["state", "not_before"],
+        ["lease_until", "run_id", "step"],
         unique=False,
-        sqlite_where=sa.text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
-        postgresql_where=sa.text("state IN ('QUEUED','INITIALIZING','RUNNING')"),
+        sqlite_where=sa.text("state IN ('INITIALIZING','RUNNING')"),
+        postgresql_where=sa.text("state IN ('INITIALIZING','RUNNING')"),
+    )
+    op.create_index(
+        "ix_task_waiting",
+        "task",
+        ["run_id", "step", "not_before"],
+        unique=False,
+        sqlite_where=sa.text("state = 'QUEUED'"),
+        postgresql_where=sa.text("state = 'QUEUED'"),
     )
     op.create_table(
         "attempt",
