@@ -276,7 +276,17 @@ BROKEN = [
         'pipelines/p.yaml:6:14: steps.a.command: ${secret:local/token} cannot stand in a command; values reach it through its environment, as parameters',
     ]),
     ("misplaced key", P, PIPELINE+"    timeout: 1h\n", [
-        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'command', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports', 'network'",
+        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'command', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports', 'network', 'pool'",
+    ]),
+    ("unknown pool", P, PIPELINE+"    pool: gpus\n", [
+        "pipelines/p.yaml:7:11: steps.a.pool: aliquot.yaml has no pool 'gpus'; there is none",
+    ]),
+    ("unknown zone", P, PIPELINE+"trigger: {schedule: {cron: 0 2 * * *, zone: Europe/Berlin_}}\n", [
+        "pipelines/p.yaml:7:45: trigger.schedule.zone: there is no time zone 'Europe/Berlin_'; did you mean 'Europe/Berlin'?",
+    ]),
+    ("limit of runs", P, PIPELINE+"runs: {at_most: 0, then: oldest}\n", [
+        "pipelines/p.yaml:7:17: runs.at_most: must be at least 1, but it is 0",
+        "pipelines/p.yaml:7:26: runs.then: expected 'queue' or 'newest', but found the text 'oldest'",
     ]),
     ("misspelled keys", P, PIPELINE+"    resource: {cpus: 2}\ntitel: x\n", [
         "pipelines/p.yaml:7:5: steps.a.resource: unknown key; did you mean 'resources'?",

@@ -45,6 +45,11 @@ class Options:
         prepare_logs(quiet=quiet)
         return open_lab(self.lab)
 
+    def steer(self, work: "Callable[[Connection], T]") -> T:
+        """Do `work` in a transaction that writes the lab's catalogue, and give what it gives."""
+        with self.open() as lab:
+            return lab.catalogue.repeat(work)
+
     def read(self, work: "Callable[[Connection], T]") -> T:
         """Give what `work` reads from the lab's catalogue."""
         with self.open() as lab, lab.catalogue.read() as connection:

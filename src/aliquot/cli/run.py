@@ -1,5 +1,6 @@
 """`aliquot run`: runs, from their start to the reason of each task."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -10,11 +11,14 @@ from aliquot.cli.pairs import order_of
 from aliquot.cli.run_compare import compare
 from aliquot.cli.run_look import logs, outputs, show, why
 from aliquot.cli.run_parked import parked, retry
+from aliquot.cli.run_steer import cancel, pause, priority, resume
 from aliquot.cli.text import ago, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
 from aliquot.engine.start import start as start_run
 from aliquot.lab.runs import RunLine, runs
+from aliquot.model.errors import Invalid
+from aliquot.model.quantity import seconds
 
 app = noun("run")
 
@@ -29,6 +33,8 @@ def start(
     parameter: Annotated[list[str] | None, Parameter(name=("--parameter", "-p"), metavar="NAME=VALUE")] = None,
     input: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME=REFERENCE")] = None,  # noqa: A002  # the option's name
     publish: bool = False,
+    priority: int | None = None,
+    deadline: str | None = None,
     wait: bool = False,
     options: Options = OPTIONS,
 ) -> int:
@@ -44,6 +50,10 @@ def start(
         Another dataset or version for an input, like reads=uploads@3; may be repeated.
     publish
         Make the outputs the next versions of their datasets, and load tables.
+    priority
+        Tasks of runs with a higher number start first, from -1000 to 1000; by default the pipeline's own, or 0.
+    deadline
+        How long the run may take from its start, like 6h; it is ended when it takes longer.
     wait
         Do its work here and wait for its end; exits 1 unless it is COMPLETE with nothing parked.
     """
@@ -51,7 +61,7 @@ def start(
         with lab.catalogue.write() as connection:
             applied = current(connection, pipeline)
             order = order_of(applied, parameter or (), input or (), publish=publish, who=lab.who)
-            number = start_run(connection, order)
+            number = start_run(connection, replace(order, **_limits(priority, deadline)))
         assert number is not None
         if wait:
             from aliquot.cli.wait import wait_for
@@ -91,21 +101,19 @@ def list_runs(
     )
 
 
-@app.command
-def cancel(number: _Number, /, *, options: Options = OPTIONS) -> None:
-    """End a run with everything that it has started.
-
-    Parameters
-    ----------
-    number
-        The run.
-    """
-    with options.open() as lab, lab.catalogue.write() as connection:
-        control.cancel(connection, number)
-    if options.json:
-        print_json({"run": number, "cancel_asked": True})
-        return
-    line(f"Run {number} will end; `aliquot run show {number}` says when it has.")
+def _limits(priority: int | None, deadline: str | None) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if priority is not None:
+        control.require_priority(priority)
+        limits["priority"] = priority
+    if deadline is not None:
+        try:
+            limits["deadline"] = seconds(float(deadline) if deadline.isdecimal() else deadline)
+        except ValueError as error:
+            raise Invalid("deadline-refused", f"The deadline is refused: {error}.", deadline=deadline) from None
+        if not limits["deadline"]:
+            raise Invalid("deadline-refused", "A deadline of nothing would end the run at once.", deadline=deadline)
+    return limits
 
 
 def _cells(each: RunLine) -> tuple[Any, ...]:
@@ -115,6 +123,6 @@ def _cells(each: RunLine) -> tuple[Any, ...]:
     return each.run, each.pipeline, each.state, by, ago(each.created_at), took, each.parked or "", message
 
 
-for command in (show, logs, outputs, why, compare, parked, retry):
+for command in (cancel, pause, resume, priority, show, logs, outputs, why, compare, parked, retry):
     app.command(command)
 in_order(app)

@@ -3,6 +3,7 @@
 from aliquot.cli.output import heading, line, table
 from aliquot.cli.text import plain
 from aliquot.daemon import Summary
+from aliquot.model.state import State
 
 
 def show_summary(summary: Summary) -> None:
@@ -34,6 +35,9 @@ def show_summary(summary: Summary) -> None:
             ],
             empty="",
         )
+    for held in summary.held_runs:
+        advice = f"`aliquot run resume {held.run}` lets it go on" if held.state == State.PAUSED else held.message
+        line(f"Run {held.run} of {plain(held.pipeline)} is {held.state}: {plain(advice)}", "yellow")
     if summary.loads:
         heading("Loads")
         table(

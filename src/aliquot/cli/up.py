@@ -11,8 +11,10 @@ from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import print_json, say
 from aliquot.cli.progress import Progress
 from aliquot.cli.summary import show_summary
-from aliquot.cli.text import count, plain, plain_lines
+from aliquot.cli.text import count, moment, plain, plain_lines
 from aliquot.daemon import Daemon
+from aliquot.engine.pipelines import all_current
+from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
 from aliquot.lab.definitions import pending
 from aliquot.model.errors import Invalid
@@ -41,6 +43,7 @@ def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
         if not as_lines:
             ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
             say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
+            _say_next_due(lab)
         with _stops(daemon) as asked, Progress(lab, silent=as_lines):
             summary = daemon.run(until_idle=until_idle)
     if options.json:
@@ -70,6 +73,16 @@ def _stops(daemon: Daemon) -> Generator[list[int]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _say_next_due(lab: Lab) -> None:
+    """Say which run the clock will start next, if one does."""
+    with lab.catalogue.read() as connection:
+        found = [each.pipeline for each in all_current(connection)]
+    due = [(at, each.pipeline) for each in found if (schedule := each.trigger.schedule) and (at := next_due(schedule))]
+    if due:
+        at, name = min(due)
+        say(f"Next by the clock: {plain(name)}, {moment(at)}.")
 
 
 def _warn_of_changes(lab: Lab) -> None:

@@ -35,7 +35,7 @@ def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
 
 
 def _supervise(lab: Lab, number: int) -> RunLine:
-    supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for)
+    supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools)
     supervisor.open()
     try:
         while True:

@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from aliquot.daemon.arrivals import Arrivals, Pass
 from aliquot.daemon.record import failed_loads, finished_runs, new_versions
-from aliquot.daemon.summary import LoadCount, Summary
+from aliquot.daemon.summary import HeldRun, LoadCount, Summary
 from aliquot.datasets.commit import name_versions
 from aliquot.db.tables import load as load_table
 from aliquot.engine.supervise import Supervisor
 from aliquot.engine.triggers import start_triggered
 from aliquot.lab import Lab
 from aliquot.lab.loads import Loaded, load_waiting
+from aliquot.lab.steering import held_runs
 from aliquot.model.errors import Unavailable
 
 log: Any = structlog.get_logger()
@@ -36,7 +37,7 @@ class Daemon:
         self.summary = Summary()
         self._stop = threading.Event()
         self._arrivals = Arrivals(lab, scan_interval)
-        self._supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for)
+        self._supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools)
         self._side = ThreadPoolExecutor(2, "daemon")
         self._pass: Future[Pass] | None = None
         self._loads: Future[list[Loaded]] | None = None
@@ -152,6 +153,9 @@ class Daemon:
     def _summed_up(self) -> Summary:
         with self.lab.catalogue.read() as connection:
             self.summary.runs = finished_runs(connection, self._began)
+            self.summary.held_runs = [
+                HeldRun(each.run, each.pipeline, each.state, each.message) for each in held_runs(connection)
+            ]
             self.summary.versions = new_versions(connection, self._began)
             self.summary.held_loads += failed_loads(connection, self._began)
         return self.summary

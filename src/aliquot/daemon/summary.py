@@ -32,6 +32,16 @@ class RunCount:
 
 
 @dataclass(slots=True)
+class HeldRun:
+    """A run that has not ended: it is paused, or waits for others to end."""
+
+    run: int
+    pipeline: str
+    state: str
+    message: str
+
+
+@dataclass(slots=True)
 class LoadCount:
     """What became of a load into the hub."""
 
@@ -49,6 +59,7 @@ class Summary:
     sources: dict[str, SourceCount] = field(default_factory=dict[str, SourceCount])
     versions: list[str] = field(default_factory=list[str])
     runs: list[RunCount] = field(default_factory=list[RunCount])
+    held_runs: list[HeldRun] = field(default_factory=list[HeldRun])
     loads: list[LoadCount] = field(default_factory=list[LoadCount])
     held_loads: list[LoadCount] = field(default_factory=list[LoadCount])
     """Loads that wait for a hub that is out of reach, and those that failed before and still have to be done again."""

@@ -81,11 +81,18 @@ def resume(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
     return connection.execute(update(run).where(run.c.id == number).values(state=state).returning(*run.c)).one()
 
 
-def prioritise(connection: Connection, number: int, priority: int) -> None:
-    """Let the tasks of a run start before those of runs with a lower number, from now on."""
+def prioritise(connection: Connection, number: int, priority: int) -> Row[*tuple[Any, ...]]:
+    """Let the tasks of a run start before those of runs with a lower number from now on, and give its row."""
     require_priority(priority)
     _not_ended(connection, number)
-    connection.execute(update(run).where(run.c.id == number).values(priority=priority))
+    return connection.execute(
+        update(run).where(run.c.id == number).values(priority=priority).returning(*run.c)
+    ).one()  # fmt: skip
+
+
+def looked_after(row: Row[*tuple[Any, ...]]) -> bool:
+    """Say whether a supervisor holds a run now."""
+    return (row.lease_until or 0.0) >= time.time()
 
 
 def require_priority(priority: int) -> None:
