@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from aliquot.db import Catalogue
-from aliquot.db.tables import attempt, definition, output, result, run, run_step, task
+from aliquot.db.tables import attempt, output, result, run, task
 from aliquot.engine import claim
 from aliquot.engine.collect import collect
 from aliquot.engine.document import Command
@@ -22,42 +22,11 @@ from aliquot.model.digest import digest_bytes
 from aliquot.model.pipeline import Step
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, OutputFile
+from run_rows import make_run
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 STEP = Step.model_validate({"inputs": {"file": {"from": "in"}}, "command": "true"})
 COMMAND = Command(STEP, (), {}, "p/s", {"command": "true"})
-
-
-def make_run(catalogue: Catalogue, keys: list[str], pool: str | None = None, **values: Any) -> int:
-    with catalogue.write() as connection:
-        number = connection.execute(
-            insert(definition).values(
-                kind="pipeline", name="p", digest="d", document={}, bundle={}, file="", applied_at=0.0,
-                applied_by="", current=False,
-            )
-        ).inserted_primary_key[0]  # fmt: skip
-        given = {"state": "RUNNING", "cancel_asked": False, "stop_asked": False} | values
-        run_id: int = connection.execute(
-            insert(run).values(
-                definition_id=number, pipeline="p", parameters={}, inputs={}, cause="manual", publish=False,
-                pinned=False,
-                message="", parked=0, who="", fence=0, created_at=0.0, **given,
-            )
-        ).inserted_primary_key[0]  # fmt: skip
-        connection.execute(insert(run_step).values(run_id=run_id, step="s", position=0, datums=len(keys), pool=pool))
-        connection.execute(
-            insert(task),
-            [
-                {
-                    "run_id": run_id, "step": "s", "ordinal": ordinal, "key": key,
-                    "datum": {"parts": {}, "exports": {}},
-                    "state": "QUEUED", "reused": False, "message": "", "attempts": 0, "fence": 0, "not_before": 0.0,
-                    "created_at": 0.0,
-                }
-                for ordinal, key in enumerate(keys, 1)
-            ],
-        )  # fmt: skip
-        return run_id
 
 
 def take(catalogue: Catalogue, owner: str, most: int = 100) -> list[Any]:

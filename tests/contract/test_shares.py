@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select, update
-from test_claim import both, make_run
 
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
 from aliquot.engine import claim
 from aliquot.engine.shares import fill
 from aliquot.model.state import State
+from run_rows import make_run
+
+both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 
 
 def take(catalogue: Catalogue, owner: str, most: int, **pools: int) -> list[Any]:

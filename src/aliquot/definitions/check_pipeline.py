@@ -155,7 +155,7 @@ def _zone(document: Document, path: Path, name: str | None) -> Iterator[Problem]
         return
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         known = sorted(available_timezones())
         yield document.problem(path, f"there is no time zone {name!r}{instead(name, known)}")
 

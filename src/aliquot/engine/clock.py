@@ -50,7 +50,7 @@ def local_zone() -> tzinfo:
     if named:
         try:
             return ZoneInfo(named)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             return datetime.now().astimezone().tzinfo or UTC
     if not _LOCAL.exists():
         return UTC
