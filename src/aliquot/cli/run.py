@@ -22,8 +22,6 @@ from aliquot.model.quantity import seconds
 
 app = noun("run")
 
-_Number = Annotated[int, Parameter(name="RUN")]
-
 
 @app.command
 def start(
