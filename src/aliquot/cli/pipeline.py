@@ -196,15 +196,24 @@ def _show_plan(intents: list[Intent], *, everything: bool) -> None:
     if not everything and len(intents) > _ROWS:
         # What would run is what a person wants to see first.
         shown = sorted(intents, key=lambda each: each.action != "run")[:_ROWS]
+    several = {each.step for each in shown if len(each.parts) > 1}
     table(
-        ("step", "datum", "would", "because"),
-        [(each.step, each.label, each.action, each.reason) for each in shown],
+        ("step", "datum", "captured", "would", "because"),
+        [(each.step, *_datum(each, several=each.step in several), each.action, each.reason) for each in shown],
         empty="The pipeline has no datum: its inputs hold nothing that its globs match.",
     )
     if len(shown) < len(intents):
         say(f"… and {len(intents) - len(shown):,} more; --all shows them.")
     more = f"; more are known when {'it has' if would == 1 else 'they have'} run" if later else ""
     line(f"\n{count(len(known), 'datum', 'datums')}, {would:,} would run{more}.")
+
+
+def _datum(intent: Intent, *, several: bool) -> tuple[str, str]:
+    """Write a datum and what it captured; the names of inputs are told where a step's datums may have several."""
+    if not several:
+        return intent.label, ""
+    parts = ", ".join(f"{name} {what}" for name, what in intent.parts.items())
+    return parts or intent.label, ", ".join(f"{name}={value}" for name, value in intent.captures.items())
 
 
 def _parameter(name: str, schema: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -1,14 +1,14 @@
 """What a run would do, without running anything."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import output, result, run, task
-from aliquot.engine.datums import File, label
+from aliquot.engine.datums import File, Part, label, named
 from aliquot.engine.keys import StepParts, step_parts
 from aliquot.engine.parameters import complete
 from aliquot.engine.parked import FAILED, OF_THE_DATUM
@@ -20,17 +20,28 @@ from aliquot.model.seams import Executor
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a run would do with one datum. Without files it stands for datums that an earlier step must make first."""
+    """What a run would do with one datum. Without files it stands for datums that an earlier step must make first.
+
+    `parts` says in words what the datum has of each input; `captures` are the names that its command sees.
+    """
 
     step: str
     label: str
     datum: Mapping[str, Sequence[str]]
     action: str
     reason: str
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    captures: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def document(self) -> dict[str, Any]:
         """Give the intent as JSON."""
-        return {"step": self.step, "datum": self.datum, "action": self.action, "reason": self.reason}
+        return {
+            "step": self.step,
+            "datum": self.datum,
+            "captures": self.captures,
+            "action": self.action,
+            "reason": self.reason,
+        }
 
 
 def preview(connection: Connection, order: Order, executor_for: Callable[[str | None], Executor]) -> list[Intent]:
@@ -61,9 +72,15 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
 
 def _intent(step: str, planned: Planned, changed: str) -> Intent:
     datum = {part.input: [file.path for file in part.files] for part in planned.datum}
+    action, reason = "run", changed or "new or changed input"
     if planned.known:
-        return Intent(step, label(planned.datum), datum, "skip", "the same work has been done: its key is known")
-    return Intent(step, label(planned.datum), datum, "run", changed or "new or changed input")
+        action, reason = "skip", "the same work has been done: its key is known"
+    parts = {part.input: _in_words(part) for part in planned.datum}
+    return Intent(step, label(planned.datum), datum, action, reason, parts, named(planned.datum))
+
+
+def _in_words(part: Part) -> str:
+    return part.matched if part.matched != "/" else "1 file" if len(part.files) == 1 else f"{len(part.files):,} files"
 
 
 def _failed(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
