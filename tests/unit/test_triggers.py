@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
@@ -147,3 +147,65 @@ def test_a_pipeline_that_cannot_start_does_not_stop_the_others(lab: SmallLab) ->
     lab.add("texts", {"/a": "1"})
     (number,) = start_triggered(lab.catalogue)
     assert lab.row(number).pipeline == "b-good"
+
+
+def fire(lab: SmallLab, *moments: datetime) -> list[str]:
+    """Look at these times, with all runs done in between; gives what schedule times were answered."""
+    for moment in moments:
+        while start_triggered(lab.catalogue, moment):
+            work_off(lab)
+    with lab.catalogue.read() as connection:
+        rows = connection.execute(select(run.c.covers).where(run.c.covers.is_not(None)).order_by(run.c.id)).scalars()
+        return [datetime.fromtimestamp(each, UTC).strftime("%m-%d %H:%M") for each in rows]
+
+
+def test_missed_times_are_made_up_one_by_one(lab: SmallLab) -> None:
+    apply(lab, {"schedule": {"cron": "0 2 * * *", "missed": "all"}})
+    assert fire(lab, START + timedelta(days=3)) == ["03-01 02:00", "03-02 02:00", "03-03 02:00"]
+
+
+def test_missed_times_are_left_out(lab: SmallLab) -> None:
+    apply(lab, {"schedule": {"cron": "0 2 * * *", "missed": "none"}})
+    assert fire(lab, START + timedelta(days=3), START + timedelta(days=3, minutes=30, seconds=20)) == ["03-04 02:00"]
+
+
+@pytest.mark.parametrize(
+    ("cron", "day", "times"),
+    [
+        ("30 2 * * *", datetime(2026, 3, 28, 23, 30, tzinfo=UTC), ["03-29 01:00", "03-30 00:30"]),
+        ("30 2 * * *", datetime(2026, 10, 24, 22, 30, tzinfo=UTC), ["10-25 00:30", "10-26 01:30"]),
+    ],
+    ids=["put forward", "put back"],
+)
+def test_a_time_of_day_comes_once_where_clocks_change(
+    lab: SmallLab, cron: str, day: datetime, times: list[str]
+) -> None:
+    apply(lab, {"schedule": {"cron": cron, "zone": "Europe/Berlin"}})
+    with lab.catalogue.write() as connection:
+        connection.execute(update(definition).values(applied_at=day.timestamp()))
+    assert fire(lab, *(day + timedelta(minutes=10 * step) for step in range(170))) == times
+
+
+def test_a_new_version_and_a_due_time_are_answered_by_one_run(lab: SmallLab) -> None:
+    apply(lab, {"new_version": ["texts"], "schedule": "0 2 * * *"})
+    lab.add("texts", {"/a": "1"})
+    two = START + timedelta(minutes=30)
+    assert len(start_triggered(lab.catalogue, two)) == 1
+    lab.add("texts", {"/b": "1"})
+    assert start_triggered(lab.catalogue, two + timedelta(days=1)) == []
+    work_off(lab)
+    (number,) = start_triggered(lab.catalogue, two + timedelta(days=1))
+    assert lab.row(number).inputs["texts"] == ["texts", 2]
+    work_off(lab)
+    assert start_triggered(lab.catalogue, two + timedelta(days=1, hours=1)) == []
+
+
+def test_a_schedule_that_is_added_later_makes_up_nothing_from_before(lab: SmallLab) -> None:
+    apply(lab, "manual")
+    apply(lab, {"schedule": "0 2 * * *"})
+    with lab.catalogue.write() as connection:
+        newest = select(func.max(definition.c.id)).scalar_subquery()
+        later = (START + timedelta(days=2)).timestamp()
+        connection.execute(update(definition).where(definition.c.id == newest).values(applied_at=later))
+    assert start_triggered(lab.catalogue, START + timedelta(days=2, minutes=5)) == []
+    assert len(start_triggered(lab.catalogue, START + timedelta(days=2, minutes=40))) == 1

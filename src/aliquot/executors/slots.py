@@ -13,6 +13,7 @@ from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.steps import Runner, perform
 from aliquot.executors.watch import Watch
+from aliquot.executors.width import Width
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.seams import Handle, Sighting
 from aliquot.model.task import Cause, Outcome, TaskDocument
@@ -43,6 +44,7 @@ class SlotExecutor:
         self._watch = watch
         self._prepare = prepare
         self._workers = max(1, workers)
+        self._width = Width(self._workers)
         self._queue: SimpleQueue[Attempt | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._attempts: dict[Handle, Attempt] = {}
@@ -156,9 +158,10 @@ class SlotExecutor:
 
     def _serve(self, directory: WorkingDirectory, runner: Runner) -> None:
         while (attempt := self._queue.get()) is not None:
-            if not attempt.claim():
-                continue
-            outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
+            with self._width.take(attempt.document.resources.cpus, lambda attempt=attempt: attempt.verdict is not None):
+                if not attempt.claim():
+                    continue
+                outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
             with suppress(OSError):
                 directory.clean()
             spent = max(0.0, outcome.ended_at - outcome.started_at)
