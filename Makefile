@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: demo test bench lint docs setup setup-dev clean
+.PHONY: demo test bench bench-peers lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -15,6 +15,12 @@ test: setup-dev
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py
+
+# The peers have an environment of their own: they would not agree with ours on versions.
+bench-peers: setup-dev
+	@test -d .venv-peers || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-peers
+	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet snakemake redun luigi
+	$(BIN)/python benchmarks/run.py peers
 
 docs: setup-dev
 	@$(BIN)/python docs/generate.py

@@ -35,8 +35,11 @@ from aliquot.db import Catalogue, open_catalogue, tables
 from aliquot.engine.pipelines import current
 from aliquot.engine.start import Order, start
 from aliquot.engine.supervise import Supervisor
+from aliquot.executors.command import default_path, environment
 from aliquot.executors.process import ProcessExecutor
 from aliquot.model.digest import digest_document
+from aliquot.model.seams import Executor
+from aliquot.model.task import TaskDocument
 
 WORKERS = 2
 SIZE = 4096
@@ -50,10 +53,19 @@ PIPELINE: dict[str, Any] = {
 
 
 class Lab:
-    """A catalogue, a store and one pipeline in a folder."""
+    """A catalogue, a store and one pipeline in a folder; `executor` makes what runs its tasks."""
 
-    def __init__(self, folder: Path, *, new: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        new: bool = False,
+        pipeline: dict[str, Any] = PIPELINE,
+        executor: Callable[[Store, Path], Executor] = lambda store, work: ProcessExecutor(store, work, WORKERS),
+    ) -> None:
         self.folder = folder
+        self.pipeline = pipeline
+        self.executor = executor
         self.catalogue: Catalogue = open_catalogue(f"sqlite:///{folder}/catalogue.db")
         self.store: Store = open_store(str(folder / "store"))
         if new:
@@ -73,22 +85,23 @@ class Lab:
         with self.catalogue.write() as connection:
             connection.execute(
                 insert(tables.definition).values(
-                    kind="pipeline", name="copy", digest=digest_document(PIPELINE), document=PIPELINE, bundle={},
-                    file="", applied_at=time.time(), applied_by="", current=True,
+                    kind="pipeline", name=self.pipeline["pipeline"], digest=digest_document(self.pipeline),
+                    document=self.pipeline, bundle={}, file="", applied_at=time.time(), applied_by="", current=True,
                 )
             )  # fmt: skip
 
     def run(self) -> None:
         """Run the pipeline to its end as a fresh program would: with an executor and a supervisor of its own."""
-        executor = ProcessExecutor(self.store, self.folder / "work", WORKERS)
+        executor = self.executor(self.store, self.folder / "work")
         supervisor = Supervisor(self.catalogue, self.store, lambda _: executor)
         supervisor.open()
         with self.catalogue.write() as connection:
-            number = start(connection, Order(current(connection, "copy"), publish=True))
+            number = start(connection, Order(current(connection, self.pipeline["pipeline"]), publish=True))
         while not supervisor.idle():
             if not supervisor.cycle():
                 supervisor.wait(0.5)
         supervisor.close()
+        executor.close()
         with self.catalogue.read() as connection:
             row = connection.execute(query(tables.run).where(tables.run.c.id == number)).one()
         assert (row.state, row.parked) == ("COMPLETE", 0), row.message
@@ -103,7 +116,7 @@ def write_files(folder: Path, first: int, count: int) -> list[Path]:
 
 
 class Bare:
-    """Runs the commands from two threads that do nothing else."""
+    """Runs the commands from two threads that do nothing else, in the environment that a task's command sees."""
 
     name = "bare"
 
@@ -113,6 +126,8 @@ class Bare:
         self.out = folder / "bare"
         self.out.mkdir()
         self.lock = threading.Lock()
+        document = TaskDocument(digest_document(COMMAND), 1, 1, "copy/copy/1", COMMAND, "", {"CPUS": "1"})
+        self.environment = environment(document, str(folder), default_path(), "bench")
 
     def slice(self, seconds: float) -> bool:
         """Go on for so many seconds; says whether all is done."""
@@ -130,8 +145,8 @@ class Bare:
                 path = next(self.waiting, None)
             if path is None:
                 return
-            environment = {"PATH": os.environ["PATH"], "FILE": str(path), "OUT": str(self.out)}
-            pid = os.posix_spawn("/bin/sh", ["sh", "-c", COMMAND], environment)
+            values = {**self.environment, "FILE": str(path), "OUT": str(self.out)}
+            pid = os.posix_spawn("/bin/sh", ["sh", "-c", COMMAND], values)
             assert os.waitpid(pid, 0)[1] == 0
             with self.lock:
                 self.left -= 1
