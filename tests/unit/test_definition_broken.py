@@ -276,7 +276,7 @@ BROKEN = [
         'pipelines/p.yaml:6:14: steps.a.command: ${secret:local/token} cannot stand in a command; values reach it through its environment, as parameters',
     ]),
     ("misplaced key", P, PIPELINE+"    timeout: 1h\n", [
-        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'command', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports', 'network', 'pool'",
+        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'when', 'command', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports', 'network' and 1 more",
     ]),
     ("unknown pool", P, PIPELINE+"    pool: gpus\n", [
         "pipelines/p.yaml:7:11: steps.a.pool: aliquot.yaml has no pool 'gpus'; there is none",

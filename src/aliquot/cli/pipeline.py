@@ -191,6 +191,7 @@ def _named(lab: Lab, what: str) -> Applied:
 def _show_plan(intents: list[Intent], *, everything: bool) -> None:
     known = [each for each in intents if each.datum]
     would = sum(each.action == "run" for each in known)
+    left_out = sum(each.action == "leave out" for each in known)
     later = len(intents) - len(known)
     shown = intents
     if not everything and len(intents) > _ROWS:
@@ -205,7 +206,8 @@ def _show_plan(intents: list[Intent], *, everything: bool) -> None:
     if len(shown) < len(intents):
         say(f"… and {len(intents) - len(shown):,} more; --all shows them.")
     more = f"; more are known when {'it has' if would == 1 else 'they have'} run" if later else ""
-    line(f"\n{count(len(known), 'datum', 'datums')}, {would:,} would run{more}.")
+    out = f", {left_out:,} left out by when" if left_out else ""
+    line(f"\n{count(len(known), 'datum', 'datums')}, {would:,} would run{out}{more}.")
 
 
 def _datum(intent: Intent, *, several: bool) -> tuple[str, str]:

@@ -96,12 +96,13 @@ def under_way(news: News) -> RenderableType:
 
 def _bar(each: StepLine, widest: int) -> Text:
     name = f"  {plain(each.step):<{widest}}  "
-    if not each.planned:
+    if not each.planned and not each.datums:
         return Text.assemble(name, ("waits for the steps before it", "dim"))
     filled = round(_WIDTH * each.ended / each.datums) if each.datums else _WIDTH
     bar = Text.assemble(("━" * filled, "green"), ("─" * (_WIDTH - filled), "dim"))
-    words = [f"{each.ended:,}/{each.datums:,}"]
-    words += [f"{number:,} {word}" for number, word in ((each.running, "running"), (each.skipped, "skipped")) if number]
+    words = [f"{each.ended:,}/{each.datums:,}{'' if each.planned else '+'}"]
+    more = ((each.running, "running"), (each.skipped, "skipped"), (each.left_out, "left out"))
+    words += [f"{number:,} {word}" for number, word in more if number]
     label = Text.assemble(name, bar, "  ", "  ".join(words))
     if each.failed:
         label.append(f"  {each.failed:,} parked", style="red")

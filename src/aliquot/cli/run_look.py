@@ -178,16 +178,16 @@ def why(number: _Number, task: Annotated[str, Parameter(name="TASK")], /, *, opt
                 line(f"  {sign} {part}", style)
 
 
-_COLUMNS = ("step", ">datums", ">ran", ">skipped", ">running", ">waiting", ">parked", ">canceled")
+_COLUMNS = ("step", ">datums", ">ran", ">skipped", ">running", ">waiting", ">parked", ">canceled", ">left out")
 
 
 def step_cells(each: StepLine) -> tuple[Any, ...]:
     """Give the cells of a step's row; a zero is empty, so that what there is stands out."""
-    datums: Any = each.datums if each.planned else "not yet"
+    datums: Any = each.datums if each.planned else f"{each.datums:,}+" if each.datums else "not yet"
     parked_cell: Any = Text(f"{each.failed:,}", style="red") if each.failed else ""
     return (
         each.step, datums, each.ran or "", each.skipped or "", each.running or "", each.waiting or "", parked_cell,
-        each.canceled or "",
+        each.canceled or "", each.left_out or "",
     )  # fmt: skip
 
 

@@ -173,6 +173,7 @@ run = Table(
     Column("stop_asked", Boolean, nullable=False, comment="by the failure policy, or a fault of ours"),
     Column("priority", Integer, nullable=False, server_default="0", comment="tasks of higher ones start first"),
     Column("deadline", Double, comment="seconds that it may take from its start"),
+    Column("ends_as", Text, comment="how a run that cannot go on will end"),
     Column("who", Text, nullable=False),
     Column("owner", Text),
     Column("fence", Integer, nullable=False),
@@ -194,9 +195,10 @@ run_step = Table(
     Column("planned_at", Double),
     Column("datums", Integer, nullable=False),
     Column("pool", Text, comment="a pool of aliquot.yaml whose limit holds for the step's tasks"),
+    Column("left_out", Integer, nullable=False, server_default="0", comment="datums that the step's `when` leaves out"),
     Column("parts", JSON, comment="what the keys of the step's tasks have in common"),
     PrimaryKeyConstraint("run_id", "step"),
-    comment="The steps of a run, in order; `planned_at` says that the step's tasks are there.",
+    comment="The steps of a run, in order; `planned_at` says that all of the step's tasks are there.",
 )
 
 task = Table(

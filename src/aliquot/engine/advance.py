@@ -1,30 +1,25 @@
 """Moving one run on: planning the steps whose inputs are there, stopping it, ending it."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
 from aliquot.blobs import Store
-from aliquot.datasets.read import Version, resolve
 from aliquot.db import Catalogue
-from aliquot.db.tables import run, run_step, task
+from aliquot.db.tables import run, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
-from aliquot.engine.datums import File
 from aliquot.engine.gate import Gate, judge
-from aliquot.engine.keys import step_parts
 from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
-from aliquot.engine.plan import input_files, made_by, plan_step
+from aliquot.engine.planner import Planner, unplanned_steps
 from aliquot.engine.publish import finish, step_counts
-from aliquot.engine.tasks import write_tasks
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.engine.waits import MAY_COME, Waits
 from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
 from aliquot.model.quantity import time_in_words
-from aliquot.model.reference import Reference
 from aliquot.model.schedule import RunLimit
 from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, ENDED, State
@@ -40,7 +35,7 @@ class Advance:
     def __init__(self, catalogue: Catalogue, store: Store, executor_for: Callable[[str | None], Executor]) -> None:
         self._catalogue = catalogue
         self._store = store
-        self._executor_for = executor_for
+        self._planner = Planner(catalogue, executor_for)
         self._applied: dict[int, Applied] = {}
         self._waits = Waits()
 
@@ -97,12 +92,12 @@ class Advance:
         while True:
             with self._catalogue.read() as connection:
                 stop = row.stop_asked or _must_stop(connection, row, applied)
-                step = None if stop else _next_step(connection, row.id, applied)
-                under_way = step is None and has_open_tasks(connection, row.id)
-                unplanned = step is None and bool(_unplanned(connection, row.id))
-            if step is None:
+                planning = None if stop else self._planner.due(connection, row, applied.pipeline)
+                under_way = planning is None and has_open_tasks(connection, row.id)
+                unplanned = planning is None and bool(unplanned_steps(connection, row.id))
+            if planning is None:
                 break
-            self._plan(row, applied, step)
+            self._planner.plan(row, applied, planning, lambda connection: _require_ours(connection, row))
             moved = True
         if stop and under_way:
             return self._catalogue.repeat(lambda connection: _stop_tasks(connection, row)) or moved
@@ -144,26 +139,6 @@ class Advance:
             _set_state(connection, row, State.INITIALIZING, started_at=time.time(), message="")
         return _set_state(connection, row, State.RUNNING)
 
-    def _plan(self, row: RunRow, applied: Applied, step: str) -> None:
-        definition = applied.pipeline.steps[step]
-        identity = self._executor_for(definition.image).identity(definition.image)
-        with self._catalogue.read() as connection:
-            bound = bound_versions(connection, row)
-            made: Mapping[str, Sequence[File]] = {
-                each.from_: made_by(connection, row.id, each.from_)
-                for each in definition.inputs.values()
-                if each.from_ in applied.pipeline.steps
-            }
-            files = input_files(connection, applied.pipeline, definition, bound, made)
-            parts = step_parts(applied.pipeline, definition, applied.bundle, row.parameters, identity)
-            planned = plan_step(connection, definition, parts, files)
-
-        def write(connection: Connection) -> None:
-            _require_ours(connection, row)
-            write_tasks(connection, row.id, step, parts, planned)
-
-        self._catalogue.repeat(write)
-
     def _waited(self, row: RunRow, moved: bool) -> bool:  # what a look at the run has given
         """Take back what was said of a run that waited and has what it waited for."""
         if self._waits.over(row.id):
@@ -199,14 +174,6 @@ class Advance:
         return ended
 
 
-def bound_versions(connection: Connection, row: RunRow) -> dict[str, Version]:
-    """Give the versions that a run's inputs are bound to."""
-    return {
-        name: resolve(connection, Reference(dataset, str(number))) if number else Version(dataset, 0, 0)
-        for name, (dataset, number) in row.inputs.items()
-    }
-
-
 def is_over(row: RunRow) -> bool:
     """Say whether a run that has not ended shall end: a person has asked for it, or its deadline has passed."""
     late = row.deadline is not None and row.started_at is not None and time.time() > row.started_at + row.deadline
@@ -215,36 +182,6 @@ def is_over(row: RunRow) -> bool:
 
 def _over(row: RunRow) -> str:
     return f"timeout: it was not done within its deadline of {time_in_words(row.deadline)} and was ended"
-
-
-def _next_step(connection: Connection, run_id: int, applied: Applied) -> str | None:
-    """Give the first step that is not planned, and whose earlier steps have all ended."""
-    for step in _unplanned(connection, run_id):
-        before = [
-            each.from_ for each in applied.pipeline.steps[step].inputs.values() if each.from_ in applied.pipeline.steps
-        ]
-        waiting = connection.execute(
-            select(func.count())
-            .select_from(run_step)
-            .where(run_step.c.run_id == run_id, run_step.c.step.in_(before), run_step.c.planned_at.is_(None))
-        ).scalar_one()
-        open_tasks = connection.execute(
-            select(task.c.id)
-            .where(task.c.run_id == run_id, task.c.step.in_(before), task.c.ended_at.is_(None))
-            .limit(1)
-        ).first()
-        if not waiting and open_tasks is None:
-            return step
-    return None
-
-
-def _unplanned(connection: Connection, run_id: int) -> list[str]:
-    query = (
-        select(run_step.c.step)
-        .where(run_step.c.run_id == run_id, run_step.c.planned_at.is_(None))
-        .order_by(run_step.c.position)
-    )
-    return list(connection.execute(query).scalars())
 
 
 def _must_stop(connection: Connection, row: RunRow, applied: Applied) -> bool:
@@ -281,7 +218,8 @@ def _fail(connection: Connection, row: RunRow, message: str, state: State) -> bo
         return False
     _stop_tasks(connection, row)
     if has_open_tasks(connection, row.id):
-        connection.execute(update(run).where(run.c.id == row.id, run.c.fence == row.fence).values(message=message))
+        noted = update(run).where(run.c.id == row.id, run.c.fence == row.fence, run.c.ends_as.is_(None))
+        connection.execute(noted.values(message=message, ends_as=state))
         return False
     if now == State.QUEUED:
         _set_state(connection, row, State.INITIALIZING, started_at=time.time())

@@ -1,6 +1,6 @@
 """Datums: the parts of the inputs that one task each works on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +35,11 @@ Datum = tuple[Part, ...]
 """What one task works on: a part of each input that it has, in the order in which the step names them."""
 
 
+def complete_already(datum: Datum, unfinished: Collection[str]) -> bool:
+    """Say whether nothing can be added to a datum any more while these inputs still get files: each is one file."""
+    return all(part.single for part in datum if part.input in unfinished)
+
+
 def named(datum: Datum) -> dict[str, str]:
     """Give the named captures of a datum, which commands see in capitals."""
     return {name: value for part in datum for name, value in part.captures.items() if not name.isdigit()}
@@ -50,6 +55,8 @@ def label_of(parts: Sequence[tuple[str, Captures]]) -> str:
 
     Where nothing was matched alone, captures under a name go before those under a number.
     """
+    if not parts:
+        return "no input"
     matched = [entry for entry, _ in parts if entry != "/"]
     if matched:
         return " + ".join(matched)

@@ -45,6 +45,18 @@ class StepParts:
         }
 
 
+def parts_from(document: Mapping[str, Any]) -> StepParts:
+    """Read back what `StepParts.document` gave."""
+    return StepParts(
+        environment=document["environment"],
+        image=document["image"],
+        command=document["command"],
+        code=document["code"],
+        parameters=document["parameters"],
+        network=document.get("network", False),
+    )
+
+
 def step_parts(
     pipeline: Pipeline, step: Step, bundle: Mapping[str, str], parameters: Mapping[str, Any], environment: str
 ) -> StepParts:

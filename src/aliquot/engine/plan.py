@@ -1,6 +1,6 @@
 """Planning a step: its datums, their keys, and which of them have succeeded before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from aliquot.datasets.read import Version, entries
 from aliquot.db.rows import among, chunks
 from aliquot.db.tables import output, result, task
 from aliquot.engine.combine import form
-from aliquot.engine.datums import Datum, File
+from aliquot.engine.condition import Condition
+from aliquot.engine.datums import Datum, File, complete_already
 from aliquot.engine.keys import Keys, StepParts
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
@@ -22,27 +23,43 @@ _AT_ONCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A task to be: its datum and key, what earlier steps export to it, and whether its key has succeeded."""
+    """A task to be: its datum and key, what earlier steps export to it, and whether its key has succeeded.
+
+    One that the step's `when` has `left_out` is none.
+    """
 
     datum: Datum
     key: Digest
     exports: Mapping[str, Any]
     known: bool
+    left_out: bool = False
 
 
 def plan_step(
-    connection: Connection, step: Step, parts: StepParts, files: Mapping[str, Sequence[File]]
+    connection: Connection,
+    step: Step,
+    parts: StepParts,
+    files: Mapping[str, Sequence[File]],
+    parameters: Mapping[str, Any],
+    unfinished: Collection[str] = (),
 ) -> list[Planned]:
-    """Plan one step over the files of its inputs; costs a lookup for each datum, whatever was run before."""
+    """Plan one step over the files of its inputs; costs a lookup for each datum, whatever was run before.
+
+    Of the inputs that are `unfinished`, more files may come: only datums that are complete without them are given.
+    """
     datums = form(step, files)
+    if unfinished:
+        datums = [datum for datum in datums if complete_already(datum, unfinished)]
     exported = _exports(connection, files)
     keys = Keys(parts)
-    rows: list[tuple[Datum, Digest, Mapping[str, Any]]] = []
+    condition = Condition(step.when, parameters)
+    rows: list[tuple[Datum, Digest, Mapping[str, Any], bool]] = []
     for datum in datums:
-        exports = _visible(step, _of_datum(datum, exported)) if exported else {}
-        rows.append((datum, keys.key(datum, exports), exports))
-    known = known_keys(connection, [key for _, key, _ in rows])
-    return [Planned(datum, key, exports, key in known) for datum, key, exports in rows]
+        reaching = _of_datum(datum, exported) if exported else {}
+        exports = _visible(step, reaching)
+        rows.append((datum, keys.key(datum, exports), exports, not condition(reaching)))
+    known = known_keys(connection, [key for _, key, _, _ in rows])
+    return [Planned(datum, key, exports, key in known, left_out) for datum, key, exports, left_out in rows]
 
 
 def input_files(
@@ -66,20 +83,24 @@ def input_files(
     return files
 
 
-def made_by(connection: Connection, run_id: int, step: str) -> list[File]:
+def made_by(connection: Connection, run_id: int, step: str, *, exporting: bool = False) -> list[File]:
     """List what the finished tasks of a run's step gave, by path, each file once.
 
-    `Invalid` when two tasks gave different content under one path, or a file where another gave a folder.
+    `Invalid` when two tasks gave different content under one path, or a file where another gave a folder; and, with
+    `exporting`, when they gave equal content and other exports with it: nobody could say which of them reach the next
+    step.
     """
     query = (
         select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.ordinal)
         .join(task, task.c.key == output.c.key)
         .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
-        .order_by(output.c.path, task.c.ordinal)
+        # Not by ordinals: those say in which order tasks were planned, and the result must not.
+        .order_by(output.c.path, output.c.key)
     )
     files: dict[str, File] = {}
     makers: dict[str, int] = {}
     folders: dict[str, int] = {}
+    twice: list[tuple[File, str, int]] = []
     for path, digest, size, key, ordinal in connection.execute(query):
         there = files.get(path)
         if there is not None and there.digest != digest:
@@ -91,12 +112,28 @@ def made_by(connection: Connection, run_id: int, step: str) -> list[File]:
             while cut > 0 and path[:cut] not in folders:
                 folders[path[:cut]] = ordinal
                 cut = path.rfind("/", 0, cut)
+        elif exporting and there.key != key:
+            twice.append((there, key, ordinal))
+    exported = _exports_of(connection, {key for file, other, _ in twice for key in (file.key or "", other)})
+    for file, key, ordinal in twice:
+        if exported.get(file.key or "") != exported.get(key):
+            raise _both_wrote(step, makers[file.path], ordinal, file.path, "each with exports of its own")
     for path in folders.keys() & files.keys():
         raise _both_wrote(step, makers[path], folders[path], path, "one a file and the other a folder")
     return list(files.values())
 
 
+def outputs_of(connection: Connection, keys: Iterable[str]) -> list[File]:
+    """List the files that keys have given, by path."""
+    files: list[File] = []
+    for part in chunks(list(keys)):
+        query = select(output.c.path, output.c.digest, output.c.size, output.c.key).where(output.c.key.in_(part))
+        files += [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
+    return sorted(files, key=lambda file: file.path)
+
+
 def _both_wrote(step: str, one: int, other: int, path: str, what: str) -> Invalid:
+    one, other = sorted((one, other))
     return Invalid(
         "outputs-clash",
         f"tasks {step}/{one} and {step}/{other} both wrote {path}, {what}: give each datum's files a name of their "
@@ -116,7 +153,10 @@ def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
 
 
 def _exports(connection: Connection, files: Mapping[str, Sequence[File]]) -> dict[str, dict[str, Any]]:
-    keys = {file.key for each in files.values() for file in each if file.key}
+    return _exports_of(connection, {file.key for each in files.values() for file in each if file.key})
+
+
+def _exports_of(connection: Connection, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     exported: dict[str, dict[str, Any]] = {}
     for part in chunks(list(keys)):
         query = select(result.c.key, result.c.exports).where(result.c.key.in_(part), result.c.exports.is_not(None))

@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from aliquot.db.rows import chunks
-from aliquot.db.tables import output, result, run, task
+from aliquot.db.tables import result, run, task
 from aliquot.engine.datums import File, Part, label, named
 from aliquot.engine.keys import StepParts, step_parts
 from aliquot.engine.parameters import complete
 from aliquot.engine.parked import FAILED, OF_THE_DATUM
-from aliquot.engine.plan import Planned, input_files, plan_step
+from aliquot.engine.plan import Planned, input_files, outputs_of, plan_step
 from aliquot.engine.start import Order, bind
 from aliquot.model.cause import cause_words
+from aliquot.model.pipeline import Step
 from aliquot.model.seams import Executor
 
 
@@ -57,26 +58,28 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
         files = input_files(connection, pipeline, step, bound, made)
         identity = executor_for(step.image).identity(step.image)
         parts = step_parts(pipeline, step, order.applied.bundle, parameters, identity)
-        planned = plan_step(connection, step, parts, files)
+        planned = plan_step(connection, step, parts, files, parameters)
         before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
         changed = _changed(connection, pipeline.pipeline, name, parts)
         failed = _failed(connection, [each.key for each in planned if not each.known])
-        intents += [_intent(name, each, failed.get(each.key) or changed) for each in planned]
+        intents += [_intent(name, step, each, failed.get(each.key) or changed) for each in planned]
         if before:
             intents.append(Intent(name, "…", {}, "run", f"its datums are known when {' and '.join(before)} has run"))
-        made[name] = _known_outputs(connection, [each.key for each in planned if each.known])
-        if before or not all(each.known for each in planned):
+        made[name] = outputs_of(connection, [each.key for each in planned if each.known and not each.left_out])
+        if before or not all(each.known or each.left_out for each in planned):
             unsure[name] = name
     return intents
 
 
-def _intent(step: str, planned: Planned, changed: str) -> Intent:
+def _intent(name: str, step: Step, planned: Planned, changed: str) -> Intent:
     datum = {part.input: [file.path for file in part.files] for part in planned.datum}
     action, reason = "run", changed or "new or changed input"
     if planned.known:
         action, reason = "skip", "the same work has been done: its key is known"
+    if planned.left_out:
+        action, reason = "leave out", f"left out by when: {step.when}"
     parts = {part.input: _in_words(part) for part in planned.datum}
-    return Intent(step, label(planned.datum), datum, action, reason, parts, named(planned.datum))
+    return Intent(name, label(planned.datum), datum, action, reason, parts, named(planned.datum))
 
 
 def _in_words(part: Part) -> str:
@@ -121,11 +124,3 @@ def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts)
         names = sorted({*latest[kind], *now[kind]})
         words += [f"{word} {each} changed" for each in names if latest[kind].get(each) != now[kind].get(each)]
     return ", ".join(words)
-
-
-def _known_outputs(connection: Connection, keys: Sequence[str]) -> list[File]:
-    files: list[File] = []
-    for part in chunks(list(keys)):
-        query = select(output.c.path, output.c.digest, output.c.size, output.c.key).where(output.c.key.in_(part))
-        files += [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
-    return sorted(files, key=lambda file: file.path)

@@ -57,6 +57,9 @@ def judge(connection: Connection, run_id: int, pipeline: Pipeline) -> Verdict:
     parked = sum(each.failed for each in counts)
     causes = cause_counts(connection, run_id) if parked else {}
     why = counted_causes(causes)
+    noted = connection.execute(select(run.c.ends_as, run.c.message).where(run.c.id == run_id)).one()
+    if noted.ends_as:
+        return Verdict(State(noted.ends_as), noted.message, parked, causes)
     for each in counts:
         policy = pipeline.steps[each.step].failures
         limit = each.datums if policy == "park" else policy.limit(each.datums) if isinstance(policy, Allow) else 0

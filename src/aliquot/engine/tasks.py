@@ -17,17 +17,29 @@ _COLUMNS = ("run_id", "step", "ordinal", "key", "datum", "message", "attempts", 
             "state", "reused", "cause", "same_as", "ended_at")  # fmt: skip
 
 
-def write_tasks(connection: Connection, run_id: int, step: str, parts: StepParts, planned: Sequence[Planned]) -> None:
-    """Write a step's tasks; those whose key has succeeded are complete from the start.
+def write_tasks(
+    connection: Connection,
+    run_id: int,
+    step: str,
+    parts: StepParts,
+    planned: Sequence[Planned],
+    *,
+    before: int,
+    left_out: int,
+    last: bool,
+) -> None:
+    """Write tasks of a step that has so many `before`; those whose key has succeeded are complete from the start.
 
+    `left_out` is how many datums its `when` has left out so far; `last` says that no more tasks will come.
     Those that are left parked have failed from the start, for the reason for which they failed before.
     """
     now = time.time()
+    this = (run_step.c.run_id == run_id, run_step.c.step == step)
     if planned:
         left = left_parked(connection, run_id, step, [each.key for each in planned if not each.known])
         rows = [
             (run_id, step, ordinal, each.key, _datum(each), *_standing(each.known, left.get(each.key), now))
-            for ordinal, each in enumerate(planned, 1)
+            for ordinal, each in enumerate(planned, before + 1)
         ]
         insert_rows(connection, task, _COLUMNS, rows)
         inputs = [
@@ -40,8 +52,13 @@ def write_tasks(connection: Connection, run_id: int, step: str, parts: StepParts
         insert_rows(connection, key_input, ("key", "input", "path", "digest"), inputs, missing=True)
     connection.execute(
         update(run_step)
-        .where(run_step.c.run_id == run_id, run_step.c.step == step)
-        .values(planned_at=now, datums=len(planned), parts=parts.document())
+        .where(*this)
+        .values(
+            planned_at=now if last else None,
+            datums=before + len(planned),
+            left_out=left_out,
+            parts=parts.document(),
+        )
     )
 
 

@@ -40,7 +40,10 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """How the tasks of a run's step stand; `planned` says whether its datums are known yet."""
+    """How the tasks of a run's step stand; `planned` says whether all of its datums are known yet.
+
+    `left_out` counts the datums that the step's `when` leaves out; they are not among its `datums`.
+    """
 
     step: str
     planned: bool
@@ -51,6 +54,7 @@ class StepLine:
     skipped: int = 0
     failed: int = 0
     canceled: int = 0
+    left_out: int = 0
 
     @property
     def ended(self) -> int:
@@ -154,7 +158,7 @@ def steps(connection: Connection, number: int) -> list[StepLine]:
         counts.setdefault(row.step, {})[row.kind] = row.n
     planned = select(run_step).where(run_step.c.run_id == number).order_by(run_step.c.position)
     return [
-        StepLine(row.step, row.planned_at is not None, row.datums, **counts.get(row.step, {}))
+        StepLine(row.step, row.planned_at is not None, row.datums, **counts.get(row.step, {}), left_out=row.left_out)
         for row in connection.execute(planned)
     ]
 

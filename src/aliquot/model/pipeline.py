@@ -63,8 +63,11 @@ class Step(Definition):
     """What people call it."""
     image: str | None = None
     """The container image, best with its digest; absent: the executor's own environment."""
-    taken: Inputs = Setting(alias="inputs")
-    """What the command reads, by name; several inputs give their cross product, or what the four words say."""
+    taken: Inputs = Setting(default_factory=Inputs, alias="inputs")
+    """What the command reads, by name; several inputs give their cross product, or what the four words say; without
+    inputs, a step has one datum."""
+    when: str | None = None
+    """JMESPath over parameters and exports that reach a datum: where it gives nothing or false, it is left out."""
     command: str | list[str]
     """A text for `sh -c`, or a list that runs without a shell, in which `$NAME` becomes the value."""
     parameters: list[str] | None = None
@@ -86,8 +89,8 @@ class Step(Definition):
 
     @model_validator(mode="after")
     def _takes_something(self) -> "Step":
-        if not self.inputs:
-            raise ValueError("'inputs' is empty; at least one is needed")
+        if "taken" in self.model_fields_set and not self.inputs:
+            raise ValueError("'inputs' is empty; name one, or leave the key out for a step without inputs")
         return self
 
     @cached_property

@@ -100,6 +100,12 @@ def upgrade() -> None:
             "priority", sa.Integer(), nullable=False, server_default="0", comment="tasks of higher ones start first"
         ),
         sa.Column("deadline", sa.Double(), nullable=True, comment="seconds that it may take from its start"),
+        sa.Column(
+            "ends_as",
+            sa.Text(),
+            nullable=True,
+            comment="how a run that cannot go on will end",
+        ),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -159,10 +165,17 @@ def upgrade() -> None:
         sa.Column(
             "pool", sa.Text(), nullable=True, comment="a pool of aliquot.yaml whose limit holds for the step's tasks"
         ),
+        sa.Column(
+            "left_out",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="datums that the step's `when` leaves out",
+        ),
         sa.Column("parts", sa.JSON(), nullable=True, comment="what the keys of the step's tasks have in common"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_step_run_id")),
         sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_run_step")),
-        comment="The steps of a run, in order; `planned_at` says that the step's tasks are there.",
+        comment="The steps of a run, in order; `planned_at` says that all of the step's tasks are there.",
     )
     op.create_table(
         "task",
