@@ -11,6 +11,7 @@ from aliquot.cli.pairs import order_of
 from aliquot.cli.run_compare import compare
 from aliquot.cli.run_look import logs, outputs, show, why
 from aliquot.cli.run_parked import parked, retry
+from aliquot.cli.run_recompute import recompute
 from aliquot.cli.run_steer import cancel, pause, priority, resume
 from aliquot.cli.text import ago, span
 from aliquot.engine import control
@@ -121,6 +122,6 @@ def _cells(each: RunLine) -> tuple[Any, ...]:
     return each.run, each.pipeline, each.state, by, ago(each.created_at), took, each.parked or "", message
 
 
-for command in (cancel, pause, resume, priority, show, logs, outputs, why, compare, parked, retry):
+for command in (cancel, pause, resume, priority, show, logs, outputs, why, compare, parked, retry, recompute):
     app.command(command)
 in_order(app)

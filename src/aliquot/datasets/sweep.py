@@ -168,7 +168,7 @@ def _note_gone(connection: Connection, retention: Retention, digests: Sequence[s
             blob.c.swept_at.is_(None),
             ~wanted,
         )
-        .values(swept_at=now)
+        .values(swept_at=time.time())
         .returning(blob.c.digest)
     )
     swept = set(gone.scalars())

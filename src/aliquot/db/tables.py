@@ -212,6 +212,8 @@ task = Table(
     Column("datum", JSON, nullable=False, comment="input name to [matched path, captures]"),
     Column("state", Text, nullable=False),
     Column("reused", Boolean, nullable=False, comment="its key had succeeded before: no command was started"),
+    Column("recall", Boolean, nullable=False, server_default=text("false"),
+           comment="its key has succeeded, and its files were swept: they are made again"),
     Column("cause", Text),
     Column("message", Text, nullable=False),
     Column("attempts", Integer, nullable=False, comment="failed attempts since a person last asked for it"),

@@ -16,6 +16,7 @@ from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.planner import Planner, unplanned_steps
 from aliquot.engine.publish import finish, step_counts
+from aliquot.engine.recall import ask, swept_outputs
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.engine.waits import MAY_COME, Waits
 from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
@@ -152,10 +153,25 @@ class Advance:
         return False
 
     def _finish(self, row: RunRow, applied: Applied) -> bool:
+        if row.publish and self._made_again(row, applied):
+            return False
         verdict = finish(self._catalogue, self._store, row, applied)
         if verdict is None:
             return False
         log.info("run ended", run=row.id, pipeline=row.pipeline, state=verdict.state, message=verdict.message)
+        return True
+
+    def _made_again(self, row: RunRow, applied: Applied) -> bool:
+        """Have what a run publishes made again where it was swept; says whether that has to be waited for."""
+        pipeline = applied.pipeline
+        steps = {each.from_ for each in (*pipeline.outputs.values(), *pipeline.tables.values())}
+        with self._catalogue.read() as connection:
+            gone = swept_outputs(connection, row.id, steps)
+        if not gone:
+            return False
+        reason = self._catalogue.repeat(lambda connection: ask(connection, gone, "recall"))
+        if reason is not None:
+            raise Invalid("output-swept", f"Outputs cannot be published: {reason}", run=row.id)
         return True
 
     def _fail(self, row: RunRow, message: str, state: State) -> bool:

@@ -15,6 +15,7 @@ from aliquot.db.rows import chunks, insert_rows, json_text
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
 from aliquot.engine.flight import Ended, Flight
+from aliquot.engine.recall import compare
 from aliquot.model.retry import WAITED, Retry
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome
@@ -46,6 +47,12 @@ def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
     locations = sorted((place for _, outcome, _ in valid for place in outcome.locations), key=lambda each: each.digest)
     places.record(connection, locations)
     _write_results(connection, [each for each in valid if each[1].state is State.COMPLETE])
+    valid = [
+        (flight, compare(connection, flight.row.key, outcome), exports)
+        if flight.row.recall and outcome.state is State.COMPLETE
+        else (flight, outcome, exports)
+        for flight, outcome, exports in valid
+    ]
     record_attempts(connection, [_attempt_values(flight, outcome) for flight, outcome, _ in valid])
     connection.execute(
         update(task)

@@ -141,6 +141,10 @@ class Flights:
         for name, handles in by_executor.items():
             self._executors[name].forget(handles)
 
+    def drop(self, flight: Flight) -> None:
+        """Forget a task that was given back before it was submitted."""
+        self._flights.pop(flight.row.id, None)
+
     def cancel(self, runs: Collection[int]) -> None:
         """End the attempts of these runs."""
         self.end([flight for flight in self if flight.row.run_id in runs])

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
-from aliquot.engine import claim
+from aliquot.engine import claim, recall
 from aliquot.engine.advance import Advance, RunRow, is_over
 from aliquot.engine.collect import collect, record_attempts, running_values
 from aliquot.engine.document import Command, TaskRow, command_of, document, input_places
@@ -224,7 +224,7 @@ class Supervisor:
                 taken.runs = list(connection.execute(query).all())
             if view.tasks_wait and room > 0:
                 claimed = claim.claim_tasks(connection, self.owner, room, self._pools)
-                known = known_keys(connection, [row.key for row in claimed])
+                known = known_keys(connection, [row.key for row in claimed if not row.recall])
                 taken.tasks = claim.keep_new_work(connection, claimed, known)
                 taken.known = bool(known)
             return taken
@@ -273,6 +273,7 @@ class Supervisor:
         if not waiting:
             return
         prepared: list[Prepared] = []
+        swept: list[tuple[Flight, Sequence[str]]] = []
         with self.catalogue.read() as connection:
             files = input_places(connection, [flight.row.key for flight in waiting])
             for flight in waiting:
@@ -284,12 +285,34 @@ class Supervisor:
                         self._flights.fail(flight, Cause.LOST, message)
                         continue
                     given = files[flight.row.key]
+                    if gone := [place.digest for _, _, place in given if place.size < 0]:
+                        swept.append((flight, gone))
+                        continue
                     prepared.append((flight, document(flight.row, command, given, self.store.url)))
                 except (Unavailable, Conflict):
                     raise
                 except AliquotError as error:
                     self._flights.fail(flight, Cause.REFUSED, error.message)
         self._flights.submit(prepared)
+        if swept:
+            self._recall(swept)
+
+    def _recall(self, swept: Sequence[tuple[Flight, Sequence[str]]]) -> None:
+        """Have inputs that were swept made again; the tasks that need them wait, or fail with the reason."""
+
+        def work(connection: Connection) -> dict[int, str]:
+            answers = {flight.row.id: recall.ask(connection, gone, "recall") for flight, gone in swept}
+            waiting = {flight.row.id: flight.row.fence for flight, _ in swept if answers[flight.row.id] is None}
+            recall.wait_for_inputs(connection, self.owner, waiting)
+            return {number: reason for number, reason in answers.items() if reason is not None}
+
+        reasons = self.catalogue.repeat(work)
+        for flight, _ in swept:
+            if reason := reasons.get(flight.row.id):
+                flight.given_up = True
+                self._flights.fail(flight, Cause.REFUSED, reason)
+            else:
+                self._flights.drop(flight)
 
     def _command(self, connection: Connection, row: TaskRow) -> Command:
         place = (row.run_id, row.step)

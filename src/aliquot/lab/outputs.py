@@ -55,6 +55,8 @@ def output_bytes(lab: Lab, digest: str | None) -> bytes:
     if not digest:
         return b""
     with lab.catalogue.read() as connection:
+        if places.swept(connection, [Digest(digest)]):
+            return b"[swept to free space: only the last lines are kept, with the task]\n"
         location = places.require(connection, [Digest(digest)])[Digest(digest)]
     return lab.store.read(location)
 

@@ -189,6 +189,13 @@ def upgrade() -> None:
         sa.Column(
             "reused", sa.Boolean(), nullable=False, comment="its key had succeeded before: no command was started"
         ),
+        sa.Column(
+            "recall",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.text("false"),
+            comment="its key has succeeded, and its files were swept: they are made again",
+        ),
         sa.Column("cause", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False, comment="failed attempts since a person last asked for it"),

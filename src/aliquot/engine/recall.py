@@ -1,0 +1,172 @@
+"""Making swept files again: a run of its own does the makers' tasks once more, under their old keys."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from aliquot.datasets import places
+from aliquot.db.rows import chunks, insert_rows
+from aliquot.db.tables import blob, output, result, run, run_step, task
+from aliquot.engine.control import find_run
+from aliquot.engine.pipelines import by_id
+from aliquot.model.errors import Conflict
+from aliquot.model.state import State
+from aliquot.model.task import Outcome
+
+CAUSE = "recall"
+PAUSE = 0.5
+"""Seconds after which a task whose input is being made again looks for it."""
+
+_SKEW = 60.0
+"""Seconds by which the clocks of two machines may differ; less than any grace time."""
+
+TaskRow = Row[*tuple[Any, ...]]
+
+
+def ask(connection: Connection, digests: Collection[str], who: str) -> str | None:
+    """See to it that swept files are made again; gives the reason for which they cannot be, None while they may.
+
+    Their makers are started unless somebody has asked already: call it again until the files are there.
+    """
+    makers: dict[int, TaskRow] = {}
+    for digest in digests:
+        removed = connection.execute(select(blob.c.swept_at).where(blob.c.digest == digest)).scalar()
+        if removed is None:
+            return f"The catalogue does not know where {digest} lies; `aliquot admin verify` says more."
+        keys = list(connection.execute(select(output.c.key).where(output.c.digest == digest)).scalars())
+        asked = connection.execute(
+            select(task)
+            .where(task.c.key.in_(keys), task.c.recall, task.c.created_at > removed - _SKEW)
+            .order_by(task.c.id)
+        ).all()
+        if any(row.ended_at is None for row in asked):
+            continue
+        if asked:
+            last = asked[-1]
+            return (
+                f"{digest} was swept, and task {last.run_id}/{last.step}/{last.ordinal}, which should make it again, "
+                f"ended as {last.state}: `aliquot run show {last.run_id}` says why."
+            )
+        maker = connection.execute(
+            select(task).join(result, result.c.task_id == task.c.id).where(result.c.key.in_(keys)).limit(1)
+        ).first()
+        if maker is None:
+            return (
+                f"{digest} was swept, and nothing makes it any more: done again, its maker gave other bytes. "
+                "Start the run again: it works with those."
+            )
+        makers[maker.id] = maker
+    order(connection, list(makers.values()), who)
+    return None
+
+
+def order(connection: Connection, makers: Sequence[TaskRow], who: str) -> list[int]:
+    """Start runs that do these tasks again, a run for each that they were part of; gives their numbers."""
+    groups: dict[int, list[TaskRow]] = {}
+    for row in makers:
+        groups.setdefault(row.run_id, []).append(row)
+    return [_order(connection, number, rows, who) for number, rows in groups.items()]
+
+
+def recompute(connection: Connection, number: int, who: str) -> list[int]:
+    """Make the outputs of a run again as far as they were swept; `Conflict` when none was."""
+    row = find_run(connection, number)
+    pipeline = by_id(connection, row.definition_id).pipeline
+    steps = {each.from_ for each in pipeline.outputs.values()} | {each.from_ for each in pipeline.tables.values()}
+    gone = swept_outputs(connection, number, steps)
+    if not gone:
+        raise Conflict(
+            "nothing-swept", f"No output of run {number} was swept: `aliquot run outputs` has them.", run=number
+        )
+    wanted = task.c.id.in_(
+        select(task.c.id)
+        .join(output, output.c.key == task.c.key)
+        .where(task.c.run_id == number, output.c.digest.in_(gone))
+    )
+    makers = connection.execute(select(task).where(wanted, task.c.step.in_(steps))).all()
+    return order(connection, makers, who)
+
+
+def swept_outputs(connection: Connection, number: int, steps: Collection[str]) -> list[str]:
+    """List the files of some of a run's steps that were swept, by digest."""
+    if not places.is_any_doomed(connection):
+        return []
+    query = (
+        select(output.c.digest)
+        .distinct()
+        .join(task, task.c.key == output.c.key)
+        .join(blob, blob.c.digest == output.c.digest)
+        .where(
+            task.c.run_id == number,
+            task.c.step.in_(steps),
+            task.c.state == State.COMPLETE,
+            blob.c.swept_at.isnot(None),
+        )
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def wait_for_inputs(connection: Connection, owner: str, rows: Mapping[int, int]) -> None:
+    """Let claimed tasks, by id and fence, wait as if never claimed: their inputs are being made again."""
+    for number, fence in rows.items():
+        connection.execute(
+            update(task)
+            .where(task.c.id == number, task.c.fence == fence, task.c.owner == owner)
+            .values(state=State.QUEUED, owner=None, lease_until=None, not_before=time.time() + PAUSE)
+        )
+
+
+def compare(connection: Connection, key: str, outcome: Outcome) -> Outcome:
+    """Compare what a maker gave with what it gave before; where that differs, say so, and let the new files stand."""
+    before = {
+        row.path: row.digest
+        for row in connection.execute(select(output.c.path, output.c.digest).where(output.c.key == key))
+    }
+    after = {each.path: str(each.digest) for each in outcome.outputs}
+    if before == after:
+        return replace(outcome, message="The same bytes as before the sweep.")
+    differ = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    connection.execute(delete(output).where(output.c.key == key))
+    rows = [(key, each.path, each.digest, each.size) for each in outcome.outputs]
+    insert_rows(connection, output, ("key", "path", "digest", "size"), rows, missing=True)
+    shown = ", ".join(differ[:5]) + (f" and {len(differ) - 5} more" if len(differ) > 5 else "")
+    return replace(
+        outcome,
+        message=f"Other bytes than before the sweep: {shown}. The step does not give the same files each time; "
+        "what is made of them from now on is made of the new ones.",
+    )
+
+
+def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: str) -> int:
+    now = time.time()
+    of = connection.execute(select(run).where(run.c.id == number)).one()
+    values = {
+        **_values(of, run),
+        "cause": CAUSE, "signature": None, "publish": False, "pinned": True, "state": State.QUEUED, "message": "",
+        "parked": 0, "causes": None, "retries": None, "cancel_asked": False, "stop_asked": False, "who": who,
+        "owner": None, "fence": 0, "lease_until": None, "created_at": now, "started_at": None, "ended_at": None,
+    }  # fmt: skip
+    new: int = connection.execute(insert(run).values(values).returning(run.c.id)).scalar_one()
+    counts = {row.step: sum(each.step == row.step for each in makers) for row in makers}
+    for row in connection.execute(select(run_step).where(run_step.c.run_id == number)).all():
+        copied = {**_values(row, run_step), "run_id": new, "planned_at": now, "datums": counts.get(row.step, 0)}
+        connection.execute(insert(run_step).values(copied))
+    for part in chunks(list(makers)):
+        connection.execute(insert(task), [_again(row, new, now) for row in part])
+    return new
+
+
+def _again(row: TaskRow, number: int, now: float) -> dict[str, Any]:
+    return {
+        **_values(row, task),
+        "run_id": number, "state": State.QUEUED, "reused": False, "recall": True, "cause": None, "message": "",
+        "attempts": 0, "failures": None, "takeovers": 0, "same_as": None, "owner": None, "fence": 0,
+        "lease_until": None, "not_before": 0.0, "created_at": now, "ended_at": None,
+    }  # fmt: skip
+
+
+def _values(row: TaskRow, table: Table) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in table.c if column.name != "id"}
