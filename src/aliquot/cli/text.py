@@ -61,6 +61,8 @@ def span(seconds: float | None) -> str:
     """Write a span of time: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None:
         return ""
+    # Between two looks at a clock that was set back meanwhile, less than nothing has passed.
+    seconds = max(0.0, seconds)
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -8,7 +8,11 @@ from aliquot.engine.supervise import Supervisor
 from aliquot.lab import Lab
 from aliquot.lab.loads import load_waiting
 from aliquot.lab.runs import RunLine, run_line, steps
+from aliquot.model.errors import Unavailable
 from aliquot.model.state import ENDED, State
+
+_PATIENCE = 12
+"""After how many looks at a catalogue or store that is away waiting is given up: about five minutes."""
 
 
 def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
@@ -37,9 +41,20 @@ def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
 def _supervise(lab: Lab, number: int) -> RunLine:
     supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools)
     supervisor.open()
+    failures = 0
     try:
         while True:
-            moved = supervisor.cycle()
+            try:
+                moved = supervisor.cycle()
+                failures = 0
+            except Unavailable as error:
+                # Nothing is lost: a store or a catalogue that is away for a few minutes is waited for.
+                failures += 1
+                if failures >= _PATIENCE:
+                    raise
+                say(f"{plain(error.message)} It is tried again.")
+                supervisor.wait(min(30.0, 2.0**failures / 4))
+                continue
             with lab.catalogue.read() as connection:
                 run = run_line(find_run(connection, number))
             if State(run.state) in ENDED:

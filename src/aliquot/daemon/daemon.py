@@ -25,7 +25,8 @@ log: Any = structlog.get_logger()
 
 TRIGGER_INTERVAL = 1.0
 """Seconds between looks at triggers while nothing else happens."""
-_PATIENCE = 5
+_PATIENCE = 9
+"""After how many rounds in which something was out of reach `until_idle` gives up: about a minute and a half."""
 _LONGEST_PAUSE = 30.0
 
 

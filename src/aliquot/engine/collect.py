@@ -161,7 +161,8 @@ def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
         "tail": outcome.tail,
         "image_digest": outcome.image_digest,
         "started_at": outcome.started_at or None,
-        "ended_at": outcome.ended_at if ended else None,
+        # A clock that was set back meanwhile must not give an attempt less than no time.
+        "ended_at": max(outcome.ended_at, outcome.started_at) if ended else None,
     }
 
 

@@ -21,6 +21,7 @@ from aliquot.engine.flight import Ended, Flight, Flights, Prepared
 from aliquot.engine.gate import Gate
 from aliquot.engine.owner import this_process
 from aliquot.engine.plan import known_keys
+from aliquot.engine.set_back import mend_times
 from aliquot.engine.shares import Shares
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
@@ -69,10 +70,12 @@ class Supervisor:
         executor_for: Callable[[str | None], Executor],
         name: str | None = None,
         pools: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.catalogue = catalogue
         self._pools = dict(pools or {})
         self.store = store
+        self._clock = clock
         # Each supervisor has a name of its own, so that one that follows in this process knows what it does not hold.
         self.owner = name or f"{this_process()}/{secrets.token_hex(4)}"
         self._flights = Flights(executor_for)
@@ -331,7 +334,10 @@ class Supervisor:
         self._flights.end([flight for flight in self._flights if flight.row.id not in mine])
 
     def _let_the_dead_go(self) -> None:
-        """Take over what dead processes of this machine held."""
+        """Take over what dead processes of this machine held, and what a clock that was set back would keep."""
+        mended = self.catalogue.repeat(lambda connection: mend_times(connection, self._clock()))
+        if mended:
+            log.warning("the clock was set back: leases and pauses were brought back", rows=mended)
         for owner in self.catalogue.repeat(claim.let_the_dead_go):
             log.info("took over from a process that is gone", owner=owner)
 

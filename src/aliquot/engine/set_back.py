@@ -1,0 +1,28 @@
+"""Living with a clock that was set back: no lease is for ever, and no pause."""
+
+from sqlalchemy import Connection, update
+
+from aliquot.db.tables import run, task
+from aliquot.engine.claim import IS_OPEN, LEASE, UNDER_WAY
+from aliquot.model.retry import LONGEST_PAUSE
+from aliquot.model.state import ACTIVE, State
+
+FAR = 600.0
+"""Seconds by which the clocks of two machines may differ; a lease that ends later than that is of another time."""
+_LONGEST_WAIT = 1.25 * LONGEST_PAUSE
+
+
+def mend_times(connection: Connection, now: float) -> int:
+    """Bring back what lies too far ahead of `now` to have been written by this clock; gives how many rows it was.
+
+    Leases then last as long as a new one: who lives renews them, and those of the dead lapse. A pause is over.
+    """
+    ahead = now + LEASE + FAR
+    runs = update(run).where(run.c.state.in_(list(ACTIVE)), run.c.lease_until > ahead)
+    leases = update(task).where(IS_OPEN, task.c.state.in_(UNDER_WAY), task.c.lease_until > ahead)
+    waits = update(task).where(IS_OPEN, task.c.state == State.QUEUED, task.c.not_before > now + _LONGEST_WAIT)
+    return (
+        connection.execute(runs.values(lease_until=now + LEASE)).rowcount
+        + connection.execute(leases.values(lease_until=now + LEASE)).rowcount
+        + connection.execute(waits.values(not_before=now)).rowcount
+    )
