@@ -1,14 +1,16 @@
 """Living with a clock that was set back: no lease is for ever, and no pause."""
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, text, update
 
 from aliquot.db.tables import run, task
-from aliquot.engine.claim import IS_OPEN, LEASE, UNDER_WAY
+from aliquot.engine.claim import LEASE
+from aliquot.engine.shares import IS_UNDER_WAY
 from aliquot.model.retry import LONGEST_PAUSE
-from aliquot.model.state import ACTIVE, State
+from aliquot.model.state import ACTIVE
 
 FAR = 600.0
 """Seconds by which the clocks of two machines may differ; a lease that ends later than that is of another time."""
+_IS_QUEUED = text("task.state = 'QUEUED'")
 _LONGEST_WAIT = 1.25 * LONGEST_PAUSE
 
 
@@ -19,8 +21,8 @@ def mend_times(connection: Connection, now: float) -> int:
     """
     ahead = now + LEASE + FAR
     runs = update(run).where(run.c.state.in_(list(ACTIVE)), run.c.lease_until > ahead)
-    leases = update(task).where(IS_OPEN, task.c.state.in_(UNDER_WAY), task.c.lease_until > ahead)
-    waits = update(task).where(IS_OPEN, task.c.state == State.QUEUED, task.c.not_before > now + _LONGEST_WAIT)
+    leases = update(task).where(IS_UNDER_WAY, task.c.lease_until > ahead)
+    waits = update(task).where(_IS_QUEUED, task.c.not_before > now + _LONGEST_WAIT)
     return (
         connection.execute(runs.values(lease_until=now + LEASE)).rowcount
         + connection.execute(leases.values(lease_until=now + LEASE)).rowcount

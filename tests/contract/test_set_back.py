@@ -45,8 +45,9 @@ def under_way(lab: SmallLab) -> int:
 
 
 def claimable(catalogue: Catalogue, now: float) -> list[Any]:
+    waits = (task.c.state == State.QUEUED) & (task.c.not_before <= now)
     with catalogue.read() as connection:
-        return list(connection.execute(select(task.c.id).where(claim.can_claim(now))).scalars())
+        return list(connection.execute(select(task.c.id).where(waits | (task.c.lease_until < now))).scalars())
 
 
 def mend(catalogue: Catalogue, now: float) -> int:
