@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from operator import getitem
 
 from aliquot.engine.datums import Datum, File, Part
 from aliquot.engine.entries import filler, parts_of
@@ -134,23 +135,24 @@ def _crossed(columns: Sequence[_Values], count: int) -> _Values:
 def _join(part: Combined, tables: Sequence[_Table]) -> _Table:
     """Combine the datums that share a value; where a part has none, those that may stay unmatched go without it."""
     found = [_by_value(each.join) for each in tables]
-    chosen: list[tuple[str, list[tuple[_Table, Sequence[int]]]]] = []
+    chosen: list[tuple[str, list[Sequence[int]]]] = []
     for value in sorted(set[str]().union(*found)):
         rows: list[Sequence[int]] = [each.get(value, ()) for each in found]
         if not all(rows):
             rows = [[at for at in some if table.outer[at]] for table, some in zip(tables, rows, strict=True)]
-        chosen.append((value, [(table, some) for table, some in zip(tables, rows, strict=True) if some]))
-    chosen = [(value, there) for value, there in chosen if there]
-    _require_few(part, tables, sum(prod(len(some) for _, some in there) for _, there in chosen))
+        if any(rows):
+            chosen.append((value, rows))
+    _require_few(part, tables, sum(prod(len(some) or 1 for some in rows) for _, rows in chosen))
     made: list[Datum] = []
     join: list[str] = []
     group: list[str | None] = []
-    for value, there in chosen:
-        of = [table for table, _ in there]
-        for picked in itertools.product(*(some for _, some in there)):
-            made.append(tuple(each for table, at in zip(of, picked, strict=True) for each in table.datums[at]))
+    for value, rows in chosen:
+        there = tables if all(rows) else [table for table, some in zip(tables, rows, strict=True) if some]
+        datums, groups = [each.datums for each in there], [each.group for each in there]
+        for picked in itertools.product(*filter(None, rows)):
+            made.append(tuple(itertools.chain.from_iterable(map(getitem, datums, picked))))
             join.append(value)
-            group.append(_first([table.group[at] for table, at in zip(of, picked, strict=True)]))
+            group.append(_first(map(getitem, groups, picked)))
     return _Table(made, join, group, [False] * len(made))
 
 
@@ -191,7 +193,10 @@ def _union(tables: Sequence[_Table]) -> _Table:
     )
 
 
-def _by_value(values: _Values) -> dict[str, list[int]]:
+def _by_value(values: _Values) -> Mapping[str, Sequence[int]]:
+    alone: dict[str | None, tuple[int]] = dict(zip(values, zip(range(len(values))), strict=True))
+    if len(alone) == len(values) and None not in alone:
+        return {value: at for value, at in alone.items() if value is not None}
     found: dict[str, list[int]] = {}
     for at, value in enumerate(values):
         if value is not None:
