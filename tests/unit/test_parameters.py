@@ -71,7 +71,20 @@ def test_a_refusal_names_the_parameter(values: dict[str, Any], code: str, words:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("ü $X", "ü $X"), (3, "3"), (0.1, "0.1"), (True, "true"), (None, "null"), (["é"], '["é"]')]
+    ("value", "text"),
+    [
+        ("ü $X", "ü $X"),
+        (3, "3"),
+        (0.1, "0.1"),
+        (1e3, "1000"),
+        (-0.0, "0"),
+        (1e300, "1e+300"),
+        (True, "true"),
+        (False, "false"),
+        (None, "null"),
+        (["é"], '["é"]'),
+        ({"n": 1.0}, '{"n": 1.0}'),
+    ],
 )
 def test_values_become_text_for_the_environment(value: Any, text: str) -> None:
     assert as_text(value) == text

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -14,6 +12,7 @@ from aliquot.datasets import places
 from aliquot.db.rows import chunks, insert_rows, json_text
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
+from aliquot.engine.exports import exported_values
 from aliquot.engine.flight import Ended, Flight
 from aliquot.engine.recall import compare
 from aliquot.model.retry import WAITED, Retry
@@ -99,17 +98,10 @@ def _judged(flight: Flight, outcome: Outcome) -> _Judged:
     exported = flight.command.step.exports if flight.command else {}
     if not exported:
         return flight, outcome, None
-    values: dict[str, Any] = {}
-    for name, path in exported.items():
-        try:
-            values[name] = jmespath.search(path, outcome.exports)
-            why = "it gives nothing there" if outcome.exports is not None else "the command wrote no such file"
-        except JMESPathError as error:
-            values[name], why = None, str(error)
-        if values[name] is None:
-            message = f"The export {name} cannot be read from out/exports.json by {path!r}: {why}"
-            failed = replace(outcome, state=State.EXECUTOR_ERROR, cause=Cause.USER, message=message, outputs=())
-            return flight, failed, None
+    values, problem = exported_values(exported, outcome.exports)
+    if problem:
+        failed = replace(outcome, state=State.EXECUTOR_ERROR, cause=Cause.USER, message=problem, outputs=())
+        return flight, failed, None
     return flight, outcome, values
 
 

@@ -9,6 +9,9 @@ import jsonschema_rs
 from aliquot.model.errors import Invalid
 from aliquot.model.pipeline import Pipeline, parameter_schema
 
+_EXACT = 2.0**53
+"""Up to here every whole number has a float of its own."""
+
 
 def parse_values(pipeline: Pipeline, texts: Mapping[str, str]) -> dict[str, Any]:
     """Read values that were typed as text, each by its parameter's type."""
@@ -57,8 +60,12 @@ def complete(pipeline: Pipeline, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_text(value: Any) -> str:
-    """Write a value as an environment variable holds it: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Write a value as an environment variable holds it: text as it is, all else as JSON, 1e3 as 1000."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _declared(pipeline: Pipeline, name: str) -> dict[str, Any]:
