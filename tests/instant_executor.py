@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from aliquot.model.errors import AliquotError
-from aliquot.model.seams import Handle, Sighting
+from aliquot.model.seams import Handle, Leftover, Sighting
 from aliquot.model.state import State
 from aliquot.model.task import Outcome, OutputFile, TaskDocument
 
@@ -41,6 +41,12 @@ class InstantExecutor:
                 self.documents[handle] = document
                 self.started.append(document.name)
         return handles
+
+    def take_over(self) -> list[Leftover]:
+        return []
+
+    def drop(self, tasks: Iterable[int]) -> None:
+        pass
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         found: list[Sighting] = []

@@ -34,6 +34,7 @@ def main() -> None:
             print(error.message, file=sys.stderr)
             supervisor.wait(0.2)
     supervisor.close()
+    executor.close()
     catalogue.close()
     print("done", flush=True)
 

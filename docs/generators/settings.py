@@ -7,6 +7,9 @@ from generators.text import SOURCE, cell, code, page, table
 READ = {
     "ALIQUOT_LAB": "The lab's folder, where none is named with `--lab`. Without it, the folder around the current one.",
     "ALIQUOT_USER": "The name of the person for receipts, runs, tags and decisions. Without it, the login name.",
+    "ALIQUOT_LEASE": (
+        "Seconds for which a supervisor holds its tasks unless it says that it is still there; 60 without it."
+    ),
     "ALIQUOT_LOG": "`json` writes the log as JSON lines. Without it, lines for people.",
     "ALIQUOT_LOG_LEVEL": (
         "From which level on the log speaks: `DEBUG`, `INFO`, `WARNING`, `ERROR`. Without it, `up` says what it does, "

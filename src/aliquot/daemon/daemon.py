@@ -38,7 +38,9 @@ class Daemon:
         self.summary = Summary()
         self._stop = threading.Event()
         self._arrivals = Arrivals(lab, scan_interval)
-        self._supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools)
+        self._supervisor = Supervisor(
+            lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools, executors=lab.executors_here
+        )
         self._side = ThreadPoolExecutor(2, "daemon")
         self._pass: Future[Pass] | None = None
         self._loads: Future[list[Loaded]] | None = None

@@ -25,14 +25,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, task
+from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
 from aliquot.engine.shares import IS_UNDER_WAY, TAKES_TASKS, WAITS, Line, Shares
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Cause
-
-LEASE = 60.0
-"""Seconds for which a claim holds unless it is renewed."""
 
 UNDER_WAY = (State.INITIALIZING, State.RUNNING)
 _RUN_ACTIVE = [state for state in ACTIVE if state is not State.PAUSED]

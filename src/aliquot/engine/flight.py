@@ -51,10 +51,19 @@ Prepared = tuple[Flight, TaskDocument]
 
 
 class Flights:
-    """The attempts of one supervisor. Nothing is forgotten before `landed` says that its end is in the catalogue."""
+    """The attempts of one supervisor. Nothing is forgotten before `landed` says that its end is in the catalogue.
 
-    def __init__(self, executor_for: Callable[[str | None], Executor]) -> None:
+    `executors` lists those that may have attempts of supervisors that are gone; by default the one of steps without
+    an image.
+    """
+
+    def __init__(
+        self,
+        executor_for: Callable[[str | None], Executor],
+        executors: Callable[[], Sequence[Executor]] | None = None,
+    ) -> None:
         self._executor_for = executor_for
+        self.executors_here = executors or (lambda: [executor_for(None)])
         self._flights: dict[int, Flight] = {}
         self._ended: dict[int, Outcome] = {}
         self._executors: dict[str, Executor] = {}

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, text, update
 
 from aliquot.db.tables import run, task
-from aliquot.engine.claim import LEASE
+from aliquot.engine.lease import LEASE
 from aliquot.engine.shares import IS_UNDER_WAY
 from aliquot.model.retry import LONGEST_PAUSE
 from aliquot.model.state import ACTIVE

@@ -19,8 +19,10 @@ from aliquot.engine.collect import collect, record_attempts, running_values
 from aliquot.engine.document import Command, TaskRow, command_of, document, input_places
 from aliquot.engine.flight import Ended, Flight, Flights, Prepared
 from aliquot.engine.gate import Gate
+from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import this_process
 from aliquot.engine.plan import known_keys
+from aliquot.engine.reattach import claim_left
 from aliquot.engine.set_back import mend_times
 from aliquot.engine.shares import Shares
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
@@ -36,7 +38,7 @@ _IMPATIENT_AFTER = 1.0
 """Seconds after which a claimed task that has not begun is given back, if there is reason to."""
 _SHARES_AFTER = 0.5
 """Seconds between two looks at whether claimed tasks should give way to others."""
-_LEASES_AFTER = 5.0
+_LEASES_AFTER = min(5.0, LEASE / 4)
 """Seconds between two looks at who holds what."""
 MOST_TAKEOVERS = 50
 """How often a task is taken over from supervisors that are gone, before it is taken for the cause."""
@@ -71,6 +73,7 @@ class Supervisor:
         name: str | None = None,
         pools: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.time,
+        executors: Callable[[], Sequence[Executor]] | None = None,
     ) -> None:
         self.catalogue = catalogue
         self._pools = dict(pools or {})
@@ -78,7 +81,7 @@ class Supervisor:
         self._clock = clock
         # Each supervisor has a name of its own, so that one that follows in this process knows what it does not hold.
         self.owner = name or f"{this_process()}/{secrets.token_hex(4)}"
-        self._flights = Flights(executor_for)
+        self._flights = Flights(executor_for, executors)
         self._advance = Advance(catalogue, store, executor_for)
         self._commands: dict[tuple[int, str], Command] = {}
         self._check_at: dict[int, float] = {}
@@ -334,15 +337,32 @@ class Supervisor:
         self._flights.end([flight for flight in self._flights if flight.row.id not in mine])
 
     def _let_the_dead_go(self) -> None:
-        """Take over what dead processes of this machine held, and what a clock that was set back would keep."""
+        """Take over what dead processes of this machine held, and what a clock that was set back would keep.
+
+        First the attempts that go on, then all else.
+        """
         mended = self.catalogue.repeat(lambda connection: mend_times(connection, self._clock()))
         if mended:
             log.warning("the clock was set back: leases and pauses were brought back", rows=mended)
+        for executor in self._flights.executors_here():
+            self._reattach(executor)
         for owner in self.catalogue.repeat(claim.let_the_dead_go):
             log.info("took over from a process that is gone", owner=owner)
 
+    def _reattach(self, executor: Executor) -> None:
+        """Go on with the attempts that an executor has taken over, and have it end those that nobody wants."""
+        left = executor.take_over()
+        if not left:
+            return
+        claimed = self.catalogue.repeat(lambda connection: claim_left(connection, self.owner, left))
+        self._flights.add(claimed)
+        wanted = {flight.row.id for flight in self._flights.waiting}
+        executor.drop([each.task for each in left if each.task not in wanted])
+        if claimed:
+            log.info("went on with attempts whose supervisor is gone", attempts=len(claimed))
+
     def _renew(self) -> None:
-        while not self._stop.wait(claim.LEASE / 4):
+        while not self._stop.wait(LEASE / 4):
             try:
                 self.catalogue.repeat(lambda connection: claim.renew(connection, self.owner))
             except Exception as error:  # noqa: BLE001  # without a pulse we would lose all that we hold

@@ -23,12 +23,13 @@ class CapturedLog:
     """A file that a command prints into, trimmed in the middle while it grows.
 
     The command writes to the file itself, so it never waits for us, and a short task costs no reading. `trim` is
-    called now and then while it runs.
+    called now and then while it runs. `left`: a command writes to it that others have started.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, left: bool = False) -> None:
         self._path = path
-        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self.handle = os.open(path, flags if left else flags | os.O_TRUNC, 0o600)
         self._trimmed = HEAD
         self._cut = 0
 

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 from aliquot.blobs import Store
-from aliquot.executors.container_runner import ContainerRunner
+from aliquot.executors.container_runner import ContainerRunner, Containers, LeftContainer
 from aliquot.executors.images import Runtime
+from aliquot.executors.leftovers import LeftAttempt
 from aliquot.executors.owner import Owner, end_leftovers
+from aliquot.executors.slot import LeftSlot, Slot, Turns
 from aliquot.executors.slots import SlotExecutor
 from aliquot.executors.steps import Runner
 from aliquot.executors.watch import Watch
@@ -37,13 +39,20 @@ class ContainerExecutor(SlotExecutor):
         self._runtime = Runtime(runtime)
         owner = Owner(work, self._runtime.name)
         watch = Watch(grace)
+        turns = Turns(max(1, workers))
 
         def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
             place = owner.folder / str(number)
             directory = WorkingDirectory(place / "task", place, shared=True)
-            return directory, ContainerRunner(self._runtime, directory, place, watch, owner.name)
+            # What podman leaves behind (its monitor of the container) is its own, and ends by itself.
+            slot = Slot(place, (directory.stdout, directory.stderr), turns, keeps=False)
+            return directory, ContainerRunner(Containers(self._runtime, place, watch), slot, owner.name)
 
-        super().__init__(store, owner, watch, workers, prepare)
+        def find_again(left: LeftAttempt) -> tuple[WorkingDirectory, Runner]:
+            directory = WorkingDirectory(left.place / "task", left.place, shared=True, left=True)
+            return directory, LeftContainer(Containers(self._runtime, left.place, watch), LeftSlot(left.place))
+
+        super().__init__(store, owner, watch, turns, workers, prepare, find_again)
 
     def identity(self, image: str | None = None) -> str:
         """Give an image's digest, `sha256:…`; one that is not here is pulled, and `Unavailable` when it cannot be."""

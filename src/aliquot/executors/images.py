@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aliquot.executors.children import CHILDREN
 from aliquot.executors.refusals import image_refused
 from aliquot.model.errors import Unavailable
 
@@ -50,16 +49,15 @@ class Runtime:
     def ask(self, *arguments: str, seconds: float = _ASK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run the command to its end and give what it printed; a code other than 0 is for the caller to judge."""
         try:
-            with CHILDREN.beside():
-                return subprocess.run(
-                    [self.program, *arguments],
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                    check=False,
-                    stdin=subprocess.DEVNULL,
-                    timeout=seconds,
-                )
+            return subprocess.run(
+                [self.program, *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=seconds,
+            )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(arguments, 124, "", f"{self.name} did not answer in {seconds:g} s")
 
@@ -97,9 +95,13 @@ class Runtime:
 
     def remove_containers(self, *names: str) -> None:
         """Remove containers at once, whatever they do."""
+        self.ask(*self.removal(*names))
+
+    def removal(self, *names: str) -> tuple[str, ...]:
+        """Give the arguments that remove containers at once."""
         # podman asks politely first and waits ten seconds; docker does not, and knows no such option.
         at_once = ("--time=0",) if self.name == "podman" else ()
-        self.ask("rm", "--force", "--volumes", *at_once, *names)
+        return ("rm", "--force", "--volumes", *at_once, *names)
 
     def user_options(self) -> Sequence[str]:
         """Give the options with which what a container writes belongs to the user that we are."""

@@ -1,15 +1,19 @@
-"""Who owns a working folder, and what to do with the commands of owners that are gone."""
+"""Who owns a working folder, and how to end what an owner that is gone has left behind."""
 
 import fcntl
 import os
 import secrets
 import signal
 import time
+from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from aliquot.executors.command import OWNER_MARK
+from aliquot.executors.command import OWNER_MARK, TASK_MARK
 from aliquot.executors.images import OWNER_LABEL, Runtime
+from aliquot.executors.note import NOTE
 from aliquot.executors.processes import bears, descendants, start_time
 from aliquot.executors.working_directory import remove
 from aliquot.model.errors import Unavailable
@@ -22,17 +26,18 @@ class Owner:
     """A running executor's claim on a folder of its own below `work`.
 
     The claim is a locked file. The kernel lets go of the lock when the process is gone, however it went. `runtime` is
-    the command that its containers were started with; it stands in the file for those who clean up after it.
+    the command that its containers were started with; it stands in the file for those who come after it.
     """
 
     def __init__(self, work: Path, runtime: str = "") -> None:
-        work = work.absolute()
-        work.mkdir(parents=True, exist_ok=True)
+        self.work = work.absolute()
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.runtime = runtime
         self.name = f"{os.getpid()}-{start_time(os.getpid()) or 0}-{secrets.token_hex(4)}"
-        self.folder = work / self.name
-        self._lock = work / f"{self.name}{_LOCK}"
+        self.folder = self.work / self.name
+        self._lock = self.work / f"{self.name}{_LOCK}"
         self._handle = self._claim()
-        os.write(self._handle, runtime.encode())
+        os.write(self._handle, f"{runtime}\n{_boot()}".encode())
         # What lies here is patients' data now and then; nobody else on the machine has to see it.
         self.folder.mkdir(mode=0o700)
 
@@ -56,9 +61,40 @@ class Owner:
         )
 
 
-def dead_owners(work: Path) -> list[tuple[str, int]]:
-    """List the owners below `work` whose process is gone, each with the lock that was taken over from it."""
-    found: list[tuple[str, int]] = []
+@dataclass(eq=False, slots=True)
+class DeadOwner:
+    """An owner whose process is gone, and whose claim is ours now.
+
+    `same_boot` is false when the machine was started since: then nothing of it runs, and its files may be torn.
+    """
+
+    name: str
+    folder: Path
+    runtime: str
+    same_boot: bool
+    handle: int
+
+    def bury(self) -> int:
+        """End what it left running, remove what it left on disk, and its claim; gives how many were ended."""
+        # First the notes: a folder that is half removed must not be taken for what a command has left.
+        for note in self.folder.glob(f"*/{NOTE}"):
+            note.unlink()
+        ended = _end_containers(self.runtime, self.name) if self.runtime else 0
+        if self.same_boot:
+            ended += end_marked(self.name)
+        remove(str(self.folder))
+        self.folder.with_name(f"{self.name}{_LOCK}").unlink(missing_ok=True)
+        os.close(self.handle)
+        return ended
+
+    def leave(self) -> None:
+        """Let go of its claim, for others to take."""
+        os.close(self.handle)
+
+
+def dead_owners(work: Path) -> list[DeadOwner]:
+    """List the owners below `work` whose process is gone, each with the claim that was taken over from it."""
+    found: list[DeadOwner] = []
     for path in sorted(work.absolute().glob(f"*{_LOCK}")):
         try:
             handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -69,29 +105,37 @@ def dead_owners(work: Path) -> list[tuple[str, int]]:
         except BlockingIOError:
             os.close(handle)
             continue
-        found.append((path.name.removesuffix(_LOCK), handle))
+        if os.fstat(handle).st_nlink == 0:
+            # Somebody else has buried it between our two looks.
+            os.close(handle)
+            continue
+        name = path.name.removesuffix(_LOCK)
+        runtime, _, boot = os.pread(handle, 1024, 0).decode(errors="replace").partition("\n")
+        found.append(DeadOwner(name, path.with_name(name), runtime, boot == _boot(), handle))
     return found
 
 
-def _bury(work: Path, owner: str, handle: int) -> None:
-    """Remove what a dead owner left on disk, and its lock."""
-    remove(str(work.absolute() / owner))
-    (work.absolute() / f"{owner}{_LOCK}").unlink(missing_ok=True)
-    os.close(handle)
+def dead_runtimes(work: Path) -> set[str]:
+    """Say which runtimes the dead owners below `work` have used; for processes it is nothing."""
+    found: set[str] = set()
+    for dead in dead_owners(work):
+        found.add(dead.runtime)
+        dead.leave()
+    return found
 
 
-def end_leftovers(work: Path) -> int:
+def end_leftovers(work: Path, spared: Collection[str] = ()) -> int:
     """End the commands and containers of executors that are gone, and remove their folders; gives how many they were.
 
-    A supervisor calls it when it starts. Executors that still live, in this process or another, keep their lock and
-    are not touched.
+    `spared` are the runtimes (for processes: nothing) whose executors see to their own. Executors that still live, in
+    this process or another, keep their claim and are not touched.
     """
     ended = 0
-    for owner, handle in dead_owners(work):
-        if runtime := os.pread(handle, 1024, 0).decode(errors="replace"):
-            ended += _end_containers(runtime, owner)
-        ended += _end_processes(owner)
-        _bury(work, owner, handle)
+    for dead in dead_owners(work):
+        if dead.runtime in spared:
+            dead.leave()
+        else:
+            ended += dead.bury()
     return ended
 
 
@@ -107,13 +151,15 @@ def _end_containers(runtime: str, owner: str) -> int:
     return len(names)
 
 
-def _end_processes(owner: str) -> int:
-    """Kill every process that bears an owner's mark, with all that they started; gives how many there were."""
-    mark = f"{OWNER_MARK}={owner}".encode()
+def end_marked(owner: str, task: str | None = None) -> int:
+    """Kill every process with an owner's mark, or a task's of it, and all that they started; gives how many."""
+    marks = [f"{OWNER_MARK}={owner}".encode()]
+    if task is not None:
+        marks.append(f"{TASK_MARK}={task}".encode())
     killed: set[int] = set()
     deadline = time.monotonic() + _DEADLINE
     while time.monotonic() < deadline:
-        marked = [pid for pid in _processes() if bears(pid, [mark])]
+        marked = [pid for pid in _processes() if bears(pid, marks)]
         if not marked:
             break
         for pid in descendants(marked):
@@ -127,3 +173,12 @@ def _end_processes(owner: str) -> int:
 
 def _processes() -> list[int]:
     return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+@cache
+def _boot() -> str:
+    """Name the time since the machine was started."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from aliquot.blobs import Store
 from aliquot.executors.command import default_path
+from aliquot.executors.leftovers import LeftAttempt
 from aliquot.executors.owner import Owner, end_leftovers
-from aliquot.executors.process_runner import ProcessRunner
+from aliquot.executors.process_runner import LeftProcess, ProcessRunner
+from aliquot.executors.slot import LeftSlot, Slot, Turns
 from aliquot.executors.slots import SlotExecutor
 from aliquot.executors.steps import Runner
 from aliquot.executors.watch import Watch
@@ -29,13 +31,19 @@ class ProcessExecutor(SlotExecutor):
         self._path = path or default_path()
         owner = Owner(work)
         watch = Watch(grace)
+        turns = Turns(max(1, workers))
 
         def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
             place = owner.folder / str(number)
             directory = WorkingDirectory(place / "task", place)
-            return directory, ProcessRunner(directory, watch, self._path, owner.name)
+            slot = Slot(place, (directory.stdout, directory.stderr), turns)
+            return directory, ProcessRunner(slot, watch, self._path, owner.name)
 
-        super().__init__(store, owner, watch, workers, prepare)
+        def find_again(left: LeftAttempt) -> tuple[WorkingDirectory, Runner]:
+            directory = WorkingDirectory(left.place / "task", left.place, left=True)
+            return directory, LeftProcess(LeftSlot(left.place), watch, left.owner.name)
+
+        super().__init__(store, owner, watch, turns, workers, prepare, find_again)
 
     def identity(self, image: str | None = None) -> str:
         """Name the environment that commands run in.

@@ -1,33 +1,19 @@
 """Running a command as a process of this machine."""
 
-import os
-import resource
 import signal
-import time
-from contextlib import suppress
-from functools import partial
 
-from aliquot.executors.attempt import Attempt, AttemptFailed
-from aliquot.executors.children import CHILDREN, Span
-from aliquot.executors.command import (
-    OWNER_MARK,
-    TASK_MARK,
-    arguments,
-    environment,
-    find_program,
-    task_mark,
-)
+from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
+from aliquot.executors.command import arguments, environment, find_program, task_mark
 from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
-from aliquot.executors.process_tree import Tree
-from aliquot.executors.processes import adopt_orphans
-from aliquot.executors.spawn import Spawner
+from aliquot.executors.note import Note
+from aliquot.executors.owner import end_marked
+from aliquot.executors.slot import LeftSlot, Order, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
-from aliquot.executors.watch import Seen, Watch
+from aliquot.executors.watch import Seen, Watch, over_time
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.task import Cause, Usage
 
 _SHELL = "/bin/sh"
-_MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 class ProcessRunner:
@@ -36,15 +22,12 @@ class ProcessRunner:
     `inside_image`: whoever started this program has seen to it that it runs in the step's image.
     """
 
-    def __init__(
-        self, directory: WorkingDirectory, watch: Watch, path: str, owner: str, *, inside_image: bool = False
-    ) -> None:
-        adopt_orphans()
+    def __init__(self, slot: Slot, watch: Watch, path: str, owner: str, *, inside_image: bool = False) -> None:
+        self._slot = slot
         self._watch = watch
         self._path = path
         self._owner = owner
         self._inside_image = inside_image
-        self._spawner = Spawner(directory.folder, directory.stdout.handle, directory.stderr.handle)
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         """Run the command, and end everything that it leaves behind."""
@@ -59,53 +42,96 @@ class ProcessRunner:
         argv = arguments(document.command, values)
         is_text = isinstance(document.command, str)
         program = _SHELL if is_text else find_program(argv[0], values["PATH"])
-        began = time.monotonic()
-        span = self._start(attempt, program, argv, values)
-        marks = (f"{TASK_MARK}={task_mark(document)}".encode(), f"{OWNER_MARK}={self._owner}".encode())
-        tree = Tree(span, marks, os.path.dirname(directory.folder))  # noqa: PTH120  # plain text, for every task
-        self._watch.add(attempt, directory, tree.memory)
+        attempt.check()
+        with attempt.lock:
+            attempt.stop = self._slot.signal
+        self._watch.add(attempt, directory, self._slot.memory, self._slot.since)
         try:
-            # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
-            os.waitid(os.P_PID, span.leader, os.WEXITED | os.WNOWAIT)
+            note = self._slot.run(Order(document, program, argv, values))
+        except OSError as error:
+            attempt.check()
+            verdict = spawn_verdict(error, argv[0])
+            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
+        except ShepherdLost:
+            end_marked(self._owner, task_mark(document))
+            attempt.check()
+            raise lost() from None
         finally:
             with attempt.lock:
                 attempt.stop = None
             seen = self._watch.remove(attempt)
-        return _bury(attempt, tree, seen, began)
+        return conclude(attempt, note, seen)
+
+    def clear(self) -> None:
+        """Note that what the command has left was collected."""
+        self._slot.clear()
 
     def close(self) -> None:
         """Let go of what was prepared."""
-        self._spawner.close()
+        self._slot.close()
 
-    def _start(self, attempt: Attempt, program: str, argv: list[str], values: dict[str, str]) -> Span:
-        attempt.check()
-        attempt.running = True
-        span = CHILDREN.open()
-        try:
-            span.leader = self._spawner.spawn(program, argv, values)
-        except OSError as error:
-            CHILDREN.close(span)
-            verdict = spawn_verdict(error, argv[0])
-            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
+
+class LeftProcess:
+    """Watches a command on whose supervisor is gone."""
+
+    def __init__(self, slot: LeftSlot, watch: Watch, owner: str) -> None:
+        self._slot = slot
+        self._watch = watch
+        self._owner = owner
+
+    def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
+        """Wait for the command's end under the limits of its document."""
+        note = self._slot.note()
+        if note is None:
+            raise lost()
         with attempt.lock:
-            attempt.stop = partial(_signal_group, span.leader)
-        return span
+            attempt.stop = self._slot.signal
+        self._watch.add(attempt, directory, self._slot.memory, self._slot.since)
+        try:
+            note = self._slot.wait()
+        except ShepherdLost:
+            end_marked(self._owner, f"{note.task}-{note.fence}")
+            raise lost() from None
+        finally:
+            with attempt.lock:
+                attempt.stop = None
+            seen = self._watch.remove(attempt)
+        if note.error:
+            verdict = spawn_verdict(OSError(note.error, ""), "The command")
+            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass)
+        ended = conclude(attempt, note, seen)
+        return Ended(ended.exit_code, alone_verdict(attempt, note) or ended.verdict)
+
+    def clear(self) -> None:
+        """Leave the note: who lets go of the place removes it."""
+
+    def close(self) -> None:
+        """Let go of the slot."""
+        self._slot.close()
 
 
-def _bury(attempt: Attempt, tree: Tree, seen: Seen, began: float) -> Ended:
-    pid = tree.leader
-    _signal_group(pid, signal.SIGKILL)
-    _, status, used = os.wait4(pid, 0)
-    wall = time.monotonic() - began
-    cpu = used.ru_utime + used.ru_stime + tree.end()
-    # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
-    peak = used.ru_maxrss if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
-    attempt.usage = Usage(wall=wall, cpu=cpu, peak_memory=max(seen.peak, peak * _MAXRSS_UNIT))
-    code = os.waitstatus_to_exitcode(status)
-    code = code if code >= 0 else SIGNALLED - code
+def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:
+    """Say how a command ended, from what its shepherd noted and what was seen of it."""
+    attempt.began = note.began_at
+    attempt.usage = Usage(wall=note.wall, cpu=note.cpu, peak_memory=max(seen.peak, note.peak))
+    code = note.exit_code or 0
     return Ended(code, kernel_oom_verdict(code, seen.oom_kills))
 
 
-def _signal_group(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def alone_verdict(attempt: Attempt, note: Note) -> Verdict | None:
+    """Say why a command was ended of which nobody remembers, because the one that did is gone."""
+    limit = attempt.document.resources.time
+    if note.ended_for == "alone":
+        return Verdict(Cause.LOST, "No supervisor came back for the command for a day, and it was ended.")
+    if limit is not None and note.wall >= limit:
+        return Verdict(Cause.TIMEOUT, over_time(limit))
+    if note.exit_code == SIGNALLED + signal.SIGKILL:
+        return Verdict(Cause.LOST, "The command was killed while its supervisor was gone; nobody can say why.")
+    return None
+
+
+def lost() -> AttemptFailed:
+    """Give the end of an attempt of which nobody can say how it went."""
+    return AttemptFailed(
+        Cause.LOST, "The process that looked after the command was ended from outside; how the command went is lost."
+    )

@@ -2,31 +2,39 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import task_mark
+from aliquot.executors.conclusions import system_verdict
+from aliquot.executors.leftovers import LeftAttempt, take_over
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
+from aliquot.executors.slot import Turns
 from aliquot.executors.steps import Runner, perform
 from aliquot.executors.watch import Watch
 from aliquot.executors.width import Width
 from aliquot.executors.working_directory import WorkingDirectory
-from aliquot.model.seams import Handle, Sighting
+from aliquot.model.digest import Digest
+from aliquot.model.seams import Handle, Leftover, Sighting
 from aliquot.model.task import Cause, Outcome, TaskDocument
 
 _AHEAD_SECONDS = 2.0
 _CROWDED_SECONDS = 0.7
 _MOST_AHEAD = 2000
+_MOST_SPARE = 4
+_BRISK = 0.5
+"""Seconds that commands take at most, on the average, for others to be laid out ahead of their turn."""
 
 
 class SlotExecutor:
     """What the executors of this machine share: each slot is a thread with a working directory of its own.
 
-    `prepare` makes a slot's directory and runner. An attempt waits in a queue until a slot is free.
+    `prepare` makes a slot's directory and runner, and `find_again` those of an attempt whose owner is gone, which is
+    watched on from a slot. An attempt waits in a queue until a slot is free.
     """
 
     name = "slots"
@@ -36,13 +44,19 @@ class SlotExecutor:
         store: Store,
         owner: Owner,
         watch: Watch,
+        turns: Turns,
         workers: int,
         prepare: Callable[[int], tuple[WorkingDirectory, Runner]],
+        find_again: Callable[[LeftAttempt], tuple[WorkingDirectory, Runner]],
     ) -> None:
         self._store = store
         self._owner = owner
         self._watch = watch
-        self._prepare = prepare
+        self._turns = turns
+        self._find_again = find_again
+        # What was taken over: by task until it is submitted again, then by attempt until a slot watches it on.
+        self._left: dict[int, LeftAttempt] = {}
+        self._begun: dict[Attempt, LeftAttempt] = {}
         self._workers = max(1, workers)
         self._width = Width(self._workers)
         self._queue: SimpleQueue[Attempt | None] = SimpleQueue()
@@ -54,9 +68,14 @@ class SlotExecutor:
         self._closed = False
         self._changed = threading.Event()
         self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show, self._crowded)
-        self._slots = [prepare(number) for number in range(self._workers)]
+        # Short commands wait in spare slots, laid out, for their turn: one starts as soon as another has ended.
+        self._brisk = threading.Event()
+        count = self._workers + min(self._workers, _MOST_SPARE)
+        self._slots = [prepare(number) for number in range(count)]
         self._threads = [
-            threading.Thread(target=self._serve, args=slot, name=f"aliquot-slot-{number}", daemon=True)
+            threading.Thread(
+                target=self._serve, args=(*slot, number >= self._workers), name=f"aliquot-slot-{number}", daemon=True
+            )
             for number, slot in enumerate(self._slots)
         ]
         for thread in self._threads:
@@ -78,9 +97,39 @@ class SlotExecutor:
                 if handle in self._attempts or self._closed:
                     continue
                 attempt = self._attempts[handle] = Attempt(handle, document)
+                if left := self._same_work(document):
+                    self._begun[attempt] = left
                 self._active += 1
             self._queue.put(attempt)
         return handles
+
+    @property
+    def runtime(self) -> str:
+        """Name the command that containers are started with, nothing for processes."""
+        return self._owner.runtime
+
+    def take_over(self) -> list[Leftover]:
+        """Take charge of the attempts of owners that are gone; gives all that nobody has submitted again yet."""
+        for found in take_over(self._owner.work, self._owner.runtime):
+            with self._lock:
+                other = self._left.get(found.note.task)
+                newer = other is None or other.note.fence < found.note.fence
+                if newer:
+                    self._left[found.note.task] = found
+            useless = other if newer else found
+            if useless:
+                useless.end()
+        with self._lock:
+            notes = [left.note for left in self._left.values()]
+        return [Leftover(note.task, note.fence, Digest(note.key)) for note in notes]
+
+    def drop(self, tasks: Iterable[int]) -> None:
+        """End the attempts at these tasks that were taken over and are not wanted."""
+        for number in tasks:
+            with self._lock:
+                left = self._left.pop(number, None)
+            if left:
+                left.end()
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts; one of another executor's is lost."""
@@ -107,6 +156,8 @@ class SlotExecutor:
             attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
             # One that no slot has taken yet need not wait for a slot to be free.
             if attempt.verdict and attempt.claim():
+                if left := self._begun.pop(attempt, None):
+                    left.end()
                 self._end(attempt, attempt.failed(attempt.verdict))
         self._watch.hurry()
 
@@ -115,7 +166,8 @@ class SlotExecutor:
         taken: list[Handle] = []
         for handle in handles:
             attempt = self._attempts.get(handle)
-            if attempt is not None and attempt.claim():
+            # What others have begun is not put back to wait: it runs.
+            if attempt is not None and attempt not in self._begun and attempt.claim():
                 with self._lock:
                     del self._attempts[handle]
                     self._active -= 1
@@ -145,28 +197,83 @@ class SlotExecutor:
             attempt.condemn(Cause.CANCELED, "The executor was closed.")
         self._watch.grace = 0.0
         self._watch.hurry()
+        self._brisk.set()
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
         self._publisher.close()
         self._watch.close()
+        self.drop(list(self._left))
         for directory, runner in self._slots:
             runner.close()
             directory.close()
+        self._turns.close()
         self._owner.release()
 
-    def _serve(self, directory: WorkingDirectory, runner: Runner) -> None:
-        while (attempt := self._queue.get()) is not None:
-            with self._width.take(attempt.document.resources.cpus, lambda attempt=attempt: attempt.verdict is not None):
+    def _serve(self, directory: WorkingDirectory, runner: Runner, spare: bool) -> None:  # by a thread
+        while (attempt := self._next(spare=spare)) is not None:
+            with self._room(attempt, spare=spare):
                 if not attempt.claim():
                     continue
+                if left := self._begun.pop(attempt, None):
+                    self._end(attempt, self._watch_on(attempt, left))
+                    continue
                 outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
+            # From here on the place is no longer what the command has left.
+            runner.clear()
             with suppress(OSError):
                 directory.clean()
             spent = max(0.0, outcome.ended_at - outcome.started_at)
             self._mean = spent if not self._mean else 0.9 * self._mean + 0.1 * spent
+            if self._mean < _BRISK:
+                self._brisk.set()
+            else:
+                self._brisk.clear()
             self._end(attempt, outcome)
+
+    @contextmanager
+    def _room(self, attempt: Attempt, *, spare: bool) -> Generator[None]:
+        """Hold the room that an attempt takes beside the turn that its shepherd waits for."""
+        cpus = attempt.document.resources.cpus
+        if spare and cpus <= 1:
+            yield
+            return
+
+        def abandoned() -> bool:
+            return attempt.verdict is not None
+
+        with self._width.take(cpus, abandoned), self._turns.hold(min(self._workers, math.ceil(cpus)) - 1, abandoned):
+            yield
+
+    def _next(self, *, spare: bool) -> Attempt | None:
+        if spare:
+            self._brisk.wait()
+        return self._queue.get()
+
+    def _watch_on(self, attempt: Attempt, left: LeftAttempt) -> Outcome:
+        """Bring an attempt to its outcome that others have begun."""
+        try:
+            directory, runner = self._find_again(left)
+        except OSError as error:
+            left.end()
+            return attempt.failed(system_verdict(error, str(left.place)))
+        turn = self._turns.take()
+        outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch, begun=True)
+        if turn:
+            self._turns.give()
+        left.clear()
+        runner.close()
+        directory.close(keep=True)
+        left.end()
+        return outcome
+
+    def _same_work(self, document: TaskDocument) -> LeftAttempt | None:
+        """Find the attempt at a document's task that was taken over, if it does the same work under an older fence."""
+        left = self._left.get(document.task)
+        if left is None or left.note.key != document.key or left.note.fence >= document.fence:
+            return None
+        return self._left.pop(document.task)
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         with self._lock:

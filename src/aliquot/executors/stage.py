@@ -17,6 +17,7 @@ from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import default_path, task_mark
 from aliquot.executors.process_runner import ProcessRunner
 from aliquot.executors.publisher import Publisher
+from aliquot.executors.slot import Slot, Turns
 from aliquot.executors.steps import perform
 from aliquot.executors.watch import Watch
 from aliquot.executors.working_directory import WorkingDirectory, write_outcome
@@ -48,13 +49,17 @@ def run_document(document: TaskDocument, folder: Path, store: Store) -> Outcome:
     publisher = Publisher(store.batch(), lambda: True, lambda ended: outcomes.extend(outcome for _, outcome in ended))
     owner = f"stage-{os.getpid()}-{secrets.token_hex(4)}"
     path = os.environ.get("PATH") or default_path()
-    runner = ProcessRunner(directory, watch, path, owner, inside_image=True)
+    # Who starts this program looks after it: a command that is left alone is of no use to anybody.
+    turns = Turns(1)
+    slot = Slot(place, (directory.stdout, directory.stderr), turns, patience=_GRACE)
+    runner = ProcessRunner(slot, watch, path, owner, inside_image=True)
     try:
         publisher.ended(attempt, perform(attempt, directory, store, runner, publisher.open_batch))
     finally:
         publisher.close()
         watch.close()
         runner.close()
+        turns.close()
         directory.close()
         place.rmdir()
         for number, handler in before.items():

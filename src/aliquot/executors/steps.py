@@ -37,22 +37,34 @@ class Runner(Protocol):
         """Run the command to its end."""
         ...
 
+    def clear(self) -> None:
+        """Note that what the command has left was collected, and that its place is used again."""
+        ...
+
     def close(self) -> None:
         """Let go of what was prepared."""
         ...
 
 
 def perform(
-    attempt: Attempt, directory: WorkingDirectory, store: Store, runner: Runner, open_batch: Callable[[Attempt], Batch]
+    attempt: Attempt,
+    directory: WorkingDirectory,
+    store: Store,
+    runner: Runner,
+    open_batch: Callable[[Attempt], Batch],
+    *,
+    begun: bool = False,
 ) -> Outcome:
     """Make an attempt; whatever happens, it gives an outcome, whose bytes are safe once the batch is flushed.
 
-    `open_batch` is asked for the batch when the command has ended, before anything is added to it.
+    `open_batch` is asked for the batch when the command has ended, before anything is added to it. One that others
+    have `begun` is not laid out: its runner watches it on.
     """
     attempt.began = time.time()
     try:
         attempt.check()
-        directory.lay_out(attempt, store)
+        if not begun:
+            directory.lay_out(attempt, store)
         ended = runner.run(attempt, directory)
         return _conclude(attempt, directory, open_batch(attempt), ended)
     except AttemptFailed as failure:

@@ -4,8 +4,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from aliquot.executors.attempt import Attempt
@@ -44,7 +45,8 @@ class _Watched:
     attempt: Attempt
     directory: WorkingDirectory
     memory: Memory | None
-    began: float = field(default_factory=time.monotonic)
+    since: Callable[[], float | None]
+    began: float | None = None
     ending_since: float | None = None
     next_memory: float = 0.0
     next_disk: float = 0.0
@@ -68,9 +70,15 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="aliquot-watch", daemon=True)
         self._thread.start()
 
-    def add(self, attempt: Attempt, directory: WorkingDirectory, memory: Memory | None) -> None:
-        """Begin to watch an attempt whose command runs."""
-        self._watched[attempt] = _Watched(attempt, directory, memory)
+    def add(
+        self,
+        attempt: Attempt,
+        directory: WorkingDirectory,
+        memory: Memory | None,
+        since: Callable[[], float | None],
+    ) -> None:
+        """Begin to watch an attempt; `since` says when its command began, None as long as it waits for its turn."""
+        self._watched[attempt] = _Watched(attempt, directory, memory, since)
         if self._parked or attempt.document.resources.memory:
             self._wake.set()
 
@@ -110,8 +118,11 @@ class Watch:
 
     def _look(self, each: _Watched, now: float) -> None:
         attempt = each.attempt
-        if attempt.verdict is None:
-            self._judge(each, now)
+        if each.began is None:
+            each.began = each.since()
+            attempt.running = each.began is not None
+        if attempt.verdict is None and each.began is not None:
+            self._judge(each, now - each.began, now)
         if attempt.verdict is None:
             return
         at_once = attempt.verdict.cause in {Cause.OOM, Cause.USER}
@@ -121,18 +132,14 @@ class Watch:
         elif now - each.ending_since >= self.grace:
             attempt.signal(signal.SIGKILL)
 
-    def _judge(self, each: _Watched, now: float) -> None:
+    def _judge(self, each: _Watched, ran: float, now: float) -> None:
         if each.oom_kills is None:
             each.oom_kills = count_oom_kills()
         directory, limits = each.directory, each.attempt.document.resources
         directory.stdout.trim()
         directory.stderr.trim()
-        if limits.time is not None and now - each.began >= limits.time:
-            each.attempt.condemn(
-                Cause.TIMEOUT,
-                f"The command ran longer than the {limits.time:g} s that it may take and was ended. "
-                f"Raise the step's resources.time if it needs more.",
-            )
+        if limits.time is not None and ran >= limits.time:
+            each.attempt.condemn(Cause.TIMEOUT, over_time(limits.time))
         if each.memory and now >= each.next_memory:
             self._judge_memory(each, each.memory, limits.memory)
             each.next_memory = time.monotonic() + (_CLOSE_INTERVAL if limits.memory else _PEAK_INTERVAL)
@@ -154,6 +161,14 @@ class Watch:
                     f"ended. Raise the step's resources.memory if it needs more.",
                 )
         each.peak = max(each.peak, held)
+
+
+def over_time(limit: float) -> str:
+    """Say in a sentence that a command took more time than it may."""
+    return (
+        f"The command ran longer than the {limit:g} s that it may take and was ended. Raise the step's "
+        f"resources.time if it needs more."
+    )
 
 
 def over_disk_limit(folder: str, limit: int) -> str | None:

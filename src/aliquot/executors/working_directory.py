@@ -23,18 +23,19 @@ class WorkingDirectory:
 
     The folder is used again: emptied after each attempt, its directories kept, because making and deleting many
     directories is slow. `shared` lets any user write where the command may write, for images with users of their own.
+    `left`: the folder is one in which a command works that others have started.
     """
 
-    def __init__(self, folder: Path, logs: Path, *, shared: bool = False) -> None:
+    def __init__(self, folder: Path, logs: Path, *, shared: bool = False, left: bool = False) -> None:
         self.folder = str(folder)
         self.out = f"{self.folder}/out"
         self._shared = shared
         folder.mkdir(parents=True, exist_ok=True)
         logs.mkdir(parents=True, exist_ok=True)
-        if shared:
+        if shared and not left:
             folder.chmod(0o755)
-        self.stdout = CapturedLog(logs / "stdout")
-        self.stderr = CapturedLog(logs / "stderr")
+        self.stdout = CapturedLog(logs / "stdout", left=left)
+        self.stderr = CapturedLog(logs / "stderr", left=left)
         # For each directory that was made: the names of the directories in it, with their rights.
         self._made: dict[str, dict[str, int]] = {}
         self._used = True

@@ -106,6 +106,11 @@ class Lab:
         """Give the choice of an executor by a step's image: a step without one runs as a process."""
         return self._executors
 
+    @property
+    def executors_here(self) -> Callable[[], list[Executor]]:
+        """Give what lists the executors that may have to go on with attempts of supervisors that are gone."""
+        return self._executors.here
+
     def close(self) -> None:
         """End what still runs and let go of everything."""
         for name in ("_executors", "store", "catalogue"):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType, Protocol
 
+from aliquot.model.digest import Digest
 from aliquot.model.finding import Report
 from aliquot.model.task import Outcome, TaskDocument
 
@@ -26,10 +27,20 @@ class Sighting:
     outcome: Outcome | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An attempt that was begun for a supervisor that is gone: at which task, under which fence, with which key."""
+
+    task: int
+    fence: int
+    key: Digest
+
+
 class Executor(Protocol):
     """A place where tasks run. It renders, submits and looks; it never decides.
 
-    Contract: `submit` is idempotent by task and fence, and gives the handles in the order of the documents; `look`
+    Contract: `submit` is idempotent by task and fence, and gives the handles in the order of the documents; what was
+    taken over and has the same task and key is watched on under the new fence, not started again; `look`
     answers for every handle that it is asked about; `cancel` ends the whole tree of processes within seconds, after
     which `look` shows an outcome; silence means nothing. What keeps an attempt from starting (an image that cannot be
     had) is an outcome with cause `refused`, not an exception.
@@ -48,6 +59,14 @@ class Executor(Protocol):
 
     def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
         """Start attempts, or find them again when they were started already."""
+        ...
+
+    def take_over(self) -> Sequence[Leftover]:
+        """Take charge of attempts whose supervisor is gone; gives all that were neither submitted nor dropped yet."""
+        ...
+
+    def drop(self, tasks: Iterable[int]) -> None:
+        """End the attempts at these tasks that were taken over and that nobody wants."""
         ...
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:

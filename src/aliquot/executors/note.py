@@ -1,0 +1,95 @@
+"""What a shepherd notes of the attempt that it looks after: one small file, for whoever comes after its supervisor."""
+
+import json
+import os
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+NOTE = "note"
+"""The name of a slot's note in its place."""
+
+_SIZE = 1024
+_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An attempt under a shepherd: whose it is, since when it runs, and how it ended.
+
+    `name` and `image` are those of its container, if it has one. `leader` is the process that the command began with,
+    0 before; `began` is on the machine's monotonic clock, `began_at` on the wall's. `exit_code` is as a shell gives
+    it, None while the command runs; `wall` and `cpu` are seconds, `peak` bytes of memory. `ended_for` says why the
+    shepherd itself ended the command: `time`, `alone` or nothing. `error` is the number of the system's error that
+    kept it from starting.
+    """
+
+    task: int
+    fence: int
+    key: str
+    name: str
+    image: str
+    shepherd: int
+    shepherd_since: int
+    leader: int = 0
+    began: float = 0.0
+    began_at: float = 0.0
+    error: int = 0
+    exit_code: int | None = None
+    wall: float = 0.0
+    cpu: float = 0.0
+    peak: int = 0
+    ended_for: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing of the attempt is left."""
+        return self.exit_code is not None or bool(self.error)
+
+    def but(self, **changes: Any) -> "Note":
+        """Give the note with changes."""
+        return replace(self, **changes)
+
+    def to_json(self) -> bytes:
+        """Write the note as its file and the shepherd's answers hold it."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+
+
+def from_json(text: bytes) -> Note:
+    """Read a note that `to_json` wrote."""
+    return Note(**json.loads(text))
+
+
+class NoteFile:
+    """The file of one slot's note. It is written in place; a sum tells a reader who comes in the middle to look again.
+
+    It survives the death of any process, which is all that it is for: nothing that it speaks of outlives the machine.
+    """
+
+    def __init__(self, place: Path, *, create: bool = False) -> None:
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        self._handle = os.open(place / NOTE, flags, 0o600)
+
+    def write(self, note: Note) -> None:
+        """Note how the attempt stands."""
+        text = note.to_json()
+        os.pwrite(self._handle, (b"%08x" % zlib.crc32(text) + text).ljust(_SIZE), 0)
+
+    def clear(self) -> None:
+        """Note that the attempt was collected, and that its place is used again."""
+        os.pwrite(self._handle, b" " * 8, 0)
+
+    def read(self) -> Note | None:
+        """Give what was noted last, None when there is nothing."""
+        for _ in range(_TRIES):
+            found = os.pread(self._handle, _SIZE, 0).rstrip()
+            if not found or found.startswith(b" "):
+                return None
+            if found[:8] == b"%08x" % zlib.crc32(found[8:]):
+                return from_json(found[8:])
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)

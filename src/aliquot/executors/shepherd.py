@@ -1,0 +1,228 @@
+"""The program that starts the commands of one slot, one after the other, and that outlives its supervisor.
+
+Only its parent learns from the kernel how a process ended. A shepherd is that parent: small, with nothing to lose,
+and still there when the supervisor was killed. It notes how the attempt stands in a file, ends everything that a
+command leaves behind, and goes when its supervisor is gone and its command has ended. Orders come as JSON on
+standard input; each is answered with a note when nothing of the command is left.
+
+Commands take turns: a pipe that all shepherds of an executor share holds as many bytes as commands may run at once.
+Who takes one may start, and puts it back at the end, so that the next command starts without asking the supervisor.
+
+A command that nobody asks after is ended when its own time is over, or else when its shepherd was alone for long.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aliquot.executors.note import Note, NoteFile
+from aliquot.executors.processes import descendants, start_time
+from aliquot.executors.spawn import Spawner
+
+_LENGTH = struct.Struct("<I")
+_LINE = 0
+_SET_CHILD_SUBREAPER = 36
+_SIGNALLED = 128
+_DEADLINE = 10.0
+_MOMENT = 0.002
+_TICK = 5.0
+_MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
+
+
+def send(line: int, text: bytes) -> None:
+    """Write one message."""
+    view = memoryview(_LENGTH.pack(len(text)) + text)
+    while view:
+        view = view[os.write(line, view) :]
+
+
+def receive(line: int) -> bytes | None:
+    """Read one message; None when the other end is gone."""
+    head = _read(line, _LENGTH.size)
+    return None if head is None else _read(line, *_LENGTH.unpack(head))
+
+
+def _read(line: int, count: int) -> bytes | None:
+    found = b""
+    while len(found) < count:
+        try:
+            part = os.read(line, count - len(found))
+        except ConnectionResetError:
+            return None
+        if not part:
+            return None
+        found += part
+    return found
+
+
+class Shepherd:
+    """Serves one slot's orders.
+
+    `keeps` asks the kernel for the orphans of the command, so that whatever it starts ends with it. `patience` is how
+    many seconds a command may go on after the supervisor is gone, where it has no shorter time of its own.
+    """
+
+    def __init__(
+        self, place: str, logs: tuple[int, int], turns: tuple[int, int], *, keeps: bool, patience: float
+    ) -> None:
+        self._note = NoteFile(Path(place))
+        self._spawner = Spawner(f"{place}/task", *logs)
+        self._since = start_time(os.getpid()) or 0
+        self._turns = turns
+        self._patience = patience
+        self._keeps = keeps
+        self._running: Note | None = None
+        self._undo: list[str] = []
+        self._until = 0.0
+        self._alone_since: float | None = None
+        self._ended_for = ""
+        if keeps:
+            with suppress(OSError, AttributeError):
+                ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        signal.signal(signal.SIGALRM, lambda *_: self._judge())
+        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+
+    def serve(self) -> None:
+        """Carry out orders until the supervisor is gone."""
+        while (text := receive(_LINE)) is not None:
+            order = json.loads(text)
+            if not order:
+                # It came too late to revoke anything.
+                continue
+            answer = self._carry_out(order)
+            try:
+                send(_LINE, answer.to_json())
+            except BrokenPipeError:
+                return
+
+    def _carry_out(self, order: dict[str, Any]) -> Note:
+        whose = {name: order[name] for name in ("task", "fence", "key", "name", "image")}
+        note = Note(**whose, shepherd=os.getpid(), shepherd_since=self._since)
+        if not self._take_turn():
+            return self._noted(note.but(error=errno.ECANCELED))
+        try:
+            return self._run(order, note)
+        finally:
+            os.write(self._turns[1], b".")
+
+    def _take_turn(self) -> bool:
+        """Wait until one more command may run; says False when the order was revoked, or the supervisor is gone."""
+        poll = select.poll()
+        poll.register(self._turns[0], select.POLLIN)
+        poll.register(_LINE, select.POLLIN)
+        while True:
+            try:
+                os.read(self._turns[0], 1)
+            except BlockingIOError:
+                ready = dict(poll.poll())
+                if _LINE in ready:
+                    receive(_LINE)
+                    return False
+            else:
+                return True
+
+    def _run(self, order: dict[str, Any], note: Note) -> Note:
+        began, began_at = time.monotonic(), time.time()
+        try:
+            leader = self._spawner.spawn(order["program"], order["arguments"], order["environment"])
+        except OSError as error:
+            return self._noted(note.but(error=error.errno or -1))
+        note = self._noted(note.but(leader=leader, began=began, began_at=began_at))
+        self._undo = order["undo"]
+        self._until = began + order["limit"] if order["limit"] is not None else float("inf")
+        self._running, self._alone_since, self._ended_for = note, None, ""
+        # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
+        os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
+        self._running = None
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+        _, status, used = os.wait4(leader, 0)
+        wall = time.monotonic() - began
+        cpu = used.ru_utime + used.ru_stime + self._end_rest()
+        # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
+        peak = used.ru_maxrss if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
+        code = os.waitstatus_to_exitcode(status)
+        return self._noted(
+            note.but(
+                exit_code=code if code >= 0 else _SIGNALLED - code,
+                wall=wall, cpu=cpu, peak=peak * _MAXRSS_UNIT, ended_for=self._ended_for,
+            )
+        )  # fmt: skip
+
+    def _noted(self, note: Note) -> Note:
+        # A full disk is no reason to lose the command; its supervisor is told all the same.
+        with suppress(OSError):
+            self._note.write(note)
+        return note
+
+    def _end_rest(self) -> float:
+        """Kill and bury all that the command has left behind; gives the CPU seconds that it used."""
+        spent = 0.0
+        deadline = time.monotonic() + _DEADLINE
+        while time.monotonic() < deadline:
+            try:
+                buried, _, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if buried:
+                spent += used.ru_utime + used.ru_stime
+                continue
+            _kill(descendants([os.getpid()])[1:])
+            time.sleep(_MOMENT)
+        return spent
+
+    def _judge(self) -> None:
+        """End the command when its time is over, or when nobody has asked after it for long."""
+        if self._running is None:
+            return
+        now = time.monotonic()
+        if _hung_up(_LINE):
+            self._alone_since = now if self._alone_since is None else self._alone_since
+        if now >= self._until:
+            self._end_for("time")
+        elif self._alone_since is not None and now - self._alone_since >= self._patience:
+            self._end_for("alone")
+
+    def _end_for(self, reason: str) -> None:
+        assert self._running is not None
+        self._ended_for = reason
+        if self._undo:
+            with suppress(OSError):
+                self._spawner.spawn(self._undo[0], self._undo, os.environ)
+        elif self._keeps:
+            _kill(descendants([os.getpid()])[1:])
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._running.leader, signal.SIGKILL)
+
+
+def _hung_up(line: int) -> bool:
+    poll = select.poll()
+    poll.register(line, 0)
+    return bool(poll.poll(0))
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve the slot that the command line names: `PLACE STDOUT STDERR TAKE GIVE KEEPS PATIENCE`."""
+    place, *handles, keeps, patience = sys.argv[1:8]
+    stdout, stderr, take, give = map(int, handles)
+    # An interrupted terminal, a stopped service: the supervisor is told as well, and decides.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    kept = keeps == "keeps"
+    Shepherd(place, (stdout, stderr), (take, give), keeps=kept, patience=float(patience)).serve()

@@ -1,0 +1,307 @@
+"""A slot's shepherd as its supervisor sees it, and as the one sees it who comes after that supervisor."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aliquot
+from aliquot.executors.captured import CapturedLog
+from aliquot.executors.note import NOTE, Note, NoteFile, from_json
+from aliquot.executors.processes import descendants, memory_of, start_time, stat_fields
+from aliquot.executors.shepherd import receive, send
+from aliquot.model.task import TaskDocument
+
+PATIENCE = 24 * 3600.0
+"""Seconds for which a command goes on when no supervisor comes back for it."""
+
+_PROGRAM = "import sys; sys.path.insert(0, {root!r}); from aliquot.executors.shepherd import main; main()"
+_LOOK = 0.02
+_PAUSE = 200
+_LEEWAY = 10.0
+
+
+class ShepherdLost(Exception):
+    """The shepherd was ended from outside, and what it knew of the command is lost."""
+
+
+class Turns:
+    """How many commands may run at once: as many bytes as are in a pipe that all shepherds of an executor share."""
+
+    def __init__(self, count: int) -> None:
+        self.handles = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for _ in range(count):
+            self.give()
+
+    def take(self) -> bool:
+        """Take one if there is one."""
+        try:
+            return bool(os.read(self.handles[0], 1))
+        except BlockingIOError:
+            return False
+
+    @contextmanager
+    def hold(self, count: int, abandoned: Callable[[], bool]) -> Generator[None]:
+        """Hold several, for a wide command; comes through without them when the attempt is `abandoned`."""
+        held = 0
+        poll = select.poll()
+        poll.register(self.handles[0], select.POLLIN)
+        try:
+            while held < count and not abandoned():
+                if self.take():
+                    held += 1
+                else:
+                    poll.poll(_PAUSE)
+            yield
+        finally:
+            for _ in range(held):
+                self.give()
+
+    def give(self) -> None:
+        """Put one back."""
+        os.write(self.handles[1], b".")
+
+    def close(self) -> None:
+        """Close the pipe."""
+        for handle in self.handles:
+            os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a shepherd is asked to start for an attempt.
+
+    `name` and `image` are those of a container; `undo` is a command that ends what killing the program does not.
+    """
+
+    document: TaskDocument
+    program: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    name: str = ""
+    image: str = ""
+    undo: Sequence[str] = ()
+
+    def to_json(self) -> bytes:
+        """Write the order as the shepherd reads it."""
+        limit = self.document.resources.time
+        fields = {
+            "task": self.document.task,
+            "fence": self.document.fence,
+            "key": self.document.key,
+            "name": self.name,
+            "image": self.image,
+            "program": self.program,
+            "arguments": self.arguments,
+            "environment": self.environment,
+            "limit": None if limit is None else limit + _LEEWAY,
+            "undo": self.undo,
+        }
+        return json.dumps(fields).encode()
+
+
+class Slot:
+    """The place of one attempt after the other, with a shepherd that starts their commands.
+
+    A command waits for its turn. `keeps` ends whatever a command starts together with it. The shepherd is started when
+    it is first needed.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        logs: tuple[CapturedLog, CapturedLog],
+        turns: Turns,
+        *,
+        keeps: bool = True,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._place = place
+        self._handles = logs[0].handle, logs[1].handle, *turns.handles
+        self._turns = turns
+        self._keeps = keeps
+        self._patience = patience
+        self._notes = NoteFile(place, create=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._task = (0, 0)
+        self._sending = threading.Lock()
+
+    def run(self, order: Order) -> Note:
+        """Have a command run to its end; `OSError` when it cannot be started, `ShepherdLost` with the shepherd."""
+        line = self._open()
+        self._task = order.document.task, order.document.fence
+        try:
+            with self._sending:
+                send(line, order.to_json())
+            answer = receive(line)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = None
+        if answer is None:
+            note = self._current()
+            self._lose()
+            if note:
+                # Its turn is lost with it.
+                self._turns.give()
+            raise ShepherdLost
+        note = from_json(answer)
+        if note.error:
+            raise OSError(note.error, os.strerror(note.error))
+        return note
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command; one that has not begun will not."""
+        if note := self._current():
+            signal_command(note, number)
+        elif self._line:
+            with self._sending, suppress(OSError):
+                send(self._line.fileno(), b"{}")
+
+    def since(self) -> float | None:
+        """Give the moment on the monotonic clock at which the command began, None before."""
+        note = self._current()
+        return note.began if note else None
+
+    def memory(self, *, exact: bool = False) -> int:
+        """Give the bytes of memory that the command and all that it started hold; `exact` counts shared pages once."""
+        note = self._current()
+        return memory_under(note, exact=exact) if note else 0
+
+    def clear(self) -> None:
+        """Note that what the command has left was collected."""
+        self._notes.clear()
+
+    def close(self) -> None:
+        """End the shepherd, which has nothing to do any more."""
+        self._lose()
+        self._notes.close()
+        for name in (NOTE, "shepherd.log"):
+            (self._place / name).unlink(missing_ok=True)
+
+    def _current(self) -> Note | None:
+        note = self._notes.read()
+        return note if note and (note.task, note.fence) == self._task and not note.ended else None
+
+    def _open(self) -> int:
+        if self._line is None:
+            ours, theirs = socket.socketpair()
+            root = str(Path(aliquot.__file__).parent.parent)
+            command = [sys.executable, "-I", "-S", "-c", _PROGRAM.format(root=root), str(self._place)]
+            command += [*map(str, self._handles), "keeps" if self._keeps else "-", str(self._patience)]
+            with (self._place / "shepherd.log").open("wb") as complaints, theirs:
+                self._process = subprocess.Popen(
+                    [*command, "aliquot-shepherd"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaints,
+                    cwd="/",
+                    pass_fds=self._handles,
+                    start_new_session=True,
+                )
+            self._line = ours
+        return self._line.fileno()
+
+    def _lose(self) -> None:
+        if self._line and self._process:
+            self._line.close()
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            self._process.wait()
+            self._line = self._process = None
+
+
+class LeftSlot:
+    """A slot whose supervisor is gone: its attempt, and its shepherd if that lives."""
+
+    def __init__(self, place: Path) -> None:
+        self._notes = NoteFile(place)
+
+    def note(self) -> Note | None:
+        """Give what was noted of the slot's last attempt."""
+        return self._notes.read()
+
+    def since(self) -> float | None:
+        """Give the moment on the monotonic clock at which the command began."""
+        note = self.note()
+        return note.began if note else None
+
+    def wait(self) -> Note:
+        """Return when nothing of the command is left; `ShepherdLost` when nobody knows how it ended."""
+        while (note := self.note()) is not None:
+            if note.ended:
+                return note
+            if not shepherd_lives(note):
+                # It may have noted the end and gone between our two looks.
+                note = self.note()
+                if note is not None and note.ended:
+                    return note
+                break
+            _wait_for(note.shepherd)
+        raise ShepherdLost
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command, if it runs."""
+        note = self.note()
+        if note and not note.ended:
+            signal_command(note, number)
+
+    def memory(self, *, exact: bool = False) -> int:
+        """Give the bytes of memory that the command and all that it started hold; `exact` counts shared pages once."""
+        note = self.note()
+        return memory_under(note, exact=exact) if note and not note.ended else 0
+
+    def close(self) -> None:
+        """Let go of the note's file."""
+        self._notes.close()
+
+
+def shepherd_lives(note: Note) -> bool:
+    """Say whether the shepherd that wrote a note is still there."""
+    fields = stat_fields(note.shepherd)
+    return bool(fields) and fields[0] not in {b"Z", b"X"} and start_time(note.shepherd) == note.shepherd_since
+
+
+def signal_command(note: Note, number: int) -> None:
+    """Send a signal to the group that a command leads, as long as it is its shepherd's child."""
+    fields = stat_fields(note.leader) if note.leader else []
+    if fields and int(fields[1]) == note.shepherd:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(note.leader, number)
+
+
+def memory_under(note: Note, *, exact: bool) -> int:
+    """Give the bytes of memory that the processes under a shepherd hold."""
+    below = [pid for pid in descendants([note.shepherd]) if pid != note.shepherd]
+    return memory_of(below, exact=exact)
+
+
+def end_shepherd(note: Note) -> None:
+    """End a shepherd that nobody needs, with its command."""
+    if shepherd_lives(note):
+        for pid in descendants([note.shepherd]):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _wait_for(pid: int) -> None:
+    """Return when a process that is not our child has ended, or after a moment."""
+    try:
+        handle = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        time.sleep(_LOOK)
+        return
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(1000)
+    finally:
+        os.close(handle)
