@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aliquot.intake.collector import seldom
+from aliquot.model.collector import seldom
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
 _TOGETHER = 100
+_AT_ONCE = 10_000
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -42,13 +43,15 @@ def insert_rows(
     conflict = " ON CONFLICT DO NOTHING" if missing else ""
     start = f"INSERT INTO {quote(table.name)} ({names}) VALUES "  # noqa: S608  # names are ours
     # SQLite takes a row out of a statement of many for less than a statement of one. psycopg sends many at once anyway.
-    together = range(0, 0 if place == "%s" else len(rows) - _TOGETHER + 1, _TOGETHER)
-    several = [tuple(chain.from_iterable(rows[at : at + _TOGETHER])) for at in together]
-    rest = [tuple(row) for row in rows[len(several) * _TOGETHER :]]
+    together = 1 if place == "%s" else _TOGETHER
+    several = ", ".join([one] * together)
     count = 0
-    for places, values in ((", ".join([one] * _TOGETHER), several), (one, rest)):
-        if values:
-            count += connection.exec_driver_sql(start + places + conflict, values).rowcount
+    for part in chunks(rows, _AT_ONCE):
+        whole = len(part) - len(part) % together
+        values = [tuple(chain.from_iterable(part[at : at + together])) for at in range(0, whole, together)]
+        for places, given in ((several, values), (one, [tuple(row) for row in part[whole:]])):
+            if given:
+                count += connection.exec_driver_sql(start + places + conflict, given).rowcount
     return count
 
 

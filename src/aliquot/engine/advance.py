@@ -19,6 +19,7 @@ from aliquot.engine.publish import finish, step_counts
 from aliquot.engine.recall import ask, swept_outputs
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.engine.waits import MAY_COME, Waits
+from aliquot.model.collector import seldom
 from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
 from aliquot.model.quantity import time_in_words
 from aliquot.model.schedule import RunLimit
@@ -40,6 +41,7 @@ class Advance:
         self._applied: dict[int, Applied] = {}
         self._waits = Waits()
 
+    @seldom()
     def __call__(self, row: RunRow) -> bool:
         """Do what a run needs now; says whether it moved. What is wrong with the run alone ends the run alone.
 

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from sqlalchemy import Connection, update
 
 from aliquot.db.rows import insert_rows, json_text
 from aliquot.db.tables import key_input, run_step, task
+from aliquot.engine.datums import Part
 from aliquot.engine.keys import StepParts
 from aliquot.engine.parked import Left, left_parked
 from aliquot.engine.plan import Planned
@@ -71,5 +73,12 @@ def _standing(known: bool, left: Left | None, now: float) -> tuple[Any, ...]:  #
 
 
 def _datum(planned: Planned) -> str:
-    parts = {part.input: [part.matched, part.captures, part.single] for part in planned.datum}
-    return json_text({"parts": parts, "exports": planned.exports})
+    """Write a datum as the JSON `{"parts": {input: [matched, captures, single]}, "exports": {…}}`, by hand."""
+    parts = ",".join([_part(part) for part in planned.datum])
+    exports = json_text(planned.exports) if planned.exports else "{}"
+    return f'{{"parts":{{{parts}}},"exports":{exports}}}'
+
+
+def _part(part: Part) -> str:
+    captures = json_text(part.captures) if part.captures else "{}"
+    return f"{_quoted(part.input)}:[{_quoted(part.matched)},{captures},{'true' if part.single else 'false'}]"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
-from aliquot.intake.collector import seldom
 from aliquot.intake.decided import Intake, Taken
 from aliquot.intake.judge import Rule
 from aliquot.intake.scan import File, one_file, scan, shown
 from aliquot.intake.settle import Clock, Landing, Settling
 from aliquot.intake.take import take
+from aliquot.model.collector import seldom
 from aliquot.model.errors import Invalid, Missing
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding

@@ -8,7 +8,6 @@ from urllib.parse import unquote, urlparse
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
-from aliquot.intake.collector import seldom
 from aliquot.intake.decided import Intake, Taken
 from aliquot.intake.dispose import dispose
 from aliquot.intake.judge import Rule
@@ -16,6 +15,7 @@ from aliquot.intake.reconcile import taken
 from aliquot.intake.scan import File, scan
 from aliquot.intake.settle import Clock, Pending, Settling
 from aliquot.intake.take import take
+from aliquot.model.collector import seldom
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
