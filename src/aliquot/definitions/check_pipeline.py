@@ -11,6 +11,7 @@ from jmespath.exceptions import JMESPathError
 
 from aliquot.definitions.check_inputs import check_glob, check_inputs
 from aliquot.definitions.check_schema import check_schema
+from aliquot.definitions.check_when import check_when
 from aliquot.definitions.environment import check_environment
 from aliquot.definitions.problem import Path, Problem, instead
 from aliquot.definitions.yaml_text import Document
@@ -28,6 +29,7 @@ def check_pipeline(document: Document, pipeline: Pipeline) -> list[Problem]:
     for name in pipeline.steps:
         problems += _step(document, pipeline, name)
         problems += check_environment(document, pipeline, name)
+        problems += check_when(document, pipeline, name)
     problems += _circles(document, pipeline)
     problems += _outputs(document, pipeline)
     for name, table in pipeline.tables.items():

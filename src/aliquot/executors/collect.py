@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from aliquot.blobs import Batch
 from aliquot.executors.attempt import Attempt, AttemptFailed
@@ -29,7 +30,7 @@ def collect_outputs(attempt: Attempt, out: str, batch: Batch) -> tuple[OutputFil
     """Store every regular file below `out/`, in the order of their paths.
 
     Empty directories are no outputs, nor is `exports.json` at the top. Anything else than a file or a directory, and
-    a name that is not UTF-8, is the user's error and is named.
+    a name that is not UTF-8, is the user's error and is named; so are two names that differ only in case.
     """
     found: list[OutputFile] = []
     for path in _files(out):
@@ -93,6 +94,8 @@ def _files(out: str) -> list[str]:
                 if not entry.name.isascii():
                     _check_name(path)
     paths.sort()
+    if len(paths) > 1:
+        _check_apart(paths)
     return paths
 
 
@@ -114,6 +117,20 @@ def _check_name(path: str) -> None:
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         raise AttemptFailed(Cause.USER, f"The name of out{shown} is not UTF-8; give the file a name that is.") from None
+
+
+def _check_apart(paths: list[str]) -> None:
+    """Refuse names that a file system which takes no notice of case, or of how accents are written, cannot hold."""
+    folded = {path.lower() if path.isascii() else normalize("NFC", path).casefold(): path for path in paths}
+    if len(folded) == len(paths):
+        return
+    first = {path.lower() if path.isascii() else normalize("NFC", path).casefold(): path for path in reversed(paths)}
+    name = next(each for each, path in folded.items() if first[each] != path)
+    raise AttemptFailed(
+        Cause.USER,
+        f"out{first[name]} and out{folded[name]} have one name on file systems that take no notice of case; give one "
+        f"of them another.",
+    )
 
 
 def _refused(path: str, mode: int) -> AttemptFailed:
