@@ -142,9 +142,9 @@ class Batch:
         rest = buffer.without(set(known))
         if not rest.digests():
             return list(known.values())
-        parts = rest.content()
-        pack = _digest_pieces(_pieces(parts))
-        self._objects.put_object(pack_key(pack), _pieces(parts))
+        pieces = list(_pieces(rest.content()))
+        pack = _digest_pieces(pieces)
+        self._objects.put_object(pack_key(pack), pieces)
         places = rest.locations(pack)
         with self._lock:
             self._moves += [(damaged[each.digest], each) for each in places if each.digest in damaged]
