@@ -29,6 +29,7 @@ _DAY: dict[str, dict[str, str]] = {
         "run": "Start, watch, explain, repeat and cancel runs.",
     },
     "Upkeep": {
+        "du": "See what takes how many bytes.",
         "sweep": "Free space: remove what nothing needs any more.",
         "admin": "Verify everything; rebuild a lost catalogue.",
     },

@@ -68,6 +68,11 @@ def sweep(
     return report
 
 
+def sweepable(catalogue: Catalogue, retention: Retention) -> int:
+    """Sum the bytes of blobs that nothing needs, marked or not, from the catalogue alone."""
+    return sum(each.size for each in _find(catalogue, retention, time.time())[0])
+
+
 def _require_whole(catalogue: Catalogue, store: Store) -> None:
     """Refuse to sweep with a catalogue that is older than the store."""
     with catalogue.read() as connection:
