@@ -14,6 +14,7 @@ _DAY: dict[str, dict[str, str]] = {
     },
     "Keep going": {
         "up": "Keep the lab alive: take files in, run pipelines, load tables.",
+        "worker": "Work on the lab's runs beside `aliquot up`, here or on another machine.",
         "ingest": "Take files into a dataset by hand.",
         "quarantine": "See and decide about files that were refused.",
         "receipts": "Find out what arrived, when, and what became of it.",

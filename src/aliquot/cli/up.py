@@ -1,15 +1,11 @@
 """`aliquot up`: keeping a lab alive."""
 
 import os
-import signal
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from types import FrameType
 
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import print_json, say
 from aliquot.cli.progress import Progress
+from aliquot.cli.stopping import stops
 from aliquot.cli.summary import show_summary
 from aliquot.cli.text import count, moment, plain, plain_lines
 from aliquot.daemon import Daemon
@@ -44,7 +40,7 @@ def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
             ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
             say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
             _say_next_due(lab)
-        with _stops(daemon) as asked, Progress(lab, silent=as_lines):
+        with stops(daemon.stop) as asked, Progress(lab, silent=as_lines):
             summary = daemon.run(until_idle=until_idle)
     if options.json:
         print_json(summary.document())
@@ -53,26 +49,6 @@ def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
     elif not as_lines:
         say("The lab is down; what was under way is taken up again by the next `aliquot up`.")
     return 1 if until_idle and summary.failed else 0
-
-
-@contextmanager
-def _stops(daemon: Daemon) -> Generator[list[int]]:
-    """Let the first Ctrl-C or SIGTERM end the daemon cleanly; a second one ends the program."""
-    asked: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        # In a thread of its own: the interrupted one may hold the very lock that `stop` needs.
-        threading.Thread(target=daemon.stop, name="stop").start()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _say_next_due(lab: Lab) -> None:

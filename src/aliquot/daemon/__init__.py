@@ -2,5 +2,6 @@
 
 from aliquot.daemon.daemon import Daemon
 from aliquot.daemon.summary import Summary
+from aliquot.daemon.worker import Worker
 
-__all__ = ["Daemon", "Summary"]
+__all__ = ["Daemon", "Summary", "Worker"]

@@ -51,6 +51,8 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.workers: int | None = None
+        """Tasks at once, where it is not to be what the settings say; to be set before anything runs."""
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +125,10 @@ class Lab:
 
     def executors_in(self, store: Store, work: Path) -> Executors:
         """Make executors over another store and in another folder than the lab's own; whoever asks closes them."""
-        return Executors(self.config.executor, store, work)
+        settings = self.config.executor
+        if self.workers is not None:
+            settings = settings.model_copy(update={"workers": self.workers})
+        return Executors(settings, store, work)
 
     def _resolved(self, name: str) -> str:
         vaults = open_vaults(self.config.vaults, self.folder)
