@@ -117,6 +117,43 @@ def test_what_has_ended_meanwhile_is_collected(place: Place, tmp_path: Path) -> 
     assert living_of(dead) == []
 
 
+WAITING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from executor_place import Place
+from aliquot.executors.process import ProcessExecutor
+from aliquot.model.task import task_from_json
+place = Place(Path(sys.argv[1]), lambda store, work: ProcessExecutor(store, work, 1), None)
+place.run("true")
+handles = place.executor.submit([task_from_json(sys.stdin.readline()) for _ in range(2)])
+place.until(lambda: any(sighting.running for sighting in place.executor.look(handles)))
+print(handles[0], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_only_waited_for_its_turn_is_not_an_attempt(tmp_path: Path) -> None:
+    place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 1, grace=0.5), None)
+    documents = [place.document("sleep 300", task=number) for number in (101, 102)]
+    other = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(tmp_path), str(Path(__file__).parent.parent)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert other.stdin
+    assert other.stdout
+    other.stdin.write("".join(document.to_json() + "\n" for document in documents))
+    other.stdin.flush()
+    owner = other.stdout.readline().split(":")[1]
+    place.until(lambda: len(list(tmp_path.glob(f"work/{owner}/*/task/task.json"))) == 2)
+    place.until(lambda: len(list(tmp_path.glob(f"work/{owner}/*/shepherd.log"))) == 2)
+    other.kill()
+    other.communicate()
+    (left,) = place.executor.take_over()
+    assert left.task in {document.task for document in documents}
+    place.executor.close()
+
+
 def test_limits_hold_for_what_was_left(place: Place) -> None:
     document = place.document("sleep 300", resources=Resources(time=3.0))
     leave(place, document)

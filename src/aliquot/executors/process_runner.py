@@ -1,5 +1,6 @@
 """Running a command as a process of this machine."""
 
+import os
 import signal
 
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
@@ -97,7 +98,7 @@ class LeftProcess:
                 attempt.stop = None
             seen = self._watch.remove(attempt)
         if note.error:
-            verdict = spawn_verdict(OSError(note.error, ""), "The command")
+            verdict = spawn_verdict(OSError(note.error, os.strerror(note.error)), "The command")
             raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass)
         ended = conclude(attempt, note, seen)
         return Ended(ended.exit_code, alone_verdict(attempt, note) or ended.verdict)

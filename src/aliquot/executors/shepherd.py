@@ -109,7 +109,8 @@ class Shepherd:
         whose = {name: order[name] for name in ("task", "fence", "key", "name", "image")}
         note = Note(**whose, shepherd=os.getpid(), shepherd_since=self._since)
         if not self._take_turn():
-            return self._noted(note.but(error=errno.ECANCELED))
+            # Not to be noted: it never began, and whoever comes next may begin it.
+            return note.but(error=errno.ECANCELED)
         try:
             return self._run(order, note)
         finally:
