@@ -45,8 +45,10 @@ $(VENV)/.ready: $(VENV)/.uv pyproject.toml constraints.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging]'
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt
+$(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt tests/services.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging,postgresql]' --group dev
+	@$(BIN)/uv venv --quiet --allow-existing $(VENV)/services
+	@VIRTUAL_ENV=$(VENV)/services $(BIN)/uv pip install --quiet -r tests/services.txt
 	@touch $@ $(VENV)/.ready
 
 clean:

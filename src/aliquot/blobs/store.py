@@ -1,8 +1,9 @@
 """The store: blobs, packs and version names at a URL."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlparse
 
 import obstore
@@ -18,7 +19,13 @@ from aliquot.model.blob import Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import Damaged, Invalid, Missing
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 _OPEN_PACKS = 64
+
+_RETRY: "RetryConfig" = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
+"""What the store's client waits for by itself; what lasts longer is waited for by whoever asked, and shown."""
 
 
 def open_store(url: str, folder: Path | None = None) -> "Store":
@@ -38,7 +45,7 @@ def open_store(url: str, folder: Path | None = None) -> "Store":
     if scheme == "memory":
         return Store(Objects(url, MemoryStore(), None))
     try:
-        return Store(Objects(url, from_url(url), None))
+        return Store(Objects(url, from_url(url, retry_config=_RETRY), None))
     except (ValueError, obstore.exceptions.BaseError) as error:
         raise Invalid("store-url-refused", f"{url!r} cannot be a store: {error}", url=url) from error
 

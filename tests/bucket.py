@@ -1,0 +1,74 @@
+"""An empty bucket of a real S3 server on loopback, with a gate before it that can be shut."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from services import require_service
+
+_PYTHON = Path(sys.prefix) / "services" / "bin" / "python"
+"""The server's packages do not go with all of ours: they have an environment of their own."""
+
+
+class Bucket:
+    """One empty bucket. While it is `shut`, the server answers 503 to everything."""
+
+    name = "lab"
+
+    def __init__(self) -> None:
+        program = Path(__file__).parent / "s3_server.py"
+        self._server = subprocess.Popen([_PYTHON, program], stdout=subprocess.PIPE, text=True)
+        assert self._server.stdout
+        self.endpoint = f"http://127.0.0.1:{self._server.stdout.readline().strip()}"
+        self._ask(self.name, "PUT")
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.name}/store"
+
+    @property
+    def refused(self) -> int:
+        """Say how often the shut gate has refused something."""
+        return int(self._ask("-/refused"))
+
+    def shut(self) -> None:
+        self._ask("-/shut", "PUT")
+
+    def open(self) -> None:
+        self._ask("-/open", "PUT")
+
+    def open_uploads(self) -> int:
+        """Count the multipart uploads that were begun and neither ended nor given up."""
+        return self._ask(f"{self.name}?uploads").count(b"<UploadId>")
+
+    def close(self) -> None:
+        self._server.terminate()
+        self._server.communicate()
+
+    def _ask(self, path: str, method: str = "GET") -> bytes:
+        with urlopen(Request(f"{self.endpoint}/{path}", method=method)) as answer:  # our own server
+            return answer.read()
+
+
+@contextmanager
+def bucket_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """Serve a bucket, with the environment that a lab on it has."""
+    require_service(_PYTHON.exists(), "moto, for an S3 server (`make test` installs it)")
+    bucket = Bucket()
+    for name, value in {
+        "AWS_ENDPOINT": bucket.endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        yield bucket
+    finally:
+        bucket.close()
