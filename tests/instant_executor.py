@@ -29,7 +29,7 @@ class InstantExecutor:
     def capacity(self) -> int:
         return 4
 
-    def identity(self, image: str | None) -> str:
+    def identity(self, image: str | None, *, python: bool = False) -> str:
         if self.fault:
             raise self.fault
         return f"instant {image}"

@@ -22,14 +22,15 @@ def gather(document: Document, pipeline: Pipeline, folder: Path) -> tuple[dict[s
     problems: list[Problem] = []
     for name, step in pipeline.steps.items():
         own: list[str] = []
-        for at, text in enumerate(step.bundle):
+        for at, text in enumerate(step.bundled):
+            place = ("bundle", at) if at < len(step.bundle) else ("python",)
             try:
                 for path, source in _files(folder, text):
                     own.append(path)
                     if path not in files:
                         files[path] = bundled(_read(source, text))
             except ValueError as error:
-                problems.append(document.problem(("steps", name, "bundle", at), str(error)))
+                problems.append(document.problem(("steps", name, *place), str(error)))
         if not any(problem.field.startswith(f"steps.{name}.bundle") for problem in problems):
             problems += _named_by_command(document, name, step, own)
     size = sum(len(each.data) for each in files.values())

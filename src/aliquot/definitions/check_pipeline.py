@@ -42,7 +42,7 @@ def check_pipeline(document: Document, pipeline: Pipeline) -> list[Problem]:
 def _step(document: Document, pipeline: Pipeline, name: str) -> Iterator[Problem]:
     step, path = pipeline.steps[name], ("steps", name)
     yield from check_inputs(document, pipeline, name)
-    if not step.command or (isinstance(step.command, str) and not step.command.strip()):
+    if step.python is None and (not step.command or (isinstance(step.command, str) and not step.command.strip())):
         yield document.problem((*path, "command"), "the command is empty")
     for at, parameter in enumerate(step.parameters or []):
         if parameter not in pipeline.parameters:

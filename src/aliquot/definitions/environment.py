@@ -49,9 +49,8 @@ def _claims(pipeline: Pipeline, name: str) -> Iterator[tuple[Path, str, str]]:
             yield ("parameters", parameter), parameter, f"the parameter {parameter!r}"
     for at, each, capture in _captured(step):
         yield ("steps", name, "inputs", *at, "glob"), capture, f"{capture!r} captured by the input {each!r}"
-    for before in _before(pipeline, name):
-        for each in pipeline.steps[before].exports:
-            yield ("steps", before, "exports", each), each, f"the export {each!r} of the step {before!r}"
+    for before, each in earlier_exports(pipeline, name):
+        yield ("steps", before, "exports", each), each, f"the export {each!r} of the step {before!r}"
     for each in step.exports:
         if not CAPTURE_NAME.fullmatch(each) or each.upper() in RESERVED:
             yield ("steps", name, "exports", each), each, f"the export {each!r}"
@@ -94,6 +93,13 @@ def _one_value(step: Step, capture: str, one: str, other: str) -> bool:
             return same_value(a.group_by, b.group_by) and capture in captures_in(a.group_by or "")
         case _:
             return False
+
+
+def earlier_exports(pipeline: Pipeline, name: str) -> Iterator[tuple[str, str]]:
+    """Give what reaches a step from those before it: the step that exports, and the export's name."""
+    for before in _before(pipeline, name):
+        for each in pipeline.steps[before].exports:
+            yield before, each
 
 
 def _before(pipeline: Pipeline, name: str) -> list[str]:

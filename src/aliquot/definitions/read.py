@@ -16,6 +16,7 @@ from aliquot.definitions.check_lab import (
     check_tables,
 )
 from aliquot.definitions.check_pipeline import check_pipeline
+from aliquot.definitions.check_python import check_functions
 from aliquot.definitions.check_type import check_record, check_table, check_type
 from aliquot.definitions.found import Bundled, Definitions, Found
 from aliquot.definitions.outside import from_outside
@@ -148,6 +149,7 @@ def _check_one(folder: Path, document: Document, model: Definition) -> tuple[lis
         case Pipeline():
             bundle, problems = gather(document, model, folder)
             problems += check_pipeline(document, model)
+            problems += check_functions(document, model, bundle, folder)
             for name, table in model.tables.items():
                 if table.schema_ is not None:
                     problems += check_table(document, ("tables", name, "schema"), table.schema_)

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from aliquot.definitions.located import located
 from aliquot.definitions.problem import Path
 from aliquot.model.definition import Definition
+from aliquot.model.pipeline import NO_COMMAND
 
 M = TypeVar("M", bound=Definition)
 
@@ -39,7 +40,7 @@ def recover(value: Any, errors: list[ErrorDetails], model: type[M]) -> M | None:
             edited = _removed(edited, path)
         elif error["type"] == "string_type" and isinstance(error["input"], int | float):
             edited = put(edited, path, str(error["input"]))
-        elif error["type"] == "missing" and error["loc"][-1] == "command":
+        elif error["type"] == "value_error" and NO_COMMAND in error["msg"]:
             edited = put(edited, (*path, "command"), "-")
         else:
             return None

@@ -17,7 +17,7 @@ from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
 from aliquot.model.glob import compile_glob
 from aliquot.model.pipeline import Step
-from aliquot.model.task import Resources, TaskDocument, TaskFile
+from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
 
 TaskRow = Row[*tuple[Any, ...]]
 
@@ -33,6 +33,7 @@ class Command:
     parts: Mapping[str, Any]
     variables: Mapping[str, Sequence[str]]
     """What each input gives to the environment where a datum has it: its own name and what its glob captures."""
+    values: Mapping[str, Any]
 
 
 def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str) -> Command:
@@ -41,7 +42,8 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     code = bundled(definition, applied.bundle)
     where = places.require(connection, [Digest(digest) for digest in code.values()])
     declared = applied.pipeline.parameters if definition.parameters is None else definition.parameters
-    environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
+    values = {name: run.parameters[name] for name in declared if name in run.parameters}
+    environment = {name.upper(): as_text(value) for name, value in values.items()}
     environment["CPUS"] = f"{definition.resources.cpus:g}"
     files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
     parts = connection.execute(
@@ -51,7 +53,7 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
         name: [each.upper() for each in (name, *compile_glob(given.glob).captures) if not each.isdigit()]
         for name, given in definition.inputs.items()
     }
-    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts, variables)
+    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts, variables, values)
 
 
 Given = Sequence[tuple[str, str, Location]]
@@ -116,7 +118,17 @@ def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDo
         image=step.image,
         resources=resources,
         network=step.network,
+        python=_call(step.python, command, row) if step.python else None,
     )
+
+
+def _call(function: str, command: Command, row: TaskRow) -> Call:
+    values = dict(command.values)
+    inputs: dict[str, str] = {}
+    for name, (matched, captures, single) in row.datum["parts"].items():
+        inputs[name] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
+        values |= {each: value for each, value in captures.items() if not each.isdigit()}
+    return Call(function, values | row.datum["exports"], inputs)
 
 
 def _resources(step: Step, row: TaskRow) -> Resources:

@@ -1,13 +1,13 @@
 """Task keys: equal key, equal work.
 
 A key covers the format of keys, what runs the command (an image's digest or the process environment's identity), the
-command, whether it may use the network, the bundled code, the declared parameters, exported values, and the datum's
-files as input name, path and digest with what their globs captured. Resources, retries and titles are not in it: they
-do not decide the result.
+command or the function in its place, whether it may use the network, the bundled code, the declared parameters,
+exported values, and the datum's files as input name, path and digest with what their globs captured. Resources,
+retries and titles are not in it: they do not decide the result.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring as _quoted
 from typing import Any
@@ -17,6 +17,7 @@ from blake3 import blake3
 from aliquot.engine.datums import Datum, File, Part, named
 from aliquot.model.digest import PREFIX, Digest, digest_document
 from aliquot.model.pipeline import Pipeline, Step
+from aliquot.model.seams import Executor
 
 FORMAT = 1
 
@@ -31,6 +32,7 @@ class StepParts:
     code: Mapping[str, str]
     parameters: Mapping[str, Any]
     network: bool = False
+    python: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Give the parts as the JSON object that is kept with results."""
@@ -42,6 +44,7 @@ class StepParts:
             "code": dict(self.code),
             "parameters": dict(self.parameters),
             **({"network": True} if self.network else {}),
+            **({"python": self.python} if self.python else {}),
         }
 
 
@@ -54,7 +57,14 @@ def parts_from(document: Mapping[str, Any]) -> StepParts:
         code=document["code"],
         parameters=document["parameters"],
         network=document.get("network", False),
+        python=document.get("python"),
     )
+
+
+def environment_of(step: Step, executor_for: Callable[[str | None], Executor]) -> str:
+    """Name what runs a step: an image's digest, or the identity of the executor's own environment."""
+    executor = executor_for(step.image)
+    return executor.identity(step.image, python=True) if step.python else executor.identity(step.image)
 
 
 def step_parts(
@@ -69,12 +79,13 @@ def step_parts(
         code=bundled(step, bundle),
         parameters={name: parameters[name] for name in declared if name in parameters},
         network=step.network,
+        python=step.python,
     )
 
 
 def bundled(step: Step, bundle: Mapping[str, str]) -> dict[str, str]:
     """Keep the bundled files that a step names, itself or by their folder."""
-    wanted = [each.strip("/").removeprefix("./") for each in step.bundle]
+    wanted = [each.strip("/").removeprefix("./") for each in step.bundled]
     return {
         path: digest
         for path, digest in sorted(bundle.items())

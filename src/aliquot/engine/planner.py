@@ -17,7 +17,7 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import run_step, task
 from aliquot.engine.combine import early
 from aliquot.engine.datums import File
-from aliquot.engine.keys import StepParts, parts_from, step_parts
+from aliquot.engine.keys import StepParts, environment_of, parts_from, step_parts
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import Planned, input_files, made_by, outputs_of, plan_step
 from aliquot.engine.tasks import write_tasks
@@ -163,7 +163,7 @@ class Planner:
         return _Found(parts, added, kept.datums, left_out, taken)
 
     def _new_parts(self, row: RunRow, applied: Applied, step: Step) -> StepParts:
-        identity = self._executor_for(step.image).identity(step.image)
+        identity = environment_of(step, self._executor_for)
         return step_parts(applied.pipeline, step, applied.bundle, row.parameters, identity)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 from aliquot.db.rows import chunks
 from aliquot.db.tables import result, run, task
 from aliquot.engine.datums import File, Part, label, named
-from aliquot.engine.keys import StepParts, step_parts
+from aliquot.engine.keys import StepParts, environment_of, step_parts
 from aliquot.engine.parameters import complete
 from aliquot.engine.parked import FAILED, OF_THE_DATUM
 from aliquot.engine.plan import Planned, input_files, outputs_of, plan_step
@@ -56,7 +56,7 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
     for name in pipeline.order():
         step = pipeline.steps[name]
         files = input_files(connection, pipeline, step, bound, made)
-        identity = executor_for(step.image).identity(step.image)
+        identity = environment_of(step, executor_for)
         parts = step_parts(pipeline, step, order.applied.bundle, parameters, identity)
         planned = plan_step(connection, step, parts, files, parameters)
         before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
@@ -119,7 +119,7 @@ def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts)
     if latest is None:
         return "this step has not succeeded yet"
     now = parts.document()
-    words = [f"{name} changed" for name in ("environment", "command") if latest[name] != now[name]]
+    words = [f"{name} changed" for name in ("environment", "command", "python") if latest.get(name) != now.get(name)]
     for kind, word in (("code", "code"), ("parameters", "parameter")):
         names = sorted({*latest[kind], *now[kind]})
         words += [f"{word} {each} changed" for each in names if latest[kind].get(each) != now[kind].get(each)]

@@ -62,10 +62,10 @@ def arguments(command: str | tuple[str, ...], values: Mapping[str, str]) -> list
     `$$` is a dollar sign. A name in capitals or braces that has no value is the user's error; any other dollar sign
     is left as it is.
     """
+    if not command:
+        raise AttemptFailed(Cause.USER, "The step has no command that could be run here; give it one.")
     if isinstance(command, str):
         return ["sh", "-c", command]
-    if not command:
-        raise AttemptFailed(Cause.USER, "The step's command is an empty list; name a program in it.")
 
     def value_of(match: re.Match[str]) -> str:
         if match[1]:

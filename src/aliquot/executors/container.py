@@ -54,9 +54,9 @@ class ContainerExecutor(SlotExecutor):
 
         super().__init__(store, owner, watch, turns, workers, prepare, find_again)
 
-    def identity(self, image: str | None = None) -> str:
+    def identity(self, image: str | None = None, *, python: bool = False) -> str:
         """Give an image's digest, `sha256:…`; one that is not here is pulled, and `Unavailable` when it cannot be."""
-        if image is None:
+        if image is None or python:
             raise Invalid(
                 "image-missing",
                 "The step names no image, but this lab runs commands in containers. Name one in the pipeline, or "

@@ -45,12 +45,16 @@ class ProcessExecutor(SlotExecutor):
 
         super().__init__(store, owner, watch, turns, workers, prepare, find_again)
 
-    def identity(self, image: str | None = None) -> str:
+    def identity(self, image: str | None = None, *, python: bool = False) -> str:
         """Name the environment that commands run in.
 
         It is the digest of the system's name, the machine's architecture, the version of Python and the search path:
         what can be told cheaply. Programs that change under an unchanged path are not noticed; an image pins them.
         """
+        if python:
+            raise Invalid(
+                "function-refused", "This executor runs commands alone; functions run where the lab's own Python is."
+            )
         if image is not None:
             raise Invalid(
                 "image-needs-containers",

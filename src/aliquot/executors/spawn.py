@@ -25,10 +25,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Spawner:
     """Starts programs in one folder, with standard output and error going to two open files.
 
-    What does not change from one program to the next is prepared once.
+    Standard input is empty, or `stdin`. What does not change from one program to the next is prepared once.
     """
 
-    def __init__(self, folder: str, stdout: int, stderr: int) -> None:
+    def __init__(self, folder: str, stdout: int, stderr: int, stdin: int | None = None) -> None:
         if not hasattr(_libc, "posix_spawn_file_actions_addchdir_np"):
             raise Unavailable(
                 "spawn-missing",
@@ -39,7 +39,10 @@ class Spawner:
         self._attributes = ctypes.create_string_buffer(_OPAQUE)
         _check(_libc.posix_spawn_file_actions_init(self._actions))
         _check(_libc.posix_spawn_file_actions_addchdir_np(self._actions, os.fsencode(folder)))
-        _check(_libc.posix_spawn_file_actions_addopen(self._actions, 0, b"/dev/null", os.O_RDONLY, 0))
+        if stdin is None:
+            _check(_libc.posix_spawn_file_actions_addopen(self._actions, 0, b"/dev/null", os.O_RDONLY, 0))
+        else:
+            _check(_libc.posix_spawn_file_actions_adddup2(self._actions, stdin, 0))
         _check(_libc.posix_spawn_file_actions_adddup2(self._actions, stdout, 1))
         _check(_libc.posix_spawn_file_actions_adddup2(self._actions, stderr, 2))
         _check(_libc.posix_spawnattr_init(self._attributes))

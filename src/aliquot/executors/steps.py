@@ -66,7 +66,7 @@ def perform(
         if not begun:
             directory.lay_out(attempt, store)
         ended = runner.run(attempt, directory)
-        return _conclude(attempt, directory, open_batch(attempt), ended)
+        return conclude(attempt, directory, open_batch(attempt), ended)
     except AttemptFailed as failure:
         return attempt.failed(failure.verdict)
     except AliquotError as error:
@@ -77,7 +77,8 @@ def perform(
         return attempt.failed(Verdict(Cause.OURS, f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."))
 
 
-def _conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
+def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
+    """Collect what an attempt has left when it ended: logs, results, and the reason if it failed."""
     stdout, stderr = _keep(directory.stdout, batch), _keep(directory.stderr, batch)
     last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
     verdict = attempt.verdict or ended.verdict or exit_verdict(ended.exit_code, directory.folder)

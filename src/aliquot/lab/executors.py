@@ -10,7 +10,7 @@ from aliquot.model.seams import Executor
 
 if TYPE_CHECKING:
     from aliquot.executors.container import ContainerExecutor
-    from aliquot.executors.process import ProcessExecutor
+    from aliquot.executors.local import LocalExecutor
 
 
 class Executors:
@@ -20,13 +20,13 @@ class Executors:
         self._settings = settings
         self._store = store
         self._work = work
-        self._made: dict[str, ProcessExecutor | ContainerExecutor] = {}
+        self._made: dict[str, LocalExecutor | ContainerExecutor] = {}
 
     def __call__(self, image: str | None) -> Executor:
         """Choose by a step's image: a step without one runs as a process."""
         return self._executor("container" if image is not None and self._settings.kind == "container" else "process")
 
-    def _executor(self, kind: str) -> "ProcessExecutor | ContainerExecutor":
+    def _executor(self, kind: str) -> "LocalExecutor | ContainerExecutor":
         if kind not in self._made:
             self._made[kind] = self._make(kind)
         return self._made[kind]
@@ -54,13 +54,13 @@ class Executors:
             executor.close()
         self._made.clear()
 
-    def _make(self, kind: str) -> "ProcessExecutor | ContainerExecutor":
+    def _make(self, kind: str) -> "LocalExecutor | ContainerExecutor":
         settings = self._settings
         workers = settings.workers or len(os.sched_getaffinity(0))
         if kind == "container":
             from aliquot.executors.container import ContainerExecutor
 
             return ContainerExecutor(self._store, self._work, workers, settings.runtime)
-        from aliquot.executors.process import ProcessExecutor
+        from aliquot.executors.local import LocalExecutor
 
-        return ProcessExecutor(self._store, self._work, workers, settings.path)
+        return LocalExecutor(self._store, self._work, workers, settings.path)

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, model_validator
+from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
+from aliquot.model.function import FUNCTION, module_file, require_function
 from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.retry import Retry
 from aliquot.model.schedule import MOST_PRIORITY, RunLimit, Schedule
 from aliquot.model.table_schema import TableSchema
+
+Function = Annotated[str, AfterValidator(require_function), WithJsonSchema({"type": "string", "pattern": FUNCTION})]
+"""A function of a module of the lab's folder."""
+
+NO_COMMAND = "'command' is missing; a step has a command, or a Python function under 'python'"
 
 
 class PipelineInput(Definition):
@@ -68,8 +74,10 @@ class Step(Definition):
     inputs, a step has one datum."""
     when: str | None = None
     """JMESPath over parameters and exports that reach a datum: where it gives nothing or false, it is left out."""
-    command: str | list[str]
+    command: str | list[str] = ""
     """A text for `sh -c`, or a list that runs without a shell, in which `$NAME` becomes the value."""
+    python: Function | None = None
+    """A Python function in place of a command, as `module:function`; its module is a file of the lab's folder."""
     parameters: list[str] | None = None
     """The parameters that enter this step's key; without this line, all do."""
     bundle: list[str] = Setting(default=[])
@@ -105,6 +113,23 @@ class Step(Definition):
     def combination(self) -> Combination:
         """How the step's datums are made of its inputs."""
         return combination(self.taken)
+
+    @model_validator(mode="after")
+    def _one_thing_to_run(self) -> "Step":
+        if self.python is not None and "command" in self.model_fields_set:
+            raise ValueError("'python' and 'command' both say what to run; keep one of them")
+        if self.python is not None and self.image is not None:
+            raise ValueError(
+                "'python' runs in the lab's own Python, not in an image; remove 'image', or write the step as a command"
+            )
+        if self.python is None and "command" not in self.model_fields_set:
+            raise ValueError(NO_COMMAND)
+        return self
+
+    @property
+    def bundled(self) -> list[str]:
+        """Give the files and folders that travel with the step: what it names, and the module of its function."""
+        return [*self.bundle, module_file(self.python)] if self.python else self.bundle
 
 
 class Output(Definition):

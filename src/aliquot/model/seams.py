@@ -48,8 +48,11 @@ class Executor(Protocol):
 
     name: str
 
-    def identity(self, image: str | None) -> str:
-        """Name what runs the command, for task keys: an image's digest, or this environment's identity."""
+    def identity(self, image: str | None, *, python: bool = False) -> str:
+        """Name what runs the command, for task keys: an image's digest, or this environment's identity.
+
+        With `python`, of a step that is a function: what is installed beside the interpreter counts, too.
+        """
         ...
 
     @property

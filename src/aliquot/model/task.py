@@ -47,13 +47,27 @@ class TaskFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A Python function that is called in place of a command.
+
+    `function` is `module:function`, with the module below `bundle/`. `values` are what it may ask for by name:
+    parameters, captures and exports as they are, not as text. `inputs` are places as a document's `places` has them.
+    """
+
+    function: str
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDocument:
     """All that decides how one attempt runs.
 
     `files` go to `in/…` and `bundle/…`, relative paths with `/`. `command` is a text for `sh -c` or an argument
     list, in which `$NAME` becomes the value, unsplit. `environment` holds every variable that the command sees, save
     for the ones whose value is a place on the machine: `places` maps those (`OUT`, `BUNDLE`, `TASK`, each input) to
-    paths relative to the working directory, and `stage` makes them absolute.
+    paths relative to the working directory, and `stage` makes them absolute. With `python` a function is called, and
+    `command` is empty.
     """
 
     key: Digest
@@ -68,6 +82,7 @@ class TaskDocument:
     image: str | None = None
     resources: Resources = Resources()
     network: bool = False
+    python: Call | None = None
 
     def to_json(self) -> str:
         """Write the document as `task.json` holds it."""
@@ -146,6 +161,8 @@ def task_from_json(text: str) -> TaskDocument:
     value["resources"] = Resources(**value["resources"])
     if isinstance(value["command"], list):
         value["command"] = tuple(value["command"])  # pyright: ignore[reportUnknownArgumentType]
+    if value.get("python"):
+        value["python"] = Call(**value["python"])
     return TaskDocument(**value)
 
 

@@ -1,0 +1,294 @@
+"""The warm executor: Python functions, called in processes that live for many datums."""
+
+import itertools
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from aliquot.blobs import Store
+from aliquot.executors.attempt import Attempt, Verdict
+from aliquot.executors.command import default_path, task_mark
+from aliquot.executors.conclusions import system_verdict
+from aliquot.executors.distributions import python_identity
+from aliquot.executors.owner import Owner
+from aliquot.executors.processes import adopt_orphans
+from aliquot.executors.publisher import Publisher
+from aliquot.executors.warm_process import Code, WarmProcess, code_of
+from aliquot.executors.warm_turn import Turn, call_of, is_large
+from aliquot.executors.watch import Watch
+from aliquot.model.errors import AliquotError, Invalid
+from aliquot.model.seams import Handle, Sighting
+from aliquot.model.task import Cause, Outcome, TaskDocument
+
+_AHEAD_SECONDS = 1.5
+_MOST_AHEAD = 6000
+_TURN_SECONDS = 0.25
+_MOST_CALLS = 512
+_FIRST_CALLS = 8
+_MOST_BYTES = 4 * 1024 * 1024
+_CROWDED_SECONDS = 0.7
+_IDLE_SECONDS = 30.0
+
+
+class WarmExecutor:
+    """Calls Python functions, `workers` at once, in processes that stay up for the next datum.
+
+    A worker is given many datums at a time, each with an outcome of its own; one that dies, hangs or takes too much
+    memory costs the datum that it was at. `path` and `grace` are as of commands.
+    """
+
+    name = "warm"
+
+    def __init__(
+        self, store: Store, owner: Owner, workers: int, path: str | None = None, *, grace: float = 3.0
+    ) -> None:
+        adopt_orphans()
+        self._store = store
+        self._path = path or default_path()
+        self._owner = owner
+        self._watch = Watch(grace)
+        self._workers = max(1, workers)
+        self._waiting: deque[Attempt] = deque()
+        self._changed = threading.Condition()
+        self._attempts: dict[Handle, Attempt] = {}
+        self._outcomes: dict[Handle, Outcome] = {}
+        self._begun: set[Attempt] = set()
+        self._idle: list[WarmProcess] = []
+        self._places = itertools.count(1)
+        self._active = 0
+        self._mean = 0.0
+        self._closed = False
+        self._shown = threading.Event()
+        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show, self._crowded)
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"aliquot-warm-{number}", daemon=True)
+            for number in range(self._workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def identity(self, image: str | None = None, *, python: bool = True) -> str:
+        """Name the environment that functions run in: the interpreter, and what is installed beside it."""
+        if image is not None or not python:
+            raise Invalid(
+                "function-expected", "Only functions run in this executor: no command, and nothing in an image."
+            )
+        return python_identity(self._path)
+
+    @property
+    def capacity(self) -> int:
+        """Say how many attempts to have here at once: those of a first turn, or what is done in the next moment."""
+        ahead = self._workers * _AHEAD_SECONDS / self._mean if self._mean else _FIRST_CALLS
+        return self._workers + min(_MOST_AHEAD, math.ceil(ahead))
+
+    def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
+        """Put attempts in the queue, once for each task and fence."""
+        handles: list[Handle] = []
+        with self._changed:
+            for document in documents:
+                handle = Handle(f"{self.name}:{self._owner.name}:{task_mark(document)}")
+                handles.append(handle)
+                if handle in self._attempts or self._closed:
+                    continue
+                attempt = self._attempts[handle] = Attempt(handle, document)
+                self._active += 1
+                self._waiting.append(attempt)
+            self._changed.notify_all()
+        return handles
+
+    def look(self, handles: Iterable[Handle]) -> list[Sighting]:
+        """See what became of attempts; one of another executor's is lost."""
+        sightings: list[Sighting] = []
+        for handle in handles:
+            attempt = self._attempts.get(handle)
+            outcome = self._outcomes.get(handle)
+            running = attempt is not None and attempt.running and outcome is None
+            sightings.append(Sighting(handle, running=running, lost=attempt is None, outcome=outcome))
+        return sightings
+
+    def cancel(self, handles: Iterable[Handle]) -> None:
+        """End attempts, those that wait as well as those that run."""
+        for handle in handles:
+            attempt = self._attempts.get(handle)
+            if attempt is None or handle in self._outcomes:
+                continue
+            attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
+            if attempt.verdict and attempt.claim():
+                self._end(attempt, attempt.failed(attempt.verdict))
+        self._watch.hurry()
+
+    def forget(self, handles: Iterable[Handle]) -> None:
+        """Let go of attempts that have ended; others stay."""
+        with self._changed:
+            for handle in handles:
+                if self._outcomes.pop(handle, None):
+                    del self._attempts[handle]
+
+    def wait(self, seconds: float) -> None:
+        """Return when outcomes have appeared since the last time, or after so many seconds."""
+        self._shown.wait(seconds)
+        self._shown.clear()
+
+    def close(self) -> None:
+        """End everything that runs, and remove the working folders."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            attempts = list(self._attempts.values())
+        for attempt in attempts:
+            attempt.condemn(Cause.CANCELED, "The executor was closed.")
+        self._watch.grace = 0.0
+        self._watch.hurry()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for process in self._idle:
+            process.close()
+        self._publisher.close()
+        self._watch.close()
+        self._owner.release()
+
+    def _serve(self) -> None:
+        while (attempts := self._next()) is not None:
+            began = time.monotonic()
+            self._make(attempts)
+            spent = (time.monotonic() - began) / max(1, len(attempts))
+            self._mean = spent if not self._mean else 0.7 * self._mean + 0.3 * spent
+
+    def _next(self) -> list[Attempt] | None:
+        """Take attempts for one turn: of one function, as many as are done in a moment, and not all from the others."""
+        while True:
+            self._end_idle()
+            with self._changed:
+                if not self._waiting:
+                    if self._closed:
+                        return None
+                    self._changed.wait(_IDLE_SECONDS / 3)
+                    continue
+                most = min(_MOST_CALLS, math.ceil(_TURN_SECONDS / self._mean)) if self._mean else _FIRST_CALLS
+                most = min(most, math.ceil(len(self._waiting) / self._workers))
+                attempts = self._some(most)
+            taken: list[Attempt] = []
+            for attempt in attempts:
+                if attempt not in self._begun and not attempt.claim():
+                    continue
+                self._begun.add(attempt)
+                if attempt.verdict:
+                    self._end(attempt, attempt.failed(attempt.verdict))
+                else:
+                    taken.append(attempt)
+            if taken:
+                return taken
+
+    def _some(self, most: int) -> list[Attempt]:
+        attempts = [self._waiting.popleft()]
+        if is_large(attempts[0].document):
+            return attempts
+        code = code_of(attempts[0].document)
+        size = _bytes(attempts[0].document)
+        while self._waiting and len(attempts) < most:
+            document = self._waiting[0].document
+            size += _bytes(document)
+            if size > _MOST_BYTES or is_large(document) or code_of(document) != code:
+                break
+            attempts.append(self._waiting.popleft())
+        return attempts
+
+    def _make(self, attempts: Sequence[Attempt]) -> None:
+        """Make attempts in a worker that fits; they end, or they go back into the queue."""
+        for attempt in attempts:
+            attempt.began = time.time()
+        code = code_of(attempts[0].document)
+        try:
+            process = self._take_process(code) or self._start(code)
+        except (AliquotError, OSError) as error:
+            for attempt in attempts:
+                self._end(attempt, attempt.failed(_verdict(error, str(self._owner.folder))))
+            return
+        ready: list[Attempt] = []
+        calls: list[bytes] = []
+        for attempt in attempts:
+            try:
+                calls.append(call_of(attempt.document, self._store, process.directory.folder))
+                ready.append(attempt)
+            except (AliquotError, OSError) as error:
+                self._end(attempt, attempt.failed(_verdict(error, process.directory.folder)))
+        if len(ready) < len(attempts) and not ready:
+            process.close()
+            return
+        turn = Turn(process, ready, self._watch, self._publisher.open_batch, self._end, self._give_back)
+        try:
+            turn.run(calls)
+        except Exception as error:  # noqa: BLE001  # a fault of ours must end as outcomes, not as a thread that is gone
+            turn.fail(error)
+        self._put_back(process, broken=turn.broken)
+
+    def _start(self, code: Code) -> WarmProcess:
+        place = self._owner.folder / str(next(self._places))
+        return WarmProcess(code, place, self._store, self._path, self._owner.name)
+
+    def _take_process(self, code: Code) -> WarmProcess | None:
+        with self._changed:
+            found = next((each for each in reversed(self._idle) if each.code == code), None)
+            if found:
+                self._idle.remove(found)
+            return found
+
+    def _put_back(self, process: WarmProcess, *, broken: bool) -> None:
+        """Keep a worker for its function's next turn; the one that was idle longest makes room."""
+        if broken:
+            process.close()
+            return
+        process.idle_since = time.monotonic()
+        with self._changed:
+            self._idle.append(process)
+            oldest = self._idle.pop(0) if len(self._idle) > 2 * self._workers else None
+        if oldest:
+            oldest.close()
+
+    def _end_idle(self) -> None:
+        long_ago = time.monotonic() - _IDLE_SECONDS
+        with self._changed:
+            old = [each for each in self._idle if each.idle_since < long_ago]
+            self._idle = [each for each in self._idle if each.idle_since >= long_ago]
+        for each in old:
+            each.close()
+
+    def _give_back(self, attempts: Sequence[Attempt]) -> None:
+        with self._changed:
+            for attempt in reversed(attempts):
+                again = attempt
+                if attempt.verdict and attempt.verdict.cause is Cause.OOM:
+                    again = self._attempts[attempt.handle] = Attempt(attempt.handle, attempt.document)
+                    again.claim()
+                    self._begun.discard(attempt)
+                    self._begun.add(again)
+                self._waiting.appendleft(again)
+            self._changed.notify_all()
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        with self._changed:
+            self._active -= 1
+            self._begun.discard(attempt)
+        self._publisher.ended(attempt, outcome)
+
+    def _crowded(self) -> bool:
+        """Say whether more attempts wait than the workers will begin in the next moment."""
+        return len(self._waiting) * self._mean > _CROWDED_SECONDS * self._workers
+
+    def _show(self, ended: list[tuple[Attempt, Outcome]]) -> None:
+        for attempt, outcome in ended:
+            self._outcomes[attempt.handle] = outcome
+        self._shown.set()
+
+
+def _bytes(document: TaskDocument) -> int:
+    return sum(file.blob.size for file in document.files)
+
+
+def _verdict(error: AliquotError | OSError, folder: str) -> Verdict:
+    return Verdict(Cause.OURS, error.message) if isinstance(error, AliquotError) else system_verdict(error, folder)

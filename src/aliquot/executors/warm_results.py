@@ -1,0 +1,154 @@
+"""What a function gave: files in `out/`, files that it returned, exports. Loaded by the worker's program."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from aliquot.executors.warm_wire import MOST, SMALL
+from aliquot.model.function import Files
+
+_EXPORTS = "exports.json"
+_MOST_EXPORTS = 1024 * 1024
+
+
+class ResultsRefused(Exception):
+    """What a function returned or left cannot be its result."""
+
+
+class Results:
+    """The results of one call. With `look`, they lie in `out/` for the executor to collect; else they are here."""
+
+    def __init__(self, folder: str) -> None:
+        self._out = f"{folder}/out"
+        self.clear()
+
+    def clear(self) -> None:
+        """Make ready for the next call."""
+        self.files: list[tuple[str, bytes]] = []
+        self.exports: Any = None
+        self.look = False
+
+    def take(self, value: Any, *, look: bool) -> None:
+        """Take what a function returned, together with what it left in `out/`."""
+        returned, exports = _returned(value)
+        left = None if look else self._collect()
+        if left is None:
+            self._write(returned, exports)
+            self.look = True
+            return
+        paths = {path for path, _ in left}
+        for path, _ in returned:
+            if path in paths:
+                raise ResultsRefused(f"The function both wrote and returned {path}; give a file in one way.")
+        together = [*left, *returned]
+        if returned and (any(len(data) >= SMALL for _, data in returned) or _total(together) > MOST):
+            self._write(returned, exports)
+            self.look = True
+            return
+        self.exports = exports
+        self.files = sorted(together) if len(together) > 1 else together
+
+    def _collect(self) -> list[tuple[str, bytes]] | None:
+        """Read the files in `out/`; None where anything is out of the ordinary, for the executor to judge."""
+        found: list[tuple[str, bytes]] = []
+        folders = [""]
+        total = 0
+        try:
+            while folders:
+                folder = folders.pop()
+                with os.scandir(self._out + folder) as entries:
+                    for entry in entries:
+                        path = f"{folder}/{entry.name}"
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(path)
+                            continue
+                        data = _content(entry)
+                        if data is None or path == f"/{_EXPORTS}" or not _is_text(path):
+                            return None
+                        total += len(data)
+                        if total > MOST:
+                            return None
+                        found.append((path, data))
+        except OSError:
+            return None
+        return found
+
+    def _write(self, files: list[tuple[str, bytes]], exports: Any) -> None:
+        if exports is not None:
+            files = [*files, (f"/{_EXPORTS}", json.dumps(exports).encode())]
+        for path, data in files:
+            place = Path(self._out + path)
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("xb") as file:
+                    file.write(data)
+            except (FileExistsError, NotADirectoryError):
+                raise ResultsRefused(f"The function both wrote and returned {path}; give a file in one way.") from None
+
+
+def _returned(value: Any) -> tuple[list[tuple[str, bytes]], Any]:
+    """Give the files and exports that a function returned."""
+    if value is None:
+        return [], None
+    if isinstance(value, Files):
+        files = [(_path(path), data.encode() if isinstance(data, str) else _bytes(path, data))
+                 for path, data in value.items()]  # fmt: skip
+        if len({path for path, _ in files}) < len(files):
+            raise ResultsRefused("The function returned a file twice, with and without a '/' in front.")
+        return files, None if value.exports is None else _exports(dict(value.exports))
+    if isinstance(value, dict):
+        return [], _exports(value)
+    raise ResultsRefused(
+        f"The function returned a {type(value).__name__}; return None, a dict of exports, or aliquot.Files."
+    )
+
+
+def _exports(value: Any) -> Any:
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ResultsRefused(
+            f"The function returned a dict that is no JSON ({error}); return files as aliquot.Files."
+        ) from None
+    if len(text) > _MOST_EXPORTS:
+        raise ResultsRefused("The function returned exports of more than 1 MiB; write large results to a file.")
+    return json.loads(text)
+
+
+def _path(path: Any) -> str:
+    parts = str(path).removeprefix("/").split("/")
+    if any(part in {"", ".", ".."} or "\0" in part for part in parts) or not _is_text(str(path)):
+        raise ResultsRefused(f"The function returned a file named {path!r}; name it by its path below out/.")
+    if parts == [_EXPORTS]:
+        raise ResultsRefused("The function returned a file exports.json; give exports as Files(…, exports=…).")
+    return "/" + "/".join(parts)
+
+
+def _bytes(path: Any, data: Any) -> bytes:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise ResultsRefused(f"The function returned {path!r} as a {type(data).__name__}; files are bytes or str.")
+
+
+def _content(entry: "os.DirEntry[str]") -> bytes | None:
+    if not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_size >= SMALL:
+        return None
+    handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        data = os.read(handle, SMALL)
+        return None if len(data) >= SMALL else data
+    finally:
+        os.close(handle)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _total(files: list[tuple[str, bytes]]) -> int:
+    return sum(len(data) for _, data in files)
