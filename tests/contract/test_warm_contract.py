@@ -71,12 +71,14 @@ def test_a_function_takes_bytes_and_returns_files_and_exports(place: WarmPlace) 
 
 
 def test_a_dict_is_exports_and_an_input_may_be_all_files(place: WarmPlace) -> None:
-    place.write("""
+    place.write(
+        """
         from __future__ import annotations
         @aliquot.step
         def total(parts: dict[str, bytes], missing: Path | None = None):
             return {"sizes": {path: len(data) for path, data in parts.items()}, "missing": missing is None}
-    """.replace("from __future__ import annotations", ""))
+    """.replace("from __future__ import annotations", "")
+    )
     files = {"in/parts/a": b"1", "in/parts/b/c": b"22"}
     outcome = _complete(place.do("total", files, inputs={"parts": "in/parts"}))
     assert outcome.exports == {"sizes": {"/a": 1, "/b/c": 2}, "missing": True}
@@ -135,10 +137,12 @@ def test_what_each_call_prints_is_its_own(one: WarmPlace) -> None:
             print("out", n); print("err", n, file=sys.stderr); subprocess.run(["echo", f"child {n}"])
             os.write(1, b"raw\\n")
             if n == 1: os.dup2(2, 1); sys.stdout = None
+            return aliquot.Files({"n": str(n)}, exports={"n": n})
     """)
     outcomes = one.all([one.call("say", values={"n": n}) for n in range(4)])
     for n, outcome in enumerate(outcomes):
-        _complete(outcome)
+        assert _complete(outcome).exports == {"n": n}
+        assert one.content(outcome, "/n") == b"%d" % n
         printed = one.bytes_of(outcome, outcome.stdout)
         assert (b"out %d\n" % n in printed) == (n < 2)
         assert b"child %d\nraw\n" % n in printed
@@ -159,7 +163,7 @@ def test_an_exception_is_the_users_error_with_its_traceback(one: WarmPlace) -> N
     failed = outcomes[1]
     assert (failed.cause, failed.exit_code, failed.outputs) == (Cause.USER, 1, ())
     assert failed.message == "The function work:fail raised ValueError: bad spectrum 1"
-    assert 'in deep\n    def deep(n): raise' in failed.tail
+    assert "in deep\n    def deep(n): raise" in failed.tail
     assert failed.tail.endswith("ValueError: bad spectrum 1")
     assert "warm_worker" not in failed.tail
     assert outcomes[0].exports == outcomes[2].exports

@@ -79,7 +79,7 @@ def perform(
 
 def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
     """Collect what an attempt has left when it ended: logs, results, and the reason if it failed."""
-    stdout, stderr = _keep(directory.stdout, batch), _keep(directory.stderr, batch)
+    stdout, stderr = keep(directory.stdout, batch), keep(directory.stderr, batch)
     last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
     verdict = attempt.verdict or ended.verdict or exit_verdict(ended.exit_code, directory.folder)
     limit = attempt.document.resources.disk
@@ -108,7 +108,8 @@ def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended:
     return replace(failed, stdout=stdout, stderr=stderr)
 
 
-def _keep(log: CapturedLog, batch: Batch) -> Digest | None:
+def keep(log: CapturedLog, batch: Batch) -> Digest | None:
+    """Store what a command printed, if anything."""
     content = log.content()
     if content is None:
         return None

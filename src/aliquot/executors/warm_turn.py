@@ -3,16 +3,20 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aliquot.blobs import Batch, Store
 from aliquot.executors import warm_wire as wire
 from aliquot.executors.attempt import Attempt, Verdict
+from aliquot.executors.captured import tail
 from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, signal_name, system_verdict
-from aliquot.executors.steps import Ended, conclude
+from aliquot.executors.steps import Ended, conclude, keep
 from aliquot.executors.warm_process import WarmProcess
 from aliquot.executors.watch import Seen, Watch
+from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.errors import AliquotError
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, OutputFile, TaskDocument, Usage
@@ -95,20 +99,40 @@ class Turn:
         attempt.usage = Usage(wall=header["wall"], cpu=header["cpu"], peak_memory=peak)
         verdict = Verdict(Cause(header["cause"]), header["error"]) if header["error"] else None
         if header["look"]:
-            directory = self._process.directory
-            outcome = safely(attempt, directory.folder, lambda batch: conclude(
-                attempt, directory, batch, Ended(1 if verdict else 0, verdict)), self._open_batch)  # fmt: skip
-            directory.stdout.clear()
-            directory.stderr.clear()
+            outcome = self._look_at(attempt, header, body, verdict)
+            self._process.directory.stdout.clear()
+            self._process.directory.stderr.clear()
             self._process.go_on()
             return outcome
         verdict = attempt.verdict or verdict
-        if verdict:
-            return attempt.failed(verdict, 1)
-        return safely(
-            attempt, self._process.directory.folder, lambda batch: _complete(attempt, header, body, batch),
-            self._open_batch,
-        )  # fmt: skip
+        return (
+            attempt.failed(verdict, 1) if verdict else self._safely(attempt, partial(_complete, attempt, header, body))
+        )
+
+    def _look_at(self, attempt: Attempt, header: dict[str, Any], body: memoryview, verdict: Verdict | None) -> Outcome:
+        """Collect what could not be answered: logs, and results that lie in the folder."""
+        directory = self._process.directory
+        if "files" not in header or attempt.verdict:
+            return self._safely(attempt, partial(_concluded, attempt, directory, Ended(int(bool(verdict)), verdict)))
+
+        def work(batch: Batch) -> Outcome:
+            outcome = _complete(attempt, header, body, batch)
+            logs = keep(directory.stdout, batch), keep(directory.stderr, batch)
+            return replace(outcome, stdout=logs[0], stderr=logs[1], tail=tail(directory.stdout, directory.stderr))
+
+        return self._safely(attempt, work)
+
+    def _safely(self, attempt: Attempt, work: Callable[[Batch], Outcome]) -> Outcome:
+        """Do the last of an attempt; whatever happens, it gives an outcome."""
+        try:
+            return work(self._open_batch(attempt))
+        except AliquotError as error:
+            return attempt.failed(Verdict(Cause.OURS, error.message))
+        except OSError as error:
+            return attempt.failed(system_verdict(error, self._process.directory.folder))
+        except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
+            words = f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."
+            return attempt.failed(Verdict(Cause.OURS, words))
 
     def _refuse(self, words: str) -> bool:
         """Fail the whole turn: the function cannot be had, and no other attempt would find it."""
@@ -118,8 +142,7 @@ class Turn:
         for attempt in self._attempts[self._position :]:
             attempt.began = attempt.began or time.time()
             ended = Ended(1, Verdict(Cause.USER, words))
-            outcome = safely(attempt, directory.folder, lambda batch, attempt=attempt, ended=ended: conclude(
-                attempt, directory, batch, ended), self._open_batch)  # fmt: skip
+            outcome = self._safely(attempt, partial(_concluded, attempt, directory, ended))
             self._ended(attempt, outcome)
         self._position = len(self._attempts)
         return True
@@ -141,8 +164,7 @@ class Turn:
         attempt.usage = Usage(wall=time.monotonic() - self._seen_at[1], peak_memory=seen.peak if seen else 0)
         directory = self._process.directory
         ended = Ended(code, verdict or Verdict(Cause.USER, _death(code)))
-        outcome = safely(attempt, directory.folder, lambda batch: conclude(attempt, directory, batch, ended),
-                         self._open_batch)  # fmt: skip
+        outcome = self._safely(attempt, partial(_concluded, attempt, directory, ended))
         self._position += 1
         self._ended(attempt, outcome)
         return True
@@ -189,18 +211,8 @@ class Turn:
             self._give_back(attempts)
 
 
-def safely(
-    attempt: Attempt, folder: str, work: Callable[[Batch], Outcome], open_batch: Callable[[Attempt], Batch]
-) -> Outcome:
-    """Do the last of an attempt; whatever happens, it gives an outcome."""
-    try:
-        return work(open_batch(attempt))
-    except AliquotError as error:
-        return attempt.failed(Verdict(Cause.OURS, error.message))
-    except OSError as error:
-        return attempt.failed(system_verdict(error, folder))
-    except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
-        return attempt.failed(Verdict(Cause.OURS, f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."))
+def _concluded(attempt: Attempt, directory: WorkingDirectory, ended: Ended, batch: Batch) -> Outcome:
+    return conclude(attempt, directory, batch, ended)
 
 
 def is_large(document: TaskDocument) -> bool:

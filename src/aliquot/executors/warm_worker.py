@@ -99,7 +99,7 @@ class Worker:
         reply |= {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "rss": self._resident()}
         reply["look"] = look = printed or self._results.look
         parts = []
-        if not look and not reply["error"]:
+        if not self._results.look and not reply["error"]:
             reply["exports"] = self._results.exports
             reply["files"] = [[path, len(data)] for path, data in self._results.files]
             parts = [data for _, data in self._results.files]
