@@ -7,13 +7,14 @@ asked for, so that `import aliquot` costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aliquot.lab.api import Lab
     from aliquot.model.function import Files, step
 
 __version__ = "0.1.0"
 
-__all__ = ["Files", "__version__", "step"]
+__all__ = ["Files", "Lab", "__version__", "step"]
 
-_PLACES = {"Files": "aliquot.model.function", "step": "aliquot.model.function"}
+_PLACES = {"Files": "aliquot.model.function", "Lab": "aliquot.lab.api", "step": "aliquot.model.function"}
 
 
 def __getattr__(name: str) -> Any:

@@ -123,7 +123,8 @@ def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDo
 
 
 def _call(function: str, command: Command, row: TaskRow) -> Call:
-    values = dict(command.values)
+    absent = [name for name in command.variables if name not in row.datum["parts"]]
+    values = {**command.values, **dict.fromkeys(absent)}
     inputs: dict[str, str] = {}
     for name, (matched, captures, single) in row.datum["parts"].items():
         inputs[name] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
