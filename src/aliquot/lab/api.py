@@ -3,11 +3,15 @@
 Everything here opens what it needs when it needs it. Errors are the five families of `aliquot.model.errors`.
 """
 
+import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import structlog
 
 from aliquot.definitions.difference import Change
 from aliquot.engine.pipelines import all_current, current
@@ -27,6 +31,7 @@ class Lab:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
+        _log_quietly()
         self._parts = open_lab(Path(folder) if folder is not None else None)
 
     def __repr__(self) -> str:
@@ -117,3 +122,12 @@ class Pipeline:
             return number
 
         return Run(self._parts, self._parts.catalogue.repeat(work))
+
+
+def _log_quietly() -> None:
+    """Log warnings and worse on standard error, unless the program has said how it wants its log."""
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
