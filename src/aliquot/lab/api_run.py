@@ -45,7 +45,7 @@ class Run:
         return self.state in ENDED
 
     def wait(self, timeout: float | None = None) -> State:
-        """Wait for the run's end, and give its state; `Unavailable` (run-not-ended) after `timeout` seconds.
+        """Wait for the run's end, and give its state; `Unavailable` (wait-ran-out) after `timeout` seconds.
 
         Where another supervisor looks after the run (an `aliquot up`), this only watches. Otherwise this process does
         the work, as `aliquot run start --wait` does; what is under way when it stops is given back.
@@ -111,5 +111,5 @@ class Run:
 def _check(number: int, deadline: float | None) -> None:
     if deadline is not None and time.monotonic() >= deadline:
         raise Unavailable(
-            "run-not-ended", f"Run {number} has not ended in time; it goes on where somebody works on it.", run=number
+            "wait-ran-out", f"Run {number} has not ended in time; it goes on where somebody works on it.", run=number
         )
