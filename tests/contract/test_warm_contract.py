@@ -394,6 +394,24 @@ def test_cancel_ends_the_one_that_runs_and_those_that_wait(place: WarmPlace) -> 
     place.until(lambda: not any(b"sleep" in _line(pid) for pid in living_of(handles[0])))
 
 
+def test_what_waits_can_be_withdrawn(one: WarmPlace) -> None:
+    one.write("""
+        @aliquot.step
+        def hang(): time.sleep(1000)
+        @aliquot.step
+        def do(): pass
+    """)
+    (first,) = one.executor.submit([one.call("hang")])
+    one.until(lambda: one.executor.look([first])[0].running)
+    document = one.call("do")
+    handles = one.executor.submit([document])
+    assert one.executor.withdraw([first, *handles]) == handles
+    assert one.executor.look(handles)[0].lost
+    assert one.executor.submit([document]) == handles
+    one.executor.cancel([first])
+    _complete(one.outcome(handles[0]))
+
+
 def test_workers_go_with_their_executor_however_it_goes(tmp_path: Path) -> None:
     place = WarmPlace(tmp_path, make_warm(1), None)
     place.write("""

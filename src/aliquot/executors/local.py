@@ -71,6 +71,13 @@ class LocalExecutor:
         for executor, mine in self._divided(handles):
             executor.cancel(mine)
 
+    def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
+        """Take back attempts that have not begun, as if they had never been submitted; gives those."""
+        taken = [each for executor, mine in self._divided(handles) for each in executor.withdraw(mine)]
+        self._in_workers.difference_update(taken)
+        self._in_processes.difference_update(taken)
+        return taken
+
     def forget(self, handles: Iterable[Handle]) -> None:
         """Let go of what is kept for attempts whose outcome has been recorded."""
         for executor, mine in self._divided(handles):

@@ -119,6 +119,18 @@ class WarmExecutor:
                 self._end(attempt, attempt.failed(attempt.verdict))
         self._watch.hurry()
 
+    def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
+        """Take back attempts that no worker has been given yet; gives those."""
+        taken: list[Handle] = []
+        for handle in handles:
+            attempt = self._attempts.get(handle)
+            if attempt is not None and attempt.claim():
+                with self._changed:
+                    del self._attempts[handle]
+                    self._active -= 1
+                taken.append(handle)
+        return taken
+
     def forget(self, handles: Iterable[Handle]) -> None:
         """Let go of attempts that have ended; others stay."""
         with self._changed:
