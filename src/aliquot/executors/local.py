@@ -6,13 +6,11 @@ from pathlib import Path
 from aliquot.blobs import Store
 from aliquot.executors.command import default_path
 from aliquot.executors.distributions import python_identity
-from aliquot.executors.owner import Owner, end_leftovers
+from aliquot.executors.owner import Owner
 from aliquot.executors.process import ProcessExecutor
 from aliquot.executors.warm import WarmExecutor
-from aliquot.model.seams import Executor, Handle, Sighting
+from aliquot.model.seams import Executor, Handle, Leftover, Sighting
 from aliquot.model.task import TaskDocument
-
-__all__ = ["LocalExecutor", "end_leftovers"]
 
 _TURN = 0.02
 
@@ -59,6 +57,19 @@ class LocalExecutor:
                 handles[document.task, document.fence] = handle
                 self._in_workers.add(handle)
         return [handles[each.task, each.fence] for each in documents]
+
+    @property
+    def runtime(self) -> str:
+        """Name the command that containers are started with: nothing."""
+        return self._processes.runtime
+
+    def take_over(self) -> Sequence[Leftover]:
+        """Take charge of commands whose supervisor is gone; functions have ended with theirs."""
+        return self._processes.take_over()
+
+    def drop(self, tasks: Iterable[int]) -> None:
+        """End the attempts at these tasks that were taken over and that nobody wants."""
+        self._processes.drop(tasks)
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts."""

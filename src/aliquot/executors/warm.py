@@ -13,13 +13,12 @@ from aliquot.executors.command import default_path, task_mark
 from aliquot.executors.conclusions import system_verdict
 from aliquot.executors.distributions import python_identity
 from aliquot.executors.owner import Owner
-from aliquot.executors.processes import adopt_orphans
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.warm_process import Code, WarmProcess, code_of
 from aliquot.executors.warm_turn import Turn, call_of, is_large
 from aliquot.executors.watch import Watch
 from aliquot.model.errors import AliquotError, Invalid
-from aliquot.model.seams import Handle, Sighting
+from aliquot.model.seams import Handle, Leftover, Sighting
 from aliquot.model.task import Cause, Outcome, TaskDocument
 
 _AHEAD_SECONDS = 1.5
@@ -44,7 +43,6 @@ class WarmExecutor:
     def __init__(
         self, store: Store, owner: Owner, workers: int, path: str | None = None, *, grace: float = 3.0
     ) -> None:
-        adopt_orphans()
         self._store = store
         self._path = path or default_path()
         self._owner = owner
@@ -97,6 +95,13 @@ class WarmExecutor:
                 self._waiting.append(attempt)
             self._changed.notify_all()
         return handles
+
+    def take_over(self) -> list[Leftover]:
+        """Take charge of nothing: workers go with their supervisor, and their datums are done again."""
+        return []
+
+    def drop(self, tasks: Iterable[int]) -> None:
+        """End nothing, since nothing is ever taken over."""
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts; one of another executor's is lost."""

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from aliquot.blobs import Store
 from aliquot.executors import warm_wire as wire
-from aliquot.executors.children import CHILDREN
 from aliquot.executors.command import OWNER_MARK, TASK_MARK, TEMPORARY
-from aliquot.executors.process_tree import Tree
+from aliquot.executors.owner import end_marked
+from aliquot.executors.processes import descendants, memory_of
 from aliquot.executors.spawn import Spawner
 from aliquot.executors.working_directory import WorkingDirectory, remove, write
 from aliquot.model.task import TaskDocument, TaskFile
@@ -76,20 +76,21 @@ class WarmProcess:
         argv = [sys.executable, "-P", "-m", _PROGRAM, code.function, str(growth)]
         self._control, theirs = socket.socketpair()
         spawner = Spawner(folder, self.directory.stdout.handle, self.directory.stderr.handle, theirs.fileno())
-        span = CHILDREN.open()
         try:
-            span.leader = spawner.spawn(sys.executable, argv, values)
+            self.pid = spawner.spawn(sys.executable, argv, values)
         except OSError:
-            CHILDREN.close(span)
             self._control.close()
             self._let_go()
             raise
         finally:
             spawner.close()
             theirs.close()
-        marks = (f"{TASK_MARK}={mark}".encode(), f"{OWNER_MARK}={owner}".encode())
-        self.tree = Tree(span, marks, str(self._place))
-        self.signal = partial(_signal_group, span.leader)
+        self._mark = (owner, mark)
+        self.signal = partial(_signal_group, self.pid)
+
+    def memory(self, *, exact: bool = False) -> int:
+        """Give the bytes of memory that it holds with all that it has started; `exact` counts shared pages once."""
+        return memory_of([self.pid], exact=exact)
 
     def begin(self, calls: Sequence[bytes]) -> None:
         """Let it make calls, one after the other."""
@@ -135,9 +136,13 @@ class WarmProcess:
     def end(self) -> int:
         """Kill the process and all that it has started; gives the status with which it ended."""
         if self._status is None:
+            # It adopts the orphans of its calls, so that they are found below it as long as it lives.
+            for pid in reversed(descendants([self.pid])):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
             self.signal(signal.SIGKILL)
-            _, self._status, _ = os.wait4(self.tree.leader, 0)
-            self.tree.end()
+            _, self._status, _ = os.wait4(self.pid, 0)
+            end_marked(*self._mark)
         return self._status
 
     def close(self) -> None:
@@ -147,7 +152,7 @@ class WarmProcess:
         self._let_go()
 
     def _gone(self) -> bool:
-        return os.waitid(os.P_PID, self.tree.leader, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
     def _let_go(self) -> None:
         for handle in (self._calls, self._replies):

@@ -184,7 +184,8 @@ class Turn:
             attempt.began = time.time()
             with attempt.lock:
                 attempt.stop = self._process.signal
-            self._watch.add(attempt, self._process.directory, self._process.tree.memory)
+            began = self._seen_at[1]
+            self._watch.add(attempt, self._process.directory, self._process.memory, lambda: began)
             self._watched = attempt
         waiting = self._attempts[self._position + 1 :]
         if not waiting or now - self._seen_at[1] < _LONG:

@@ -24,6 +24,7 @@ from aliquot.executors.warm_results import Results, ResultsRefused
 from aliquot.model.function import STEP_MARK
 
 _PARENT_DEATH_SIGNAL = 1
+_CHILD_SUBREAPER = 36
 _MOST_CALLS = 20_000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PARTS = ("in", "out", "tmp", "bundle")
@@ -46,6 +47,7 @@ class Worker:
         os.dup2(nothing, 0)
         os.close(nothing)
         self._libc = ctypes.CDLL(None)
+        self._libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         self._results = Results(self.folder)
         self._inputs: set[str] = set()

@@ -94,7 +94,10 @@ class Run:
     def _supervise(self, deadline: float | None) -> None:
         # Executors of its own: closing the supervisor closes them, and the lab may wait for another run later.
         parts = self._parts
-        supervisor = Supervisor(parts.catalogue, parts.store, parts.executors_in(parts.store, parts.work))
+        executors = parts.executors_in(parts.store, parts.work)
+        supervisor = Supervisor(
+            parts.catalogue, parts.store, executors, pools=parts.config.pools, executors=executors.here
+        )
         supervisor.open()
         try:
             while True:
@@ -106,6 +109,7 @@ class Run:
                     supervisor.wait(_LOOK)
         finally:
             supervisor.close()
+            executors.close()
 
 
 def _check(number: int, deadline: float | None) -> None:
