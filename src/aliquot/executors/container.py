@@ -58,7 +58,7 @@ class ContainerExecutor(SlotExecutor):
         """Give an image's digest, `sha256:…`; one that is not here is pulled, and `Unavailable` when it cannot be."""
         if image is None or python:
             raise Invalid(
-                "image-missing",
+                "image-not-named",
                 "The step names no image, but this lab runs commands in containers. Name one in the pipeline, or "
                 "set executor: process in aliquot.yaml.",
             )
