@@ -64,31 +64,17 @@ class RunUse:
 def dataset_uses(connection: Connection, name: str | None = None) -> list[DatasetUse]:
     """Measure the datasets, the largest first, or one of them; costs one pass over their entries."""
     only = find_dataset(connection, name).id if name is not None else None
-    of_digest = (
-        select(
-            func.min(entry.c.dataset_id).label("lowest"),
-            func.max(entry.c.dataset_id).label("highest"),
-            func.max(entry.c.size).label("size"),
-            entry.c.digest.label("digest"),
-        )
-        .group_by(entry.c.digest)
-        .subquery()
-    )
-    own_query = (
-        select(of_digest.c.lowest, func.sum(of_digest.c.size))
-        .where(of_digest.c.lowest == of_digest.c.highest)
-        .group_by(of_digest.c.lowest)
-    )
-    own = {row[0]: int(row[1]) for row in connection.execute(own_query)}
-    several = select(of_digest.c.digest).where(of_digest.c.lowest != of_digest.c.highest)
     pairs = (
-        select(entry.c.dataset_id, entry.c.digest, func.max(entry.c.size).label("size"))
-        .where(entry.c.digest.in_(several))
-        .group_by(entry.c.dataset_id, entry.c.digest)
+        select(entry.c.digest, entry.c.dataset_id, func.max(entry.c.size).label("size"))
+        .group_by(entry.c.digest, entry.c.dataset_id)
         .subquery()
     )
-    shared_query = select(pairs.c.dataset_id, func.sum(pairs.c.size)).group_by(pairs.c.dataset_id)
-    shared = {row[0]: int(row[1]) for row in connection.execute(shared_query)}
+    counted = select(
+        pairs.c.dataset_id, pairs.c.size, func.count().over(partition_by=pairs.c.digest).label("having")
+    ).subquery()
+    alone = case((counted.c.having == 1, counted.c.size), else_=0)
+    query = select(counted.c.dataset_id, func.sum(counted.c.size), func.sum(alone)).group_by(counted.c.dataset_id)
+    sums = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query)}
     rows = connection.execute(
         select(dataset.c.id, dataset.c.name, dataset.c.head, version.c.files, version.c.bytes).outerjoin(
             version, and_(version.c.dataset_id == dataset.c.id, version.c.number == dataset.c.head)
@@ -100,8 +86,7 @@ def dataset_uses(connection: Connection, name: str | None = None) -> list[Datase
             row.files or 0,
             row.bytes or 0,
             row.head,
-            own.get(row.id, 0) + shared.get(row.id, 0),
-            own.get(row.id, 0),
+            *sums.get(row.id, (0, 0)),
         )
         for row in rows
         if only in {None, row.id}
