@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, table
 from aliquot.cli.pairs import order_of
+from aliquot.cli.pipeline_advise import advise
 from aliquot.cli.text import ago, count, moment, plain
 from aliquot.definitions.read import read_pipeline_file
 from aliquot.engine.pipelines import Applied, all_current, current
@@ -228,4 +229,5 @@ def _command(command: str | list[str]) -> str:
     return plain(command if isinstance(command, str) else " ".join(command))
 
 
+app.command(advise)
 in_order(app)

@@ -251,6 +251,8 @@ attempt = Table(
     Column("wall", Double),
     Column("cpu", Double),
     Column("peak_memory", BigInteger),
+    Column("input_bytes", BigInteger, comment="what the datum's files have"),
+    Column("asked", JSON(none_as_null=True), comment="cpus, bytes of memory, seconds of time that it might use"),
     Column("stdout", Text),
     Column("stderr", Text),
     Column("tail", Text, nullable=False),

@@ -148,6 +148,8 @@ def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
         "wall": outcome.usage.wall if ended else None,
         "cpu": outcome.usage.cpu if ended else None,
         "peak_memory": outcome.usage.peak_memory if ended else None,
+        "input_bytes": flight.input_bytes,
+        "asked": flight.asked,
         "stdout": outcome.stdout,
         "stderr": outcome.stderr,
         "tail": outcome.tail,

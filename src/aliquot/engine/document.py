@@ -1,7 +1,7 @@
 """From task rows to task documents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -12,12 +12,15 @@ from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
 from aliquot.engine.pipelines import Applied
+from aliquot.engine.sizing import Sizes
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
 from aliquot.model.glob import compile_glob
 from aliquot.model.pipeline import Step
 from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
+from aliquot.model.pipeline import AUTO, Step
+from aliquot.model.task import Resources, TaskDocument, TaskFile
 
 TaskRow = Row[*tuple[Any, ...]]
 
@@ -45,6 +48,7 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     values = {name: run.parameters[name] for name in declared if name in run.parameters}
     environment = {name.upper(): as_text(value) for name, value in values.items()}
     environment["CPUS"] = f"{definition.resources.cpus:g}"
+    environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
     files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
     parts = connection.execute(
         select(run_step.c.parts).where(run_step.c.run_id == run.id, run_step.c.step == step)
@@ -55,6 +59,8 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     }
     return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts, variables, values)
 
+
+_UNKNOWN = Sizes()
 
 Given = Sequence[tuple[str, str, Location]]
 """A task's files as (input, path, location)."""
@@ -77,7 +83,7 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
     return dict(found)
 
 
-def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDocument:
+def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Sizes = _UNKNOWN) -> TaskDocument:
     """Make the document of a claimed task; `Damaged` when nobody knows where one of its files lies.
 
     Memory and time grow with its failures where the step says so.
@@ -102,7 +108,8 @@ def document(row: TaskRow, command: Command, files: Given, store: str) -> TaskDo
         places_of[name.upper()] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
         environment |= {each.upper(): value for each, value in captures.items() if not each.isdigit()}
     environment |= {name.upper(): as_text(value) for name, value in row.datum["exports"].items()}
-    resources = _resources(step, row)
+    resources = _resources(step, row, sizes, files)
+    environment["CPUS"] = f"{resources.cpus:g}"
     if resources.memory:
         environment["MEMORY_MB"] = str(resources.memory // 2**20)
     return TaskDocument(
@@ -135,3 +142,8 @@ def _call(function: str, command: Command, row: TaskRow) -> Call:
 def _resources(step: Step, row: TaskRow) -> Resources:
     asked = step.resources
     return step.retry.grown(Resources(asked.cpus, asked.memory, asked.disk, asked.time), row.failures)
+def _resources(step: Step, row: TaskRow, sizes: Sizes, files: Given) -> Resources:
+    asked = sizes.resources(step.resources, sum(place.size for _, _, place in files))
+    grown = step.retry.grown(asked, row.failures)
+    # What is learnt has grown already.
+    return replace(grown, memory=asked.memory) if step.resources.memory == AUTO else grown

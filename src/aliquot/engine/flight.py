@@ -25,7 +25,7 @@ class Flight:
 
     `command` is None when it could not be found, `executor` and `handle` as long as nothing was submitted. `shown`
     says that the catalogue has it as running; `running_since` is when it was first seen to run, by the clock of
-    `claimed_at`; `given_up` that the task gets no other attempt.
+    `claimed_at`; `given_up` that the task gets no other attempt; `asked` what it may use.
     """
 
     row: TaskRow
@@ -36,6 +36,8 @@ class Flight:
     shown: bool = False
     canceled: bool = False
     given_up: bool = False
+    input_bytes: int | None = None
+    asked: dict[str, float | None] | None = None
     claimed_at: float = field(default_factory=time.monotonic)
 
     def failed(self, cause: Cause, message: str) -> Outcome:
@@ -107,6 +109,9 @@ class Flights:
             except AliquotError as error:
                 self.fail(flight, Cause.REFUSED, error.message)
                 continue
+            flight.input_bytes = sum(file.blob.size for file in document.files if file.path.startswith("in/"))
+            given = document.resources
+            flight.asked = {"cpus": given.cpus, "memory": given.memory, "time": given.time}
             self._executors[executor.name] = executor
             by_executor.setdefault(executor.name, []).append((flight, document))
         for name, several in by_executor.items():

@@ -25,6 +25,7 @@ from aliquot.engine.plan import known_keys
 from aliquot.engine.reattach import claim_left
 from aliquot.engine.set_back import mend_times
 from aliquot.engine.shares import Shares
+from aliquot.engine.sizing import Learner, Sizes
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, State
@@ -83,6 +84,7 @@ class Supervisor:
         self.owner = name or f"{this_process()}/{secrets.token_hex(4)}"
         self._flights = Flights(executor_for, executors)
         self._advance = Advance(catalogue, store, executor_for)
+        self._learner = Learner()
         self._commands: dict[tuple[int, str], Command] = {}
         self._check_at: dict[int, float] = {}
         self._strays_at = time.monotonic() + _LEASES_AFTER
@@ -294,7 +296,8 @@ class Supervisor:
                     if gone := [place.digest for _, _, place in given if place.size < 0]:
                         swept.append((flight, gone))
                         continue
-                    prepared.append((flight, document(flight.row, command, given, self.store.url)))
+                    sizes = self._sizes(connection, flight.row, command)
+                    prepared.append((flight, document(flight.row, command, given, self.store.url, sizes)))
                 except (Unavailable, Conflict):
                     raise
                 except AliquotError as error:
@@ -302,6 +305,13 @@ class Supervisor:
         self._flights.submit(prepared)
         if swept:
             self._recall(swept)
+
+    def _sizes(self, connection: Connection, row: TaskRow, command: Command) -> Sizes:
+        """Give what similar datums needed, where the step leaves that open."""
+        if not command.step.resources.learns:
+            return Sizes()
+        pipeline, _, step = command.name.partition("/")
+        return self._learner.sizes(connection, pipeline, step, anew=bool(row.failures))
 
     def _recall(self, swept: Sequence[tuple[Flight, Sequence[str]]]) -> None:
         """Have inputs that were swept made again; the tasks that need them wait, or fail with the reason."""

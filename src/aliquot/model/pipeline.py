@@ -30,17 +30,33 @@ class PipelineInput(Definition):
     """What people call it."""
 
 
-class StepResources(Definition):
-    """What a task of this step may use."""
+AUTO = "auto"
+"""What `resources` says to leave an amount to what similar datums needed."""
 
-    cpus: float = Setting(default=1.0, gt=0)
-    """Processors; a share of one is allowed."""
-    memory: Bytes | None = None
-    """Memory, such as 4GiB."""
+
+class StepResources(Definition):
+    """What a task of this step may use; `resources: auto` leaves memory and processors to what similar ones needed."""
+
+    model_config = ConfigDict(json_schema_extra=also_written({"const": AUTO}))
+
+    cpus: Literal["auto"] | Annotated[float, Setting(gt=0)] = 1.0
+    """Processors, a share of one is allowed; or `auto`."""
+    memory: Literal["auto"] | Bytes | None = None
+    """Memory, such as 4GiB; or `auto`."""
     disk: Bytes | None = None
     """Disk, such as 20GiB."""
     time: Seconds | None = None
     """Wall time, such as 1h."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _auto_is_for_what_is_learnt(cls, value: Any) -> Any:
+        return {"cpus": AUTO, "memory": AUTO} if value == AUTO else value
+
+    @property
+    def learns(self) -> bool:
+        """Say whether an amount is left to what similar datums needed."""
+        return AUTO in {self.cpus, self.memory}
 
 
 class Allow(Definition):
@@ -100,6 +116,14 @@ class Step(Definition):
         if "taken" in self.model_fields_set and not self.inputs:
             raise ValueError("'inputs' is empty; name one, or leave the key out for a step without inputs")
         return self
+
+    @model_validator(mode="after")
+    def _memory_is_learnt_by_failing(self) -> "Step":
+        on = self.retry.on
+        if self.resources.memory != AUTO or "oom" in on:
+            return self
+        more = {**on, "oom": self.retry.attempts} if isinstance(on, dict) else [*on, "oom"]
+        return self.model_copy(update={"retry": self.retry.model_copy(update={"on": more})})
 
     @cached_property
     def inputs(self) -> Mapping[str, StepInput]:

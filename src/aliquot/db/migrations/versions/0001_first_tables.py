@@ -255,6 +255,10 @@ def upgrade() -> None:
         sa.Column("wall", sa.Double(), nullable=True),
         sa.Column("cpu", sa.Double(), nullable=True),
         sa.Column("peak_memory", sa.BigInteger(), nullable=True),
+        sa.Column("input_bytes", sa.BigInteger(), nullable=True, comment="what the datum's files have"),
+        sa.Column(
+            "asked", sa.JSON(), nullable=True, comment="cpus, bytes of memory, seconds of time that it might use"
+        ),
         sa.Column("stdout", sa.Text(), nullable=True),
         sa.Column("stderr", sa.Text(), nullable=True),
         sa.Column("tail", sa.Text(), nullable=False),
