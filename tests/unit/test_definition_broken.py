@@ -346,7 +346,7 @@ BROKEN = [
     ("several with references", P, PIPELINE.replace("from: d","from: dd")+"    retri: {}\n    resources: {cpus: x}\noutputs: {o: {from: b}}\n", [
         "pipelines/p.yaml:5:24: steps.a.inputs.r.from: there is no input or step 'dd'; did you mean 'd'?",
         "pipelines/p.yaml:7:5: steps.a.retri: unknown key; did you mean 'retry'?",
-        "pipelines/p.yaml:8:23: steps.a.resources.cpus: expected a number, but found the text 'x'; write it without quotes",
+        "pipelines/p.yaml:8:23: steps.a.resources.cpus: expected 'auto' or a number, but found the text 'x'",
         "pipelines/p.yaml:9:21: outputs.o.from: there is no step 'b'; there is 'a'",
     ]),
     ("type says nothing", T, "type: t\nrecognise: {}\n", [

@@ -142,8 +142,13 @@ def _call(function: str, command: Command, row: TaskRow) -> Call:
 def _resources(step: Step, row: TaskRow) -> Resources:
     asked = step.resources
     return step.retry.grown(Resources(asked.cpus, asked.memory, asked.disk, asked.time), row.failures)
+
+
 def _resources(step: Step, row: TaskRow, sizes: Sizes, files: Given) -> Resources:
     asked = sizes.resources(step.resources, sum(place.size for _, _, place in files))
     grown = step.retry.grown(asked, row.failures)
+    if step.resources.memory != AUTO or asked.memory is None:
+        return grown
     # What is learnt has grown already.
-    return replace(grown, memory=asked.memory) if step.resources.memory == AUTO else grown
+    limit = step.retry.memory_limit
+    return replace(grown, memory=asked.memory if limit is None else min(asked.memory, limit))
