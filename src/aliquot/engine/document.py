@@ -17,10 +17,8 @@ from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
 from aliquot.model.glob import compile_glob
-from aliquot.model.pipeline import Step
-from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
 from aliquot.model.pipeline import AUTO, Step
-from aliquot.model.task import Resources, TaskDocument, TaskFile
+from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
 
 TaskRow = Row[*tuple[Any, ...]]
 
@@ -47,7 +45,6 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     declared = applied.pipeline.parameters if definition.parameters is None else definition.parameters
     values = {name: run.parameters[name] for name in declared if name in run.parameters}
     environment = {name.upper(): as_text(value) for name, value in values.items()}
-    environment["CPUS"] = f"{definition.resources.cpus:g}"
     environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
     files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
     parts = connection.execute(
@@ -137,11 +134,6 @@ def _call(function: str, command: Command, row: TaskRow) -> Call:
         inputs[name] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
         values |= {each: value for each, value in captures.items() if not each.isdigit()}
     return Call(function, values | row.datum["exports"], inputs)
-
-
-def _resources(step: Step, row: TaskRow) -> Resources:
-    asked = step.resources
-    return step.retry.grown(Resources(asked.cpus, asked.memory, asked.disk, asked.time), row.failures)
 
 
 def _resources(step: Step, row: TaskRow, sizes: Sizes, files: Given) -> Resources:
