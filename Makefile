@@ -5,13 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: demo test bench bench-peers lint docs setup setup-dev clean
+# How long `make soak` goes on, and with which random numbers; without a seed, a new one that it prints.
+EVENTS ?= 1000
+SEED ?=
+
+.PHONY: demo test soak bench bench-peers lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup-dev
 	$(BIN)/pytest -n $(WORKERS) tests
+
+soak: setup-dev
+	$(BIN)/python tests/soak/run.py --events $(EVENTS) $(if $(SEED),--seed $(SEED))
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py
