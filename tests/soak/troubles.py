@@ -17,6 +17,10 @@ from tcp_proxy import Proxy
 
 KINDS = {"kill supervisor": 5, "kill shepherd": 3, "kill command": 4, "stop supervisor": 2, "catalogue gone": 2}
 
+_OUT_OF_REACH = 5
+_START = 30.0
+"""Seconds in which one that starts while its catalogue is gone may say so and end; a running one goes on."""
+
 
 class Supervisors:
     """The supervisors of a lab, each a process of its own that is started again when it is gone."""
@@ -26,17 +30,21 @@ class Supervisors:
         self._words: Sequence[Sequence[str]] = [("up",), *[("worker", "--workers", "2")] * (count - 1)]
         self._running: list[subprocess.Popen[bytes] | None] = [None] * count
         self._due = [0.0] * count
+        self._began = [0.0] * count
         self.stopped: set[int] = set()
 
     def tend(self) -> None:
         """Start those that are not there and whose time has come."""
         for place, process in enumerate(self._running):
             if process is not None and process.poll() is not None:
-                if process.returncode != -signal.SIGKILL:
-                    raise AssertionError(f"a supervisor ended by itself: exit {process.returncode}")
+                age = time.monotonic() - self._began[place]
+                if process.returncode != _OUT_OF_REACH or age > _START:
+                    raise AssertionError(f"a supervisor ended by itself: exit {process.returncode}, {age:.0f} s old")
                 self._running[place] = None
+                self._due[place] = time.monotonic() + 1.0
             if self._running[place] is None and time.monotonic() >= self._due[place]:
                 self._running[place] = self._lab.start(*self._words[place])
+                self._began[place] = time.monotonic()
 
     def kill(self, chance: random.Random) -> bool:
         """Kill one; it comes back after a while."""
@@ -48,6 +56,7 @@ class Supervisors:
         assert process is not None
         process.kill()
         process.wait()
+        self._running[place] = None
         self._due[place] = time.monotonic() + chance.choice([0.0, 0.0, chance.uniform(0, 5)])
         return True
 
