@@ -70,9 +70,9 @@ def test_a_parameter_an_input_and_a_script_that_differ_are_told_with_what_they_c
     lab.run("run", "start", "chain", "-p", "word=two", "--wait")
     told = lab.json("run", "compare", "1", "2")
     assert not told["equal"]
-    assert told["parameters"] == [{"name": "word", "before": "one", "after": "two"}]
-    assert told["inputs"] == [{"name": "raw", "before": "raw@1", "after": "raw@2"}]
-    assert [each["name"] for each in told["code"]] == ["scripts/double.sh"]
+    assert told["parameters"] == [{"part": "word", "before": "one", "after": "two"}]
+    assert told["inputs"] == [{"part": "raw", "before": "raw@1", "after": "raw@2"}]
+    assert [each["part"] for each in told["code"]] == ["scripts/double.sh"]
     assert "+cat" in told["diffs"]["scripts/double.sh"]
     assert "# twice" in told["diffs"]["scripts/double.sh"]
     (signed,) = told["results"]

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.text import digest, moment, plain, plain_lines, span
-from aliquot.engine.compare import Comparison, Difference, Members
+from aliquot.engine.compare import Comparison, Members
+from aliquot.engine.explain import PartDifference
 from aliquot.lab.compare import RunComparison, compare_runs
 from aliquot.lab.runs import RunLine
 
@@ -64,10 +65,10 @@ def _runs(before: RunLine, after: RunLine) -> list[tuple[str, Any, Any]]:
     return rows
 
 
-def _show_values(title: str, names: tuple[str, str], differing: Sequence[Difference]) -> None:
+def _show_values(title: str, names: tuple[str, str], differing: Sequence[PartDifference]) -> None:
     if differing:
         heading(title)
-        table(("name", *names), [(d.name, _value(d.before), _value(d.after)) for d in differing], empty="")
+        table(("name", *names), [(d.part, _value(d.before), _value(d.after)) for d in differing], empty="")
 
 
 def _show_code(found: RunComparison) -> None:
@@ -76,7 +77,7 @@ def _show_code(found: RunComparison) -> None:
         for each in plain_lines(diff).rstrip("\n").split("\n"):
             style = "green" if each.startswith("+") else "red" if each.startswith("-") else ""
             line(each, "dim" if each.startswith("@@") else style)
-    untold = [each for each in found.comparison.code if each.name not in found.diffs]
+    untold = [each for each in found.comparison.code if each.part not in found.diffs]
     _show_values("Bundled files", (f"run {found.before.run}", f"run {found.after.run}"), untold)
 
 

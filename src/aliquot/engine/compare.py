@@ -9,19 +9,11 @@ from sqlalchemy import Connection, Row, select
 from aliquot.db.tables import output, run_step, task
 from aliquot.engine.control import find_run
 from aliquot.engine.datums import label_of
+from aliquot.engine.explain import PartDifference, differences
 from aliquot.engine.pipelines import by_id
 from aliquot.model.state import State
 
 RunRow = Row[*tuple[Any, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Something that differs between two runs: its value in the first and in the second (None: not there)."""
-
-    name: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +44,11 @@ class Comparison:
     before: int
     after: int
     definitions: tuple[int, int]
-    parameters: tuple[Difference, ...]
-    inputs: tuple[Difference, ...]
-    images: tuple[Difference, ...]
-    environments: tuple[Difference, ...]
-    code: tuple[Difference, ...]
+    parameters: tuple[PartDifference, ...]
+    inputs: tuple[PartDifference, ...]
+    images: tuple[PartDifference, ...]
+    environments: tuple[PartDifference, ...]
+    code: tuple[PartDifference, ...]
     datums: tuple[Members, ...]
     results: tuple[Members, ...]
 
@@ -86,14 +78,6 @@ def compare(connection: Connection, before: int, after: int) -> Comparison:
         code=differences(applied[0].bundle, applied[1].bundle),
         datums=tuple(_datums(connection, before, after, step) for step in steps),
         results=tuple(_results(connection, before, after, step) for step in steps if step in giving or not giving),
-    )
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """List the names whose values differ, those of `after` first."""
-    names = [*after, *(name for name in before if name not in after)]
-    return tuple(
-        Difference(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
     )
 
 

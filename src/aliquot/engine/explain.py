@@ -1,6 +1,6 @@
 """Why a task ran or was skipped: which parts of its key differ from the nearest earlier task's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ TaskRow = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PartDifference:
-    """A part of a key that differs: what it is, and its value then and now (None: not there)."""
+    """Something that decides a result and differs: what it is, and its value then and now (None: not there)."""
 
     part: str
     before: Any
@@ -65,23 +65,23 @@ def why(connection: Connection, run_id: int, name: str) -> Reason:
     earlier, shared = _nearest(connection, row)
     if earlier is None:
         return Reason(own, "run", "no earlier task of this step worked on anything like it: it is new")
-    differences = tuple(_differences(_parts(connection, earlier), _parts(connection, row)))
+    differing = differences(_parts(connection, earlier), _parts(connection, row))
     there = f"{earlier.run_id}/{earlier.step}/{earlier.ordinal}"
-    if not differences:
+    if not differing:
         return Reason(own, "run", f"task {there} has an equal key, but did not succeed ({earlier.state})", there)
     if shared:
-        text = f"compared with task {there}, which worked on the same datum, these differ: {_listed(differences)}"
-        return Reason(own, "run", text, there, differences)
+        text = f"compared with task {there}, which worked on the same datum, these differ: {_listed(differing)}"
+        return Reason(own, "run", text, there, differing)
     # Of another datum the inputs differ by nature; what else differs would have made it run again as well.
-    beside = tuple(each for each in differences if not each.part.startswith(_INPUT))
+    beside = tuple(each for each in differing if not each.part.startswith(_INPUT))
     text = "its datum is new: no earlier task of this step worked on the same files"
     if beside:
         text += f"; and compared with task {there}, the latest of this step, these differ: {_listed(beside)}"
     return Reason(own, "run", text, there if beside else None, beside)
 
 
-def _listed(differences: Sequence[PartDifference]) -> str:
-    return ", ".join(dict.fromkeys(each.part for each in differences))
+def _listed(differing: Sequence[PartDifference]) -> str:
+    return ", ".join(dict.fromkeys(each.part for each in differing))
 
 
 def _nearest(connection: Connection, row: TaskRow) -> tuple[TaskRow | None, bool]:
@@ -120,8 +120,9 @@ def _parts(connection: Connection, row: TaskRow) -> dict[str, Any]:
     return flat
 
 
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[PartDifference]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PartDifference, ...]:
+    """List the parts whose values differ, those of `after` first."""
     names = [*after, *(name for name in before if name not in after)]
-    return [
+    return tuple(
         PartDifference(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
-    ]
+    )

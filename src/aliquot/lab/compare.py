@@ -49,7 +49,7 @@ def compare_runs(lab: Lab, before: int, after: int) -> RunComparison:
     for each in found.code:
         texts = [_text(lab, where.get(Digest(digest)) if digest else None) for digest in (each.before, each.after)]
         if texts[0] is not None and texts[1] is not None:
-            diffs[each.name] = text_diff(texts[0], texts[1], *titles)
+            diffs[each.part] = text_diff(texts[0], texts[1], *titles)
     return RunComparison(lines[0], lines[1], found, diffs)
 
 
