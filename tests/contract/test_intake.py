@@ -62,7 +62,7 @@ def test_what_settled_becomes_one_version_for_each_dataset_with_receipts(world: 
     with world.catalogue.read() as connection:
         newest = resolve(connection, parse_reference("plates"))
         found = {each.receipt_id: each for each in entries(connection, newest)}
-        kept = receipts.find(connection, dataset="plates")
+        kept = receipts.find(connection, receipts.Wanted(dataset="plates"))
     assert {each.id for each in kept} == set(found)
     for each in kept:
         assert (each.entry_path, each.digest, each.size) == (
@@ -157,10 +157,12 @@ def test_odd_names_and_an_empty_file_arrive_whole(world: World) -> None:
     assert world.look(source).taken.added == len(names) + 1
     assert contents(world.catalogue, world.store, "plates") == {"/" + n: n for n in names} | {"/empty": ""}
     with world.catalogue.read() as connection:
-        assert [each.path for each in receipts.find(connection, name="per%cent_")] == ["/per%cent_"]
-        (empty,) = receipts.find(connection, name="/empty")
+        assert [each.path for each in receipts.find(connection, receipts.Wanted(name="per%cent_"))] == ["/per%cent_"]
+        (empty,) = receipts.find(connection, receipts.Wanted(name="/empty"))
         assert [each["code"] for each in empty.facts["findings"]] == ["file-empty"]
-        assert [each.path for each in receipts.find(connection, digest=empty.digest[7:20])] == ["/empty"]
+        assert [each.path for each in receipts.find(connection, receipts.Wanted(digest=empty.digest[7:20]))] == [
+            "/empty"
+        ]
 
 
 @both
@@ -181,7 +183,10 @@ def test_real_claims_are_all_accepted(world: World, shared_data: Path) -> None:
     assert (look.taken.added, look.taken.quarantined) == (70, [])
     with world.catalogue.read() as connection:
         rows = {
-            name: sum(each.facts["facts"]["rows"] for each in receipts.find(connection, dataset=name, limit=None))
+            name: sum(
+                each.facts["facts"]["rows"]
+                for each in receipts.find(connection, receipts.Wanted(dataset=name), limit=None)
+            )
             for name in ("charges", "transactions")
         }
     assert rows == {"charges": 379, "transactions": 643}

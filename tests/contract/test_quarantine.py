@@ -53,8 +53,8 @@ def test_released_bytes_enter_their_dataset_with_their_findings_attached(
     with catalogue.read() as connection:
         held = quarantine.show(connection, id_)
         entry = one_entry(connection, resolve(connection, parse_reference("plates")), "/x.csv")
-        (receipt,) = receipts.find(connection, quarantine_id=id_)
-        assert quarantine.count_waiting(connection) == 0
+        (receipt,) = receipts.find(connection, receipts.Wanted(quarantine_id=id_))
+        assert quarantine.count_held(connection) == 0
     assert (held.state, held.decided_by, held.because, held.version) == ("RELEASED", "ada", "the ward confirmed it", 1)
     assert entry.receipt_id == receipt.id
     assert (receipt.decision, receipt.dataset, receipt.version) == ("released", "plates", 1)
@@ -254,7 +254,7 @@ def test_files_and_folders_given_by_hand_become_one_version(catalogue: Catalogue
     assert contents(catalogue, store, "plates") == {"/deep/a": "1", "/b": "2", "/c": "3"}
     assert [each.code for each in findings] == ["link-ignored"]
     with catalogue.read() as connection:
-        found = receipts.find(connection, source=receipts_name("plates"))
+        found = receipts.find(connection, receipts.Wanted(source=receipts_name("plates")))
     assert sorted((each.path, each.who, each.decision) for each in found) == [
         (path, "ada", "accepted") for path in ("/b", "/c", "/deep/a")
     ]

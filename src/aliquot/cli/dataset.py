@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aliquot.cli.dataset_show import show_files, show_log, show_version
-from aliquot.cli.options import OPTIONS, Options, in_order, noun
-from aliquot.cli.output import line, print_json, say, table
+from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
+from aliquot.cli.output import line, print_json, say, say_rest, table
 from aliquot.cli.text import ago, count, plain, size
 from aliquot.cli.verify import verify_and_show
 from aliquot.datasets import history, tags
@@ -61,7 +61,9 @@ def show(reference: _Ref, /, *, options: Options = OPTIONS) -> None:
 
 
 @app.command
-def log(dataset: Annotated[str, Parameter(name="DATASET")], /, *, limit: int = 20, options: Options = OPTIONS) -> None:
+def log(
+    dataset: Annotated[str, Parameter(name="DATASET")], /, *, limit: Limit = 20, options: Options = OPTIONS
+) -> None:
     """List the versions of a dataset, newest first.
 
     Parameters
@@ -71,8 +73,13 @@ def log(dataset: Annotated[str, Parameter(name="DATASET")], /, *, limit: int = 2
     limit
         Versions at most; 20 by default.
     """
-    lines = options.read(lambda connection: history.log(connection, dataset, limit=limit))
+    lines, there_are = options.read_page(
+        limit,
+        lambda connection: history.log(connection, dataset, limit=limit),
+        lambda connection: history.count_versions(connection, dataset),
+    )
     show_log(lines, as_json=options.json)
+    say_rest(len(lines), there_are)
 
 
 @app.command

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from aliquot.cli.options import OPTIONS, Options, noun
-from aliquot.cli.output import facts, heading, print_json, say, table
+from aliquot.cli.options import OPTIONS, Limit, Options, noun
+from aliquot.cli.output import facts, heading, print_json, say_rest, table
 from aliquot.cli.text import ago, size
 from aliquot.datasets.sweep import sweepable
 from aliquot.datasets.usage import dataset_uses, run_uses, store_use
@@ -19,7 +19,7 @@ def du(
     /,
     *,
     runs: bool = False,
-    limit: int = 20,
+    limit: Limit = 20,
     options: Options = OPTIONS,
 ) -> None:
     """Say what takes how many bytes, from the catalogue alone: datasets with all their versions, runs, logs, the rest.
@@ -68,14 +68,16 @@ def du(
 
 
 def _runs(options: Options, limit: int) -> None:
-    found = options.read(lambda connection: run_uses(connection, limit))
+    # All of them are measured to find the largest.
+    whole = options.read(lambda connection: run_uses(connection, None))
+    found = whole[:limit]
     if options.json:
         print_json([each.document() for each in found])
+        say_rest(len(found), len(whole), "largest")
         return
     table(
         (">run", "pipeline", "state", "ended", ">files", ">bytes", ">logs"),
         [(u.run, u.pipeline, u.state, ago(u.ended_at), u.files, size(u.bytes), size(u.logs)) for u in found],
         empty="No run holds bytes that no dataset has.",
     )
-    if len(found) == limit:
-        say("There may be more; --limit shows them.")
+    say_rest(len(found), len(whole), "largest")

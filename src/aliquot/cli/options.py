@@ -1,11 +1,12 @@
 """The options that every command takes, and the lab that they open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
 
 from aliquot.cli.logs import prepare_logs
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from aliquot.lab import Lab
 
 T = TypeVar("T")
+
+Limit = Annotated[int, Parameter(validator=Number(gte=1))]
+"""How many lines a list has at most."""
 
 _GROUP = Group("Everywhere", sort_key=1000)
 
@@ -54,6 +58,14 @@ class Options:
         """Give what `work` reads from the lab's catalogue."""
         with self.open() as lab, lab.catalogue.read() as connection:
             return work(connection)
+
+    def read_page(
+        self, limit: int, work: "Callable[[Connection], Sequence[T]]", count: "Callable[[Connection], int]"
+    ) -> "tuple[Sequence[T], int]":
+        """Give the lines that `work` reads, at most `limit`, and how many there are; counted only when it cut them."""
+        with self.open() as lab, lab.catalogue.read() as connection:
+            found = work(connection)
+            return found, count(connection) if len(found) >= limit else len(found)
 
 
 def noun(name: str, *, epilogue: str = "") -> App:

@@ -76,6 +76,12 @@ def say(text: "str | Text") -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+def say_rest(shown: int, there_are: int, kept: str = "newest") -> None:
+    """Say that a list was cut off, and of how many lines it shows the `kept`; says nothing of one that is whole."""
+    if there_are > shown:
+        say(f"… the {kept} {shown:,} of {there_are:,}; --limit shows more.")
+
+
 _WHOLE = {"file", "path", "digest", "decision", "version", "dataset", "task", "table", "run"}
 _NARROWEST = 12
 

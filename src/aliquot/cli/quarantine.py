@@ -1,5 +1,6 @@
 """`aliquot quarantine`: files that were refused, and what a person decides about them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,8 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aliquot.cli.findings import findings_in_short, show_findings, total
-from aliquot.cli.options import OPTIONS, Options, in_order, noun
-from aliquot.cli.output import facts, heading, line, print_json, say, table
+from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
+from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
 from aliquot.cli.text import ago, count, moment, plain, size
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
@@ -23,7 +24,7 @@ _Id = Annotated[int, Parameter(name="ID")]
 
 @app.command(name="list")
 def list_held(
-    *, all: Annotated[bool, Parameter(name="--all")] = False, source: str | None = None, limit: int = 50,  # noqa: A002
+    *, all: Annotated[bool, Parameter(name="--all")] = False, source: str | None = None, limit: Limit = 50,  # noqa: A002
     options: Options = OPTIONS,
 ) -> None:  # fmt: skip
     """List what waits for a decision, newest first.
@@ -37,23 +38,31 @@ def list_held(
     limit
         Lines at most; 50 by default.
     """
-    found = options.read(
-        lambda connection: quarantine.list_held(connection, None if all else "WAITING", source, limit=limit)
+    state = None if all else "WAITING"
+    found, there_are = options.read_page(
+        limit,
+        lambda connection: quarantine.list_held(connection, state, source, limit=limit),
+        lambda connection: quarantine.count_held(connection, state, source),
     )
     if options.json:
         print_json([_document(each) for each in found])
-        return
+    else:
+        _list(found, with_state=all)
+    say_rest(len(found), there_are)
+
+
+def _list(found: Sequence[quarantine.Held], *, with_state: bool) -> None:
     newer = any(each.newer for each in found)
     table(
         (">id", "file", "source", "meant for", "arrived", "findings", *(("newer",) if newer else ()),
-         *(("state",) if all else ())),
+         *(("state",) if with_state else ())),
         [
             (e.id, e.path, e.source, e.into or "", ago(e.arrived_at), findings_in_short(e.counts),
              *((f"{e.newer.dataset}@{e.newer.version}" if e.newer else "",) if newer else ()),
-             *((e.state.lower(),) if all else ()))
+             *((e.state.lower(),) if with_state else ()))
             for e in found
         ],
-        empty="Quarantine is empty." if all else "Nothing waits in quarantine.",
+        empty="Quarantine is empty." if with_state else "Nothing waits in quarantine.",
     )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aliquot.blobs.objects import digest_file
-from aliquot.cli.options import OPTIONS, Options, in_order, noun
-from aliquot.cli.output import print_json, table
+from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
+from aliquot.cli.output import print_json, say_rest, table
 from aliquot.cli.text import ago, digest, plain, size
-from aliquot.intake.receipts import Receipt
+from aliquot.intake.receipts import Receipt, Wanted, how_many
 from aliquot.intake.receipts import find as find_receipts
 from aliquot.model.errors import Invalid, Missing
 
@@ -26,7 +26,7 @@ def list_receipts(
     *,
     source: str | None = None,
     dataset: str | None = None,
-    limit: int = 20,
+    limit: Limit = 20,
     before: int | None = None,
     options: Options = OPTIONS,
 ) -> None:
@@ -43,11 +43,9 @@ def list_receipts(
     before
         Go on below this receipt.
     """
-    _show(
-        options.read(lambda c: find_receipts(c, source=source, dataset=dataset, before=before, limit=limit)),
-        options,
-        "Nothing has arrived yet." if not (source or dataset) else "Nothing like that has arrived.",
-    )
+    wanted = Wanted(source=source, dataset=dataset, before=before)
+    empty = "Nothing has arrived yet." if wanted == Wanted() else "Nothing like that has arrived."
+    _find(options, [wanted], limit, empty)
 
 
 @app.command
@@ -56,7 +54,7 @@ def find(
     /,
     *,
     file: Path | None = None,
-    limit: int = 20,
+    limit: Limit = 20,
     options: Options = OPTIONS,
 ) -> None:
     """Find out what became of a file, by its name, its digest, or its content.
@@ -64,7 +62,8 @@ def find(
     Parameters
     ----------
     what
-        A file's name, its path at the source, or the first digits of its digest.
+        A file's name, its path at the source, or the first digits of its digest; what is none of them finds the files
+        with it in their path, in upper or lower case.
     file
         A file on this machine: finds the arrivals of the same content, whatever their names.
     limit
@@ -72,18 +71,34 @@ def find(
     """
     if (what is None) == (file is None):
         raise Invalid("find-what", "Give either a name or digest, or --file PATH.")
-    name, of = (None, what) if what is not None and _DIGEST.fullmatch(what) else (what, None)
-    if file is not None:
-        try:
-            of = digest_file(file)[0]
-        except OSError as error:
-            sentence = f"{plain(str(file))} cannot be read ({error.strerror})."
-            raise Missing("file-missing", sentence, path=str(file)) from error
-    _show(
-        options.read(lambda c: find_receipts(c, digest=of, name=name, limit=limit)),
-        options,
-        "No such file has arrived.",
-    )
+    if what is not None:
+        wishes = [Wanted(digest=what)] if _DIGEST.fullmatch(what) else []
+        wishes += [Wanted(name=what), Wanted(part=what)]
+    else:
+        assert file is not None
+        wishes = [Wanted(digest=_digest_of(file))]
+    _find(options, wishes, limit, "No such file has arrived.")
+
+
+def _digest_of(file: Path) -> str:
+    try:
+        return digest_file(file)[0]
+    except OSError as error:
+        sentence = f"{plain(str(file))} cannot be read ({error.strerror})."
+        raise Missing("file-missing", sentence, path=str(file)) from error
+
+
+def _find(options: Options, wishes: Sequence[Wanted], limit: int, empty: str) -> None:
+    """Show what the first of the wishes finds that finds anything."""
+    found: Sequence[Receipt] = ()
+    there_are = 0
+    with options.open() as lab, lab.catalogue.read() as connection:
+        for wanted in wishes:
+            if found := find_receipts(connection, wanted, limit):
+                there_are = how_many(connection, wanted) if len(found) >= limit else len(found)
+                break
+    _show(found, options, empty)
+    say_rest(len(found), there_are)
 
 
 def _show(found: Sequence[Receipt], options: Options, empty: str) -> None:

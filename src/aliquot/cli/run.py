@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from aliquot.cli.options import OPTIONS, Options, in_order, noun
-from aliquot.cli.output import line, print_json, say, table
+from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
+from aliquot.cli.output import line, print_json, say, say_rest, table
 from aliquot.cli.pairs import order_of
 from aliquot.cli.run_compare import compare
 from aliquot.cli.run_look import logs, outputs, show, why
@@ -17,7 +17,7 @@ from aliquot.cli.text import ago, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
 from aliquot.engine.start import start as start_run
-from aliquot.lab.runs import RunLine, runs
+from aliquot.lab.runs import RunLine, count_runs, runs
 from aliquot.model.errors import Invalid
 from aliquot.model.quantity import seconds
 
@@ -76,7 +76,7 @@ def start(
 
 @app.command(name="list")
 def list_runs(
-    *, pipeline: str | None = None, state: str | None = None, limit: int = 20, options: Options = OPTIONS
+    *, pipeline: str | None = None, state: str | None = None, limit: Limit = 20, options: Options = OPTIONS
 ) -> None:
     """List runs, newest first.
 
@@ -89,15 +89,20 @@ def list_runs(
     limit
         Runs at most; 20 by default.
     """
-    found = options.read(lambda connection: runs(connection, pipeline, state, limit))
+    found, there_are = options.read_page(
+        limit,
+        lambda connection: runs(connection, pipeline, state, limit),
+        lambda connection: count_runs(connection, pipeline, state),
+    )
     if options.json:
         print_json([each.document() for each in found])
-        return
-    table(
-        (">run", "pipeline", "state", "started by", "created", "took", ">parked", ""),
-        [_cells(each) for each in found],
-        empty="There is no run like that." if pipeline or state else "There is no run yet.",
-    )
+    else:
+        table(
+            (">run", "pipeline", "state", "started by", "created", "took", ">parked", ""),
+            [_cells(each) for each in found],
+            empty="There is no run like that." if pipeline or state else "There is no run yet.",
+        )
+    say_rest(len(found), there_are)
 
 
 def _limits(priority: int | None, deadline: str | None) -> dict[str, Any]:

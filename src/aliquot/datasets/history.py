@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from aliquot.datasets.read import find_dataset
 from aliquot.db.tables import dataset, tag, version
@@ -83,6 +83,12 @@ def datasets(connection: Connection) -> list[DatasetLine]:
         )
         for row in connection.execute(query)
     ]
+
+
+def count_versions(connection: Connection, of: str) -> int:
+    """Say how many versions a dataset has."""
+    there = select(func.count()).select_from(version).where(version.c.dataset_id == find_dataset(connection, of).id)
+    return connection.execute(there).scalar_one()
 
 
 def log(connection: Connection, of: str, before: int | None = None, limit: int | None = None) -> list[VersionLine]:

@@ -84,9 +84,13 @@ def list_held(
     return _with_files(connection, connection.execute(query).all())
 
 
-def count_waiting(connection: Connection) -> int:
-    """Say how many wait for a decision."""
-    query = select(func.count()).select_from(quarantine).where(quarantine.c.state == "WAITING")
+def count_held(connection: Connection, state: str | None = "WAITING", source: str | None = None) -> int:
+    """Say how many wait for a decision; `state` None counts the decided ones, too."""
+    query = select(func.count()).select_from(quarantine)
+    if state is not None:
+        query = query.where(quarantine.c.state == state)
+    if source is not None:
+        query = query.where(quarantine.c.source == source)
     return int(connection.execute(query).scalar_one())
 
 

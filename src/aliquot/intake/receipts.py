@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from aliquot.db.rows import insert_rows, json_text, reserve_ids
 from aliquot.db.tables import quarantine, receipt
 from aliquot.intake.reconcile import Key, Past, newest, one_at_a_time, pasts
+from aliquot.model.digest import PREFIX
 
 _PAGE = 100
 
@@ -135,37 +136,49 @@ def decide(
     return connection.execute(update(quarantine).where(*waits).values(values)).rowcount == 1
 
 
-def find(
-    connection: Connection,
-    *,
-    digest: str | None = None,
-    name: str | None = None,
-    dataset: str | None = None,
-    source: str | None = None,
-    quarantine_id: int | None = None,
-    before: int | None = None,
-    limit: int | None = _PAGE,
-) -> list[Receipt]:
-    """List receipts, newest first: of a digest (or its first digits), a name or whole path, a dataset, a source.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which receipts are looked for; what is None chooses nothing.
 
-    `before` is the id of the last one of the page before.
+    `digest` may be its first digits, `name` a file's name in either case or its whole path, `part` some of its path
+    in either case, `before` the id of the last one of the page before.
     """
-    query = select(receipt).order_by(receipt.c.id.desc()).limit(limit)
-    if digest is not None:
-        start = digest if digest.startswith("blake3:") else "blake3:" + digest
-        query = query.where(receipt.c.digest >= start, receipt.c.digest < start + "g")
-    if name is not None and name.startswith("/"):
-        query = query.where(receipt.c.path == name)
-    elif name is not None:
-        query = query.where(receipt.c.path.like("%/" + _literally(name), escape="\\"))
-    for column, value in ((receipt.c.dataset, dataset), (receipt.c.source, source),
-                          (receipt.c.quarantine_id, quarantine_id)):  # fmt: skip
-        if value is not None:
-            query = query.where(column == value)
-    if before is not None:
-        query = query.where(receipt.c.id < before)
+
+    digest: str | None = None
+    name: str | None = None
+    part: str | None = None
+    dataset: str | None = None
+    source: str | None = None
+    quarantine_id: int | None = None
+    before: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Give what a row has to fulfil."""
+        found: list[ColumnElement[bool]] = []
+        if self.digest is not None:
+            start = self.digest if self.digest.startswith(PREFIX) else PREFIX + self.digest
+            found += [receipt.c.digest >= start, receipt.c.digest < start + "g"]
+        if self.name is not None and self.name.startswith("/"):
+            found.append(receipt.c.path == self.name)
+        elif self.name is not None:
+            found.append(receipt.c.path.iendswith("/" + self.name, autoescape=True))
+        if self.part is not None:
+            found.append(receipt.c.path.icontains(self.part, autoescape=True))
+        for column, value in ((receipt.c.dataset, self.dataset), (receipt.c.source, self.source),
+                              (receipt.c.quarantine_id, self.quarantine_id)):  # fmt: skip
+            if value is not None:
+                found.append(column == value)
+        if self.before is not None:
+            found.append(receipt.c.id < self.before)
+        return found
+
+
+def find(connection: Connection, wanted: Wanted = Wanted(), limit: int | None = _PAGE) -> list[Receipt]:
+    """List receipts, newest first."""
+    query = select(receipt).where(*wanted.conditions()).order_by(receipt.c.id.desc()).limit(limit)
     return [Receipt(**row) for row in connection.execute(query).mappings()]
 
 
-def _literally(name: str) -> str:
-    return name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def how_many(connection: Connection, wanted: Wanted) -> int:
+    """Count receipts."""
+    return connection.execute(select(func.count()).select_from(receipt).where(*wanted.conditions())).scalar_one()

@@ -127,7 +127,18 @@ class Pipeline:
 def _log_quietly() -> None:
     """Log warnings and worse on standard error, unless the program has said how it wants its log."""
     if not structlog.is_configured():
+        # The default would print the local variables of each frame, and secrets are among them.
+        written = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         structlog.configure(
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.add_log_level,
+                structlog.processors.StackInfoRenderer(),
+                structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+                written,
+            ],
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )

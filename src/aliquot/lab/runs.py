@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, run_step, task
@@ -134,12 +134,18 @@ def runs(
     connection: Connection, pipeline: str | None = None, state: str | None = None, limit: int | None = 20
 ) -> list[RunLine]:
     """List runs, newest first; `pipeline` and `state` choose among them."""
-    query = select(run).order_by(run.c.id.desc()).limit(limit)
-    if pipeline is not None:
-        query = query.where(run.c.pipeline == pipeline)
-    if state is not None:
-        query = query.where(run.c.state == _state(state))
+    query = select(run).where(*_chosen(pipeline, state)).order_by(run.c.id.desc()).limit(limit)
     return [run_line(row) for row in connection.execute(query)]
+
+
+def count_runs(connection: Connection, pipeline: str | None = None, state: str | None = None) -> int:
+    """Count the runs that `runs` lists without a limit."""
+    return connection.execute(select(func.count()).select_from(run).where(*_chosen(pipeline, state))).scalar_one()
+
+
+def _chosen(pipeline: str | None, state: str | None) -> list[ColumnElement[bool]]:
+    chosen = [] if pipeline is None else [run.c.pipeline == pipeline]
+    return chosen if state is None else [*chosen, run.c.state == _state(state)]
 
 
 def steps(connection: Connection, number: int) -> list[StepLine]:
