@@ -58,7 +58,7 @@ def findings_page() -> str:
     """Make the page of findings."""
     found: dict[str, list[Said]] = defaultdict(list)
     for each in said(*_FINDERS):
-        if each.where.startswith(("formats/", "intake/")) and each.code and each.code[0].isalpha():
+        if each.where.startswith(("formats/", "intake/", "executors/ensure.py")) and each.code and each.code[0].isalpha():
             found[each.code].append(each)
     for name, text in pairs_of_words("formats"):
         found[name].append(Said("", name, (text,), ""))

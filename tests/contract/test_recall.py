@@ -72,6 +72,26 @@ def test_a_new_task_has_its_swept_inputs_made_again_however_far_back(lab: SmallL
 
 
 @both
+def test_what_only_hands_a_file_on_is_not_asked_to_make_it_again(lab: SmallLab) -> None:
+    steps = dict(CHAIN["steps"])
+    steps["handed"] = {
+        "inputs": {"file": {"from": "double", "glob": "/*"}},
+        "parameters": [],
+        "command": 'cp "$FILE" "$OUT"',
+    }
+    steps["checked"] = {"inputs": {"file": {"from": "handed", "glob": "/*"}}, "ensure": [{"non_empty": True}]}
+    steps["total"] = {**steps["total"], "inputs": {"all": {"from": "checked", "glob": "/"}}}
+    lab.apply({**CHAIN, "steps": steps})
+    lab.run("chain")
+    swept(lab, 8)
+    number = lab.run("chain", title="Sum")
+    assert lab.row(number).state == "COMPLETE"
+    assert lab.content("total")["/total"] == b"Sum\nONE\nONE\nTWO\nTWO\n"
+    recalled = [row for other in range(number + 1, number + 5) for row in lab.tasks(other)]
+    assert sorted(row.step for row in recalled) == ["double", "double", "upper", "upper"]
+
+
+@both
 def test_other_bytes_than_before_are_said_and_the_next_run_works_with_them(lab: SmallLab) -> None:
     odd = {**CHAIN, "steps": {**CHAIN["steps"], "upper": {**CHAIN["steps"]["upper"],
            "command": 'cat "$FILE" /proc/sys/kernel/random/uuid > "$OUT/$NAME"'}}}  # fmt: skip

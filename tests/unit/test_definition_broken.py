@@ -62,7 +62,7 @@ BROKEN = [
         'pipelines/p.yaml:6:14: steps.a.command: the command is empty',
     ]),
     ("missing command", P, edited("    command: [cat, $R]\n",''), [
-        "pipelines/p.yaml:4:3: steps.a: 'command' is missing; a step has a command, or a Python function under 'python'",
+        "pipelines/p.yaml:4:3: steps.a: 'command' is missing; a step has a command, or a Python function under 'python', or 'ensure' that checks its input",
     ]),
     ("slip in a variable", P, edited("{r: {","{reads: {").replace("$R]","$READ]"), [
         'pipelines/p.yaml:6:20: steps.a.command[1]: there is no $READ for this command; did you mean $READS?',
@@ -276,7 +276,7 @@ BROKEN = [
         'pipelines/p.yaml:6:14: steps.a.command: ${secret:local/token} cannot stand in a command; values reach it through its environment, as parameters',
     ]),
     ("misplaced key", P, PIPELINE+"    timeout: 1h\n", [
-        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'when', 'command', 'python', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports' and 2 more",
+        "pipelines/p.yaml:7:5: steps.a.timeout: unknown key; there is 'title', 'image', 'inputs', 'when', 'command', 'python', 'parameters', 'bundle', 'resources', 'retry', 'failures', 'exports' and 3 more",
     ]),
     ("unknown pool", P, PIPELINE+"    pool: gpus\n", [
         "pipelines/p.yaml:7:11: steps.a.pool: aliquot.yaml has no pool 'gpus'; there is none",

@@ -98,7 +98,7 @@ def show(name: Annotated[str, Parameter(name="NAME")], /, *, options: Options = 
             name,
             ", ".join(f"{each.from_}:{each.glob}" for each in step.inputs.values()),
             step.image or "",
-            step.python or _command(step.command),
+            "ensure" if step.only_checks else step.python or _command(step.command),
         )
         for name, step in ((name, pipeline.steps[name]) for name in pipeline.order())
     ]

@@ -9,6 +9,7 @@ import jmespath
 from cronsim import CronSim, CronSimError
 from jmespath.exceptions import JMESPathError
 
+from aliquot.definitions.check_ensure import check_ensure
 from aliquot.definitions.check_inputs import check_glob, check_inputs
 from aliquot.definitions.check_schema import check_schema
 from aliquot.definitions.check_when import check_when
@@ -30,6 +31,7 @@ def check_pipeline(document: Document, pipeline: Pipeline) -> list[Problem]:
         problems += _step(document, pipeline, name)
         problems += check_environment(document, pipeline, name)
         problems += check_when(document, pipeline, name)
+        problems += check_ensure(document, pipeline.steps[name], ("steps", name, "ensure"))
     problems += _circles(document, pipeline)
     problems += _outputs(document, pipeline)
     for name, table in pipeline.tables.items():
@@ -42,7 +44,8 @@ def check_pipeline(document: Document, pipeline: Pipeline) -> list[Problem]:
 def _step(document: Document, pipeline: Pipeline, name: str) -> Iterator[Problem]:
     step, path = pipeline.steps[name], ("steps", name)
     yield from check_inputs(document, pipeline, name)
-    if step.python is None and (not step.command or (isinstance(step.command, str) and not step.command.strip())):
+    given = step.python is None and not step.only_checks
+    if given and (not step.command or (isinstance(step.command, str) and not step.command.strip())):
         yield document.problem((*path, "command"), "the command is empty")
     for at, parameter in enumerate(step.parameters or []):
         if parameter not in pipeline.parameters:

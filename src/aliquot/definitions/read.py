@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from aliquot.definitions.bundle import gather
+from aliquot.definitions.check_ensure import check_types
 from aliquot.definitions.check_lab import (
     check_config,
     check_parents,
@@ -186,6 +187,7 @@ def _check_together(
             problems += check_references(found.text, config.model.vaults)
     for found in pipelines.values():
         problems += check_tables(found, types, presumed["type"])
+        problems += check_types(found, types, presumed["type"])
         if config is not None:
             problems += check_pools(found, config.model)
     problems += check_parents(records, presumed["record"])

@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Definition)
 
 _WITHOUT_REFERENCES = frozenset(
     {
-        "after", "description", "describes", "executor", "failures", "image", "mode", "network", "on_invalid",
+        "after", "description", "describes", "ensure", "executor", "failures", "image", "mode", "network", "on_invalid",
         "resources", "retry", "settled", "title",
     }
 )  # fmt: skip

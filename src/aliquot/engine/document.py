@@ -123,6 +123,7 @@ def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Si
         resources=resources,
         network=step.network,
         python=_call(step.python, command, row) if step.python else None,
+        ensure=tuple(command.parts.get("ensure", ())),
     )
 
 

@@ -112,6 +112,7 @@ def _parts(connection: Connection, row: TaskRow) -> dict[str, Any]:
     ).scalar_one()
     flat: dict[str, Any] = {"command": common["command"], "image or environment": common["environment"]}
     flat["network"] = common.get("network", False)
+    flat["ensure"] = common.get("ensure")
     flat |= {f"code {path}": digest for path, digest in common["code"].items()}
     flat |= {f"parameter {name}": value for name, value in common["parameters"].items()}
     flat |= {f"export {name}": value for name, value in row.datum["exports"].items()}

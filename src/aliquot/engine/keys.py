@@ -2,8 +2,8 @@
 
 A key covers the format of keys, what runs the command (an image's digest or the process environment's identity), the
 command or the function in its place, whether it may use the network, the bundled code, the declared parameters,
-exported values, and the datum's files as input name, path and digest with what their globs captured. Resources,
-retries and titles are not in it: they do not decide the result.
+exported values, the rules that its results must keep, and the datum's files as input name, path and digest with what
+their globs captured. Resources, retries and titles are not in it: they do not decide the result.
 """
 
 import json
@@ -33,6 +33,7 @@ class StepParts:
     parameters: Mapping[str, Any]
     network: bool = False
     python: str | None = None
+    ensure: Sequence[Mapping[str, Any]] = ()
 
     def document(self) -> dict[str, Any]:
         """Give the parts as the JSON object that is kept with results."""
@@ -45,6 +46,7 @@ class StepParts:
             "parameters": dict(self.parameters),
             **({"network": True} if self.network else {}),
             **({"python": self.python} if self.python else {}),
+            **({"ensure": [dict(each) for each in self.ensure]} if self.ensure else {}),
         }
 
 
@@ -58,6 +60,7 @@ def parts_from(document: Mapping[str, Any]) -> StepParts:
         parameters=document["parameters"],
         network=document.get("network", False),
         python=document.get("python"),
+        ensure=document.get("ensure", ()),
     )
 
 
@@ -68,10 +71,18 @@ def environment_of(step: Step, executor_for: Callable[[str | None], Executor]) -
 
 
 def step_parts(
-    pipeline: Pipeline, step: Step, bundle: Mapping[str, str], parameters: Mapping[str, Any], environment: str
+    pipeline: Pipeline,
+    step: Step,
+    bundle: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    environment: str,
+    rules: Sequence[Mapping[str, Any]] = (),
 ) -> StepParts:
-    """Gather what the keys of a step have in common; `bundle` maps the pipeline's bundled files to digests."""
-    declared = pipeline.parameters if step.parameters is None else step.parameters
+    """Gather what the keys of a step have in common.
+
+    `bundle` maps the pipeline's bundled files to digests; `rules` are what `rules_of` gives.
+    """
+    declared = pipeline.parameters if step.parameters is None and not step.only_checks else step.parameters or ()
     return StepParts(
         environment=environment,
         image=step.image,
@@ -80,6 +91,7 @@ def step_parts(
         parameters={name: parameters[name] for name in declared if name in parameters},
         network=step.network,
         python=step.python,
+        ensure=rules,
     )
 
 

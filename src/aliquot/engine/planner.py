@@ -20,6 +20,7 @@ from aliquot.engine.datums import File
 from aliquot.engine.keys import StepParts, environment_of, parts_from, step_parts
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import Planned, input_files, made_by, outputs_of, plan_step
+from aliquot.engine.rules import rules_of
 from aliquot.engine.tasks import write_tasks
 from aliquot.model.pipeline import Pipeline, Step
 from aliquot.model.reference import Reference
@@ -139,7 +140,7 @@ class Planner:
             )
         ).one()
         # What runs the commands may change while a run is under way; the keys of one step have it in common.
-        parts = parts_from(kept.parts) if kept.parts else self._new_parts(row, applied, step)
+        parts = parts_from(kept.parts) if kept.parts else self._new_parts(connection, row, applied, step)
         bound = bound_versions(connection, row)
         open_inputs = {name for name, each in step.inputs.items() if each.from_ in planning.unfinished}
         taken = _complete_keys(connection, row.id, planning.unfinished)
@@ -162,9 +163,10 @@ class Planner:
         left_out = sum(each.left_out for each in planned) + (memory.left_out if only_new else 0)
         return _Found(parts, added, kept.datums, left_out, taken)
 
-    def _new_parts(self, row: RunRow, applied: Applied, step: Step) -> StepParts:
+    def _new_parts(self, connection: Connection, row: RunRow, applied: Applied, step: Step) -> StepParts:
         identity = environment_of(step, self._executor_for)
-        return step_parts(applied.pipeline, step, applied.bundle, row.parameters, identity)
+        rules = rules_of(connection, step)
+        return step_parts(applied.pipeline, step, applied.bundle, row.parameters, identity, rules)
 
 
 def _streams(step: Step, unfinished: frozenset[str]) -> bool:

@@ -13,6 +13,7 @@ from aliquot.engine.keys import StepParts, environment_of, step_parts
 from aliquot.engine.parameters import complete
 from aliquot.engine.parked import FAILED, OF_THE_DATUM
 from aliquot.engine.plan import Planned, input_files, outputs_of, plan_step
+from aliquot.engine.rules import rules_of
 from aliquot.engine.start import Order, bind
 from aliquot.model.cause import cause_words
 from aliquot.model.pipeline import Step
@@ -57,7 +58,8 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
         step = pipeline.steps[name]
         files = input_files(connection, pipeline, step, bound, made)
         identity = environment_of(step, executor_for)
-        parts = step_parts(pipeline, step, order.applied.bundle, parameters, identity)
+        rules = rules_of(connection, step)
+        parts = step_parts(pipeline, step, order.applied.bundle, parameters, identity, rules)
         planned = plan_step(connection, step, parts, files, parameters)
         before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
         changed = _changed(connection, pipeline.pipeline, name, parts)
@@ -119,7 +121,8 @@ def _changed(connection: Connection, pipeline: str, step: str, parts: StepParts)
     if latest is None:
         return "this step has not succeeded yet"
     now = parts.document()
-    words = [f"{name} changed" for name in ("environment", "command", "python") if latest.get(name) != now.get(name)]
+    whole = ("environment", "command", "python", "ensure")
+    words = [f"{name} changed" for name in whole if latest.get(name) != now.get(name)]
     for kind, word in (("code", "code"), ("parameters", "parameter")):
         names = sorted({*latest[kind], *now[kind]})
         words += [f"{word} {each} changed" for each in names if latest[kind].get(each) != now[kind].get(each)]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from aliquot.datasets import places
 from aliquot.db.rows import chunks, insert_rows
-from aliquot.db.tables import blob, output, result, run, run_step, task
+from aliquot.db.tables import blob, key_input, output, result, run, run_step, task
 from aliquot.engine.control import find_run
 from aliquot.engine.pipelines import by_id
 from aliquot.model.errors import Conflict
@@ -36,7 +36,7 @@ def ask(connection: Connection, digests: Collection[str], who: str) -> str | Non
         removed = connection.execute(select(blob.c.swept_at).where(blob.c.digest == digest)).scalar()
         if removed is None:
             return f"The catalogue does not know where {digest} lies; `aliquot admin verify` says more."
-        keys = list(connection.execute(select(output.c.key).where(output.c.digest == digest)).scalars())
+        keys = _makers_keys(connection, digest)
         asked = connection.execute(
             select(task)
             .where(task.c.key.in_(keys), task.c.recall, task.c.created_at > removed - _SKEW)
@@ -138,6 +138,12 @@ def compare(connection: Connection, key: str, outcome: Outcome) -> Outcome:
         message=f"Other bytes than before the sweep: {shown}. The step does not give the same files each time; "
         "what is made of them from now on is made of the new ones.",
     )
+
+
+def _makers_keys(connection: Connection, digest: str) -> list[str]:
+    """List the keys that gave a file, without those that took it themselves: they only handed it on."""
+    taken = select(key_input.c.key).where(key_input.c.key == output.c.key, key_input.c.digest == digest).exists()
+    return list(connection.execute(select(output.c.key).where(output.c.digest == digest, ~taken)).scalars())
 
 
 def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: str) -> int:

@@ -4,19 +4,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aliquot.blobs import Batch, Store
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog, tail
 from aliquot.executors.collect import collect_outputs, read_exports
 from aliquot.executors.conclusions import exit_verdict, system_verdict
+from aliquot.executors.ensure import Given, judge, passed_on, reads_tables
 from aliquot.executors.watch import over_disk_limit
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.digest import Digest
 from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome
+from aliquot.model.task import Cause, Outcome, OutputFile, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ def perform(
     attempt.began = time.time()
     try:
         attempt.check()
+        if attempt.document.only_checks:
+            return _pass_on(attempt, directory, store, open_batch)
         if not begun:
             directory.lay_out(attempt, store)
         ended = runner.run(attempt, directory)
@@ -78,34 +81,64 @@ def perform(
 
 
 def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
-    """Collect what an attempt has left when it ended: logs, results, and the reason if it failed."""
-    stdout, stderr = keep(directory.stdout, batch), keep(directory.stderr, batch)
-    last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
+    """Collect what an attempt has left when it ended: results, the reason if it failed, and logs."""
     verdict = attempt.verdict or ended.verdict or exit_verdict(ended.exit_code, directory.folder)
     limit = attempt.document.resources.disk
     if verdict is None and limit is not None and (over := over_disk_limit(directory.folder, limit)):
         verdict = Verdict(Cause.USER, over)
-    outcome = Outcome(
+    exports: Any = None
+    outputs: tuple[OutputFile, ...] = ()
+    if verdict is None:
+        try:
+            exports = read_exports(directory.out)
+            outputs = collect_outputs(attempt, directory.out, batch)
+            if attempt.document.ensure:
+                files = [Given(each.path, each.digest, each.size, f"out{each.path}") for each in outputs]
+                verdict = judge(attempt, files, directory.folder, directory.stderr)
+        except AttemptFailed as failure:
+            verdict = failure.verdict
+    outcome = _outcome(attempt, directory, batch, verdict, ended.exit_code)
+    return outcome if verdict else replace(outcome, exports=exports, outputs=outputs)
+
+
+def _pass_on(
+    attempt: Attempt, directory: WorkingDirectory, store: Store, open_batch: Callable[[Attempt], Batch]
+) -> Outcome:
+    """Make an attempt that runs nothing: check the files that it is given, and let them be what it gives."""
+    attempt.running = True
+    files = attempt.document.files
+    directory.lay_out(attempt, store, files if reads_tables(attempt.document) else ())
+    given = passed_on(files)
+    verdict = judge(attempt, given, directory.folder, directory.stderr)
+    attempt.usage = Usage(wall=time.time() - attempt.began)
+    outcome = _outcome(attempt, directory, open_batch(attempt), attempt.verdict or verdict, None)
+    if outcome.state is not State.COMPLETE:
+        return outcome
+    outputs = sorted((OutputFile(each.path, each.digest, each.size) for each in given), key=lambda each: each.path)
+    return replace(outcome, outputs=tuple(outputs))
+
+
+def _outcome(
+    attempt: Attempt, directory: WorkingDirectory, batch: Batch, verdict: Verdict | None, exit_code: int | None
+) -> Outcome:
+    """Give the outcome of an attempt with its logs, still without what it gives."""
+    stdout, stderr = keep(directory.stdout, batch), keep(directory.stderr, batch)
+    last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
+    if verdict is not None:
+        return replace(attempt.failed(verdict, exit_code, last), stdout=stdout, stderr=stderr)
+    return Outcome(
         task=attempt.document.task,
         fence=attempt.document.fence,
         state=State.COMPLETE,
-        exit_code=ended.exit_code,
+        exit_code=exit_code,
         stdout=stdout,
         stderr=stderr,
         tail=last,
         usage=attempt.usage,
         started_at=attempt.began,
+        ended_at=time.time(),
         image_digest=attempt.image_digest,
     )
-    if verdict is None:
-        try:
-            exports = read_exports(directory.out)
-            outputs = collect_outputs(attempt, directory.out, batch)
-            return replace(outcome, exports=exports, outputs=outputs, ended_at=time.time())
-        except AttemptFailed as failure:
-            verdict = failure.verdict
-    failed = attempt.failed(verdict, ended.exit_code, last)
-    return replace(failed, stdout=stdout, stderr=stderr)
 
 
 def keep(log: CapturedLog, batch: Batch) -> Digest | None:

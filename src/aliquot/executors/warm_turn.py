@@ -240,7 +240,7 @@ def call_of(document: TaskDocument, store: Store, folder: str) -> bytes:
             parts.append(store.read_checked(file.blob))
             listed.append((file.path, file.blob.size))
     call = document.python
-    look = document.resources.disk is not None
+    look = document.resources.disk is not None or bool(document.ensure)
     return wire.frame({"values": call.values, "inputs": call.inputs, "files": listed, "look": look}, parts)
 
 

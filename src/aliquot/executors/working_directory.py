@@ -5,6 +5,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,14 +41,19 @@ class WorkingDirectory:
         self._made: dict[str, dict[str, int]] = {}
         self._used = True
 
-    def lay_out(self, attempt: Attempt, store: Store) -> None:
-        """Put everything in place that the command may look at: a copy of each file, and `task.json`."""
+    def lay_out(self, attempt: Attempt, store: Store, files: Sequence[TaskFile] | None = None) -> None:
+        """Put everything in place that the command may look at: a copy of each file, and `task.json`.
+
+        `files` are those of the document that are wanted; without, all.
+        """
         if self._used:
             self.clean()
         self._used = True
         document = attempt.document
+        if files is None:
+            files = document.files
         folders: dict[str, None] = dict.fromkeys(_PARTS)
-        for file in document.files:
+        for file in files:
             _check_path(file.path)
             place = file.path
             while (cut := place.rfind("/")) > 0 and (place := place[:cut]) not in folders:
@@ -55,7 +61,7 @@ class WorkingDirectory:
         here = {f"{parent}/{name}" if parent else name for parent, names in self._made.items() for name in names}
         if here != folders.keys():
             self._arrange(here, set(folders))
-        for file in document.files:
+        for file in files:
             attempt.check()
             self._present(file, store)
         write(f"{self.folder}/task.json", document.to_json().encode())

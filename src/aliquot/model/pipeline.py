@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
+from aliquot.model.ensure import Ensure
 from aliquot.model.function import FUNCTION, module_file, require_function
 from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
@@ -18,7 +19,11 @@ from aliquot.model.table_schema import TableSchema
 Function = Annotated[str, AfterValidator(require_function), WithJsonSchema({"type": "string", "pattern": FUNCTION})]
 """A function of a module of the lab's folder."""
 
-NO_COMMAND = "'command' is missing; a step has a command, or a Python function under 'python'"
+NO_COMMAND = (
+    "'command' is missing; a step has a command, or a Python function under 'python', or 'ensure' that checks its input"
+)
+
+_OF_WHAT_RUNS = ("image", "parameters", "bundle", "exports", "network")
 
 
 class PipelineInput(Definition):
@@ -106,6 +111,8 @@ class Step(Definition):
     """Park a failed datum and go on, stop the run, or allow so many parked datums."""
     exports: dict[str, str] = Setting(default={})
     """JMESPath into `out/exports.json` by name: environment values for later steps."""
+    ensure: list[Ensure] = Setting(default=[])
+    """What the files that it gives must be; a task whose files are not has failed, and nobody sees them."""
     network: bool = False
     """Whether the command may reach the network."""
     pool: Name | None = None
@@ -146,9 +153,21 @@ class Step(Definition):
             raise ValueError(
                 "'python' runs in the lab's own Python, not in an image; remove 'image', or write the step as a command"
             )
-        if self.python is None and "command" not in self.model_fields_set:
+        if not self.only_checks:
+            return self
+        if not self.ensure:
             raise ValueError(NO_COMMAND)
+        if len(self.inputs) != 1:
+            raise ValueError("'ensure' without a command checks the files of one input and passes them on; give it one")
+        for key in _OF_WHAT_RUNS:
+            if key in self.model_fields_set:
+                raise ValueError(f"'{key}' has no meaning in a step without a command; remove it")
         return self
+
+    @property
+    def only_checks(self) -> bool:
+        """Say whether it runs nothing, but checks the files of its input and passes them on."""
+        return self.python is None and "command" not in self.model_fields_set
 
     @property
     def bundled(self) -> list[str]:

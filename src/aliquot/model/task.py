@@ -67,7 +67,8 @@ class TaskDocument:
     list, in which `$NAME` becomes the value, unsplit. `environment` holds every variable that the command sees, save
     for the ones whose value is a place on the machine: `places` maps those (`OUT`, `BUNDLE`, `TASK`, each input) to
     paths relative to the working directory, and `stage` makes them absolute. With `python` a function is called, and
-    `command` is empty.
+    `command` is empty. `ensure` are rules, as `model.ensure` writes them, for the files that the task gives; without
+    command and function, its files below `in/` are those.
     """
 
     key: Digest
@@ -83,6 +84,12 @@ class TaskDocument:
     resources: Resources = Resources()
     network: bool = False
     python: Call | None = None
+    ensure: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def only_checks(self) -> bool:
+        """Say whether nothing runs, and the files that it is given are checked and passed on."""
+        return bool(self.ensure) and not self.command and self.python is None
 
     def to_json(self) -> str:
         """Write the document as `task.json` holds it."""
@@ -163,6 +170,7 @@ def task_from_json(text: str) -> TaskDocument:
         value["command"] = tuple(value["command"])  # pyright: ignore[reportUnknownArgumentType]
     if value.get("python"):
         value["python"] = Call(**value["python"])
+    value["ensure"] = tuple(value.get("ensure", ()))
     return TaskDocument(**value)
 
 
