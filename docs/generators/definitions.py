@@ -121,7 +121,7 @@ def _plain_kind(about: dict[str, Any], schema: dict[str, Any]) -> str:
         values = next(iter(about.get("patternProperties", {}).values()), about.get("additionalProperties"))
         return f"mapping: name to {_kind(values, schema)}" if isinstance(values, dict) else "mapping"
     if kind == "string":
-        return "name" if "pattern" in about else "text"
+        return "digest" if "blake3:" in about.get("pattern", "") else "name" if "pattern" in about else "text"
     if kind in {"integer", "number"}:
         low = about.get("minimum", about.get("exclusiveMinimum"))
         word = "whole number" if kind == "integer" else "number"

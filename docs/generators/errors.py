@@ -54,11 +54,15 @@ def _texts_of_errors() -> dict[tuple[str, str], list[str]]:
     return texts
 
 
+_CHECKING = ("formats/", "intake/", "executors/ensure.py")
+"""Where data is checked."""
+
+
 def findings_page() -> str:
     """Make the page of findings."""
     found: dict[str, list[Said]] = defaultdict(list)
     for each in said(*_FINDERS):
-        if each.where.startswith(("formats/", "intake/", "executors/ensure.py")) and each.code and each.code[0].isalpha():
+        if each.where.startswith(_CHECKING) and each.code and each.code[0].isalpha():
             found[each.code].append(each)
     for name, text in pairs_of_words("formats"):
         found[name].append(Said("", name, (text,), ""))

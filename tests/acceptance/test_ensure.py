@@ -110,4 +110,3 @@ def test_a_changed_rule_does_not_accept_an_old_result(lab: LabFolder) -> None:
     lab.write("pipelines/p.yaml", PIPELINE.replace("type: counts", "type: count"))
     refused = lab.run("apply", expect=2).stderr
     assert "there is no file type 'count'; did you mean 'counts'?" in refused
-

@@ -69,7 +69,7 @@ class Count(Definition):
 
 
 class Ensure(Definition):
-    """What files must be; all that is said must hold. Without `count`, one file at the least must match the glob."""
+    """What files must be; all that is said must hold. Without `count`, at least one file must match the glob."""
 
     glob: str = "/**"
     """Which files: those that match, and those in folders that match."""
@@ -78,7 +78,7 @@ class Ensure(Definition):
     size: Sizes | None = None
     """How large each file may be."""
     count: Count | None = None
-    """How many files there may be; `min: 0` asks for none."""
+    """How many files there may be; `min: 0` allows none."""
     digest: DigestText | None = None
     """What the content of each file must be, as `blake3:…`."""
     type: Name | None = None
