@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aliquot.cli.text import ago, as_json, count, digest, local, moment, plain, plain_lines, size, span
@@ -46,6 +46,7 @@ def test_logs_keep_their_lines_and_nothing_else(text: str) -> None:
 
 
 @given(st.dictionaries(st.text(), st.text()))
+@example({"\x7f": ""})
 def test_json_is_safe_to_look_at_and_reads_back_equal(document: dict[str, str]) -> None:
     written = as_json(document)
     assert json.loads(written) == document

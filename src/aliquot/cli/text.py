@@ -32,7 +32,8 @@ def plain_lines(text: str) -> str:
 
 def as_json(document: Any) -> str:
     """Write JSON for people and programs: whole, indented, and without a character that could steer a terminal."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    # JSON lets the one control character beyond the first 32, DEL, stand as it is.
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
     if text.isascii():
         return text
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
