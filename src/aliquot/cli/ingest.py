@@ -11,6 +11,7 @@ from aliquot.cli.findings import show_findings, total
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say
 from aliquot.cli.text import count, plain
+from aliquot.definitions.problem import nearest
 from aliquot.intake.by_hand import ingest as take_in
 from aliquot.intake.decided import Taken
 from aliquot.lab import Lab
@@ -55,6 +56,8 @@ def ingest(
         print_json(_document(taken, passed_over))
     else:
         _show(dataset, taken, passed_over)
+        if not types and not unchecked and any(each.new and each.number == 1 for each in taken.versions):
+            _tell_unchecked(lab, dataset)
     return 1 if bad else 0
 
 
@@ -86,6 +89,16 @@ def _show(dataset: str, taken: Taken, passed_over: Sequence[Finding]) -> None:
     if taken.quarantined:
         first = taken.quarantined[0].id
         say(f"\n`aliquot quarantine show {first}` shows all of it; release or reject decides.")
+
+
+def _tell_unchecked(lab: Lab, dataset: str) -> None:
+    """Say of a new dataset that nothing checks it; a slip of the fingers makes one, too."""
+    known = [rule.into for source in lab.config.sources.values() for rule in source.accept]
+    meant = nearest(dataset, list(dict.fromkeys(known)))
+    say(
+        f"{dataset} is a new dataset into which no source delivers: its files were taken as they are, unchecked."
+        + (f" Did you mean {meant!r}?" if meant else "")
+    )
 
 
 def _document(taken: Taken, passed_over: Sequence[Finding]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`aliquot init`: a new lab."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,7 @@ def init(folder: Annotated[Path, Parameter(name="DIR")], /, *, name: str | None 
     name
         The lab's name; by default the folder's.
     """
-    target = folder.absolute()
+    target = Path(os.path.normpath(folder.absolute()))
     files = write_template(target, name or target.resolve().name.lower().replace(" ", "-"))
     if options.json:
         print_json({"folder": str(target), "files": [str(path.relative_to(target)) for path in files]})

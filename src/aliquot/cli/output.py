@@ -82,7 +82,7 @@ def say_rest(shown: int, there_are: int, kept: str = "newest") -> None:
         say(f"… the {kept} {shown:,} of {there_are:,}; --limit shows more.")
 
 
-_WHOLE = {"file", "path", "digest", "decision", "version", "dataset", "task", "table", "run"}
+_WHOLE = {"state", "file", "path", "digest", "decision", "version", "dataset", "task", "table", "run"}
 _NARROWEST = 12
 
 

@@ -160,6 +160,6 @@ def _ended(each: RunEnded) -> Text:
 def _loaded(each: LoadEnded) -> Text:
     head = Text.assemble(f"run {each.run}: table ", (plain(each.table), "bold"))
     if each.state == "DONE":
-        return head.append(f" loaded, {count(each.rows, 'row')}")
+        return head.append(f" loaded, {count(each.rows, 'row')}" if each.rows else " is up to date")
     state = (f" {each.state.lower()}", STATE_STYLES.get(each.state, ""))
     return Text.assemble(head, state, f"  {plain(each.message)}")

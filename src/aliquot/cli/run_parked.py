@@ -106,7 +106,13 @@ def retry(
         raise Invalid("retry-all-and-some", "Give either --all, or tasks and causes.")
     with options.open() as lab:
         with lab.catalogue.write() as connection:
+            outdated = control.outdated(connection, number)
             new, chosen = control.retry(connection, number, lab.who, names, causes)
+        if outdated:
+            say(
+                f"The pipeline {outdated} has changed since run {number}, which is tried again with its own definition "
+                f"and scripts. What is applied now starts with: aliquot run start {outdated}"
+            )
         if wait:
             from aliquot.cli.wait import wait_for
 

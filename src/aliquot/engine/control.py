@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, false, select, update
 
-from aliquot.db.tables import run, task
+from aliquot.db.tables import definition, run, task
 from aliquot.engine.parked import FAILED, parked_tasks, try_again
 from aliquot.engine.pipelines import by_id
 from aliquot.engine.start import Order, start
@@ -108,6 +108,17 @@ def _not_ended(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
     if State(row.state) in ENDED:
         raise Conflict("run-ended", f"Run {number} has ended already ({row.state}).", run=number, state=row.state)
     return row
+
+
+def outdated(connection: Connection, number: int) -> str | None:
+    """Name the pipeline of a run when another definition of it is applied by now."""
+    row = find_run(connection, number)
+    now = connection.execute(
+        select(definition.c.id).where(
+            definition.c.kind == "pipeline", definition.c.name == row.pipeline, definition.c.current
+        )
+    ).scalar()
+    return row.pipeline if now is not None and now != row.definition_id else None
 
 
 def retry(
