@@ -73,3 +73,34 @@ def test_a_name_of_digits_is_found_although_it_looks_like_a_digest(desk: LabFold
     (tmp_path / "20261120.csv").write_text(GOOD)
     desk.run("ingest", "dated", str(tmp_path / "20261120.csv"), "--unchecked")
     assert [each["path"] for each in desk.json("receipts", "find", "20261120")] == ["/20261120.csv"]
+
+
+def test_up_before_anything_is_applied_says_what_to_do_first(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path)
+    lab.run("init", ".")
+    lab.write("inbox/plate-1.csv", GOOD)
+    told = lab.run("up", "--until-idle", expect=1)
+    assert told.stderr.count("aliquot apply") == 1
+    assert "Nothing is applied yet" in told.stderr
+    assert "file type" not in told.stderr + told.stdout
+    assert "Nothing is applied yet" in told.stdout
+
+
+def test_up_says_once_what_a_file_waits_for_and_the_summary_keeps_it(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path)
+    lab.run("init", ".")
+    config = lab.folder / "aliquot.yaml"
+    config.write_text(
+        config.read_text().replace("settled: {quiet: 2s}", "settled: {quiet: 0.1s, marker: '{path}.done'}")
+    )
+    lab.run("apply")
+    lab.write("inbox/plate-1.csv", GOOD)
+    told = lab.run("up", "--until-idle")
+    sentence = "plates: /plate-1.csv waits for the marker /plate-1.csv.done, which says that it is complete"
+    assert told.stderr.count(sentence) == 1
+    assert told.stdout.count(sentence) == 1
+    assert "Nothing was left to do but to wait." in told.stdout
+    (waits,) = lab.up()["sources"]["plates"]["waiting"].values()
+    assert waits["kind"] == "marker"
+    lab.write("inbox/plate-1.csv.done", "")
+    assert lab.up()["sources"]["plates"]["waiting"] == {}

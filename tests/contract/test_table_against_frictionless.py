@@ -351,7 +351,9 @@ def test_generated_tables(tmp_path: Path, data: st.DataObject) -> None:
     names = [f"f{at}" for at in range(width)]
     missing = data.draw(st.sampled_from([[""], ["", "NA"], ["NA"]]))
     schema = fields(*({"name": name, **kind} for name, kind in zip(names, kinds, strict=True)), missingValues=missing)
-    if data.draw(st.booleans()) and kinds[0]["type"] in {"string", "any"}:
+    # Of a primary key that is unique besides, frictionless tells each double twice.
+    keyed = kinds[0]["type"] in {"string", "any"} and not kinds[0].get("constraints", {}).get("unique")
+    if data.draw(st.booleans()) and keyed:
         schema["primaryKey"] = [names[0]]
     cells = CELLS.filter(lambda cell: not _unlike(cell))
     lengths = st.one_of(st.just(width), st.just(width), st.integers(0, width + 2))

@@ -243,6 +243,13 @@ def test_unique_keys_ignore_rows_with_a_gap(tmp_path: Path) -> None:
     assert (found.code, found.row, found.rule) == ("unique-error", 5, "uniqueKeys")
 
 
+def test_a_primary_key_that_is_unique_besides_is_told_once(tmp_path: Path) -> None:
+    keyed = schema({"name": "a", "constraints": {"unique": True}}, {"name": "b"}, primaryKey="a", uniqueKeys=[["a"]])
+    report = check(tmp_path, "a,b\nx,1\nx,2\n", keyed)
+    found = only(report)
+    assert (found.code, found.row, found.rule) == ("primary-key", 3, "primaryKey")
+
+
 def test_equal_numbers_written_differently_are_one_key(tmp_path: Path) -> None:
     keyed = schema({"name": "a", "type": "number", "constraints": {"unique": True}}, {"name": "b"})
     report = check(tmp_path, "a,b\n1.0,x\n1,x\n 1 ,x\n10e-1,x\n100,x\n1e2,x\n", keyed)

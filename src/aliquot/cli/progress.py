@@ -65,9 +65,14 @@ class Progress:
             with self._lab.catalogue.read() as connection:
                 news = self._watch.look(connection, _MOST_RUNS if self._console.is_terminal else 0)
             for each in lines(news):
-                self._console.print(Text.assemble((time.strftime("%H:%M:%S  "), "dim"), each), soft_wrap=True)
+                event(each)
             if self._console.is_terminal:
                 self._live.update(under_way(news), refresh=True)
+
+
+def event(what: Text | str) -> None:
+    """Say on stderr what has happened just now, above what is drawn there."""
+    stderr().print(Text.assemble((time.strftime("%H:%M:%S  "), "dim"), what), soft_wrap=True)
 
 
 def lines(news: News) -> list[Text]:

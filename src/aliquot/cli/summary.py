@@ -1,9 +1,13 @@
 """What a stretch of `aliquot up` has done, for a person."""
 
+from itertools import islice
+
 from aliquot.cli.output import heading, line, table
 from aliquot.cli.text import plain
 from aliquot.daemon import Summary
 from aliquot.model.state import State
+
+_MOST_WAITING = 5
 
 
 def show_summary(summary: Summary) -> None:
@@ -20,8 +24,10 @@ def show_summary(summary: Summary) -> None:
             empty="",
         )
         for name, each in sources:
-            for path, reason in list(each.waiting.items())[:5]:
-                line(f"  {plain(name)}: {plain(path)} waits: {plain(reason)}", "dim")
+            for path, waits in islice(each.waiting.items(), _MOST_WAITING):
+                line(f"  {plain(name)}: {plain(path)} {plain(waits.why)}", "dim")
+            if len(each.waiting) > _MOST_WAITING:
+                line(f"  {plain(name)}: … and {len(each.waiting) - _MOST_WAITING:,} more wait", "dim")
     if summary.versions:
         heading("Versions")
         line(", ".join(plain(each) for each in summary.versions))
@@ -48,7 +54,8 @@ def show_summary(summary: Summary) -> None:
     for each in summary.held_loads:
         how = "has failed; `aliquot hub load` does it again" if each.state == "FAILED" else "waits"
         line(f"The load of {plain(each.table)} (run {each.run}) {how}: {plain(each.message)}", "yellow")
-    if not (summary.versions or summary.runs or summary.loads or any(e.taken or e.quarantined for _, e in sources)):
-        line("\nNothing was left to do.")
-    elif summary.failed:
+    if summary.failed:
         line("\nNot everything went well: see above.", "yellow")
+    elif not (summary.versions or summary.runs or summary.loads or any(e.taken for _, e in sources)):
+        waits = any(each.waiting for _, each in sources)
+        line("\nNothing was left to do but to wait." if waits else "\nNothing was left to do.")

@@ -1,19 +1,26 @@
 """`aliquot up`: keeping a lab alive."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
 
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import print_json, say
-from aliquot.cli.progress import Progress
+from aliquot.cli.progress import Progress, event
 from aliquot.cli.stopping import stops
 from aliquot.cli.summary import show_summary
 from aliquot.cli.text import count, moment, plain, plain_lines
+from aliquot.cli.waiting import Waiting
 from aliquot.daemon import Daemon
 from aliquot.engine.pipelines import all_current
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
-from aliquot.lab.definitions import pending
+from aliquot.lab.definitions import nothing_applied, pending
 from aliquot.model.errors import Invalid
+
+log: Any = structlog.get_logger()
 
 app = noun(
     "up",
@@ -35,13 +42,16 @@ def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
     as_lines = os.environ.get("ALIQUOT_LOG", "").lower() == "json"
     with options.open(quiet=not as_lines) as lab:
         _warn_of_changes(lab)
-        daemon = Daemon(lab)
+        daemon, waiting = Daemon(lab), Waiting()
         if not as_lines:
             ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
             say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
             _say_next_due(lab)
         with stops(daemon.stop) as asked, Progress(lab, silent=as_lines):
-            summary = daemon.run(until_idle=until_idle)
+            summary = daemon.run(
+                until_idle=until_idle,
+                tick=lambda: _tell(waiting.news(daemon.summary.sources), as_lines=as_lines),
+            )
     if options.json:
         print_json(summary.document())
     elif until_idle and not asked:
@@ -49,6 +59,14 @@ def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
     elif not as_lines:
         say("The lab is down; what was under way is taken up again by the next `aliquot up`.")
     return 1 if until_idle and summary.failed else 0
+
+
+def _tell(news: Sequence[str], *, as_lines: bool) -> None:
+    for each in news:
+        if as_lines:
+            log.info("a file waits", reason=each)
+        else:
+            event(each)
 
 
 def _say_next_due(lab: Lab) -> None:
@@ -70,7 +88,10 @@ def _warn_of_changes(lab: Lab) -> None:
         words = f"{plain_lines(error.message)}\nThe lab runs with what was registered before."
         say(Text.assemble(("warning: ", "bold yellow"), words))
         return
-    if changes:
+    if changes and nothing_applied(lab):
+        words = "Nothing is applied yet, so this lab does nothing; run `aliquot apply`."
+        say(Text.assemble(("warning: ", "bold yellow"), words))
+    elif changes:
         named = ", ".join(f"{change.kind} {plain(change.name)}" for change in changes[:5])
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         what = count(len(changes), "definition")

@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from sqlalchemy import func, select
 
-from aliquot.daemon.summary import SourceCount, Summary
+from aliquot.daemon.summary import SourceCount, Summary, Waits
 from aliquot.db.tables import definition
-from aliquot.intake.source import Look, SourceIntake, folder_of
+from aliquot.intake.rivals import rivals_of
+from aliquot.intake.source import NOTHING_APPLIED, Look, SourceIntake, folder_of
 from aliquot.intake.watch import Wake
 from aliquot.lab import Lab
 from aliquot.lab.definitions import file_types
@@ -81,7 +82,7 @@ class Arrivals:
             count.taken += look.taken.added
             count.unchanged += look.taken.unchanged
             count.quarantined += len(look.taken.quarantined)
-            count.waiting = {each.path: each.why for each in look.pending}
+            count.waiting = {each.path: Waits(each.kind, each.why) for each in look.pending}
             count.problem = "; ".join(each.text for each in look.findings)
             if look.taken.safe:
                 log.info(
@@ -93,7 +94,8 @@ class Arrivals:
                 )
         for name, problem in done.problems.items():
             summary.sources.setdefault(name, SourceCount()).problem = problem
-            if self._told.get(name) != problem:
+            # Of a lab in which nothing is applied it is told once for all, by whoever keeps it up.
+            if self._told.get(name) != problem and problem != NOTHING_APPLIED:
                 log.warning("source is out of reach", source=name, reason=problem)
         self._told = dict(done.problems)
         self.quiet = not done.moved and done.next_at is None
@@ -133,4 +135,5 @@ class Arrivals:
         lab = self._lab
         with lab.catalogue.read() as connection:
             types = file_types(connection)
-        return SourceIntake(lab.catalogue, lab.store, name, lab.sources[name], types, lab.folder, lab.who)
+        rivals = rivals_of(name, lab.sources)
+        return SourceIntake(lab.catalogue, lab.store, name, lab.sources[name], types, lab.folder, lab.who, rivals)

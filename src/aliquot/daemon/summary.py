@@ -6,6 +6,14 @@ from typing import Any
 from aliquot.model.state import State
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Why a file is not taken yet: in a word (quiet, marker, set, count, changed or unreadable), and in a sentence."""
+
+    kind: str
+    why: str
+
+
 @dataclass(slots=True)
 class SourceCount:
     """What came through one source. `waiting` says, by path, why a file is not taken yet."""
@@ -13,7 +21,7 @@ class SourceCount:
     taken: int = 0
     unchanged: int = 0
     quarantined: int = 0
-    waiting: dict[str, str] = field(default_factory=dict[str, str])
+    waiting: dict[str, Waits] = field(default_factory=dict[str, Waits])
     problem: str = ""
 
 

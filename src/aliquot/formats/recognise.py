@@ -9,6 +9,7 @@ from pathlib import Path
 from aliquot.formats.archive_members import kind_of
 from aliquot.formats.dialect import header
 from aliquot.formats.gzipped import GZIP_MAGIC, blocks
+from aliquot.formats.other_document import other_document
 from aliquot.formats.xml_events import root_of
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
@@ -91,6 +92,10 @@ class _Look:
         return header(self._file)
 
     @cached_property
+    def other(self) -> str | None:
+        return other_document(self._file)
+
+    @cached_property
     def root(self) -> str | None:
         return root_of(self._file)
 
@@ -135,6 +140,8 @@ def _misfit_of_content(type_: FileType, look: _Look) -> str | None:
 
 
 def _misfit_of_columns(wanted: Sequence[str], look: _Look) -> str | None:
+    if look.other:
+        return look.other
     found = look.header
     if found is None:
         return "has no header row with column names" if look.head else "is empty, so it has no columns"

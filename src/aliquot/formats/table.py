@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aliquot.formats.dialect import detect
+from aliquot.formats.other_document import other_document
 from aliquot.formats.table_header import Columns, match_header
 from aliquot.formats.table_judge import Judge
 from aliquot.formats.table_keys import find_doubles, find_strangers, key_hash, unique_keys
@@ -56,10 +57,9 @@ def check_table(path: Path, schema: TableSchema, *, most: int = 100) -> Report:
     require_polars()
     if path.stat().st_size == 0:
         return _refused(Finding("source-error", "The file is empty: it has not even a header."))
+    if other := other_document(path):
+        return _refused(Finding("format-error", f"{other[0].upper()}{other[1:]}."))
     dialect = detect(path)
-    with path.open("rb") as file:
-        if file.read(4) == b"PAR1":
-            return _refused(Finding("format-error", "This is a Parquet file, not delimited text."))
     first = next(read_rows(path, dialect), None)
     if first is None or not any(cell.strip() for cell in first.cells):
         return _refused(Finding("blank-header", "Row 1 is blank, but should hold the names of the columns.", row=1))

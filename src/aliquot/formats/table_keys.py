@@ -32,17 +32,18 @@ class Key:
 
 
 def unique_keys(columns: Columns, schema: TableSchema) -> list[Key]:
-    """List what must be unique, as far as the file has the columns for it."""
-    wanted = [("unique-error", "unique", [field.name]) for field in schema.fields if field.constraints.unique]
-    if schema.primary_key:
-        wanted.append(("primary-key", "primaryKey", schema.primary_key))
+    """List what must be unique, each once, as far as the file has the columns for it."""
+    wanted = [("primary-key", "primaryKey", schema.primary_key)] if schema.primary_key else []
+    wanted += [("unique-error", "unique", [field.name]) for field in schema.fields if field.constraints.unique]
     wanted += [("unique-error", "uniqueKeys", names) for names in schema.unique_keys]
-    keys: list[Key] = []
+    # What is asked for twice, such as a primary key that is unique besides, is told once.
+    keys: dict[frozenset[int | None], Key] = {}
     for code, rule, names in wanted:
         places = [columns.place(name) for name in names]
         if None not in places:
-            keys.append(Key(code, rule, tuple(place for place in places if place is not None)))
-    return keys
+            key = Key(code, rule, tuple(place for place in places if place is not None))
+            keys.setdefault(frozenset(places), key)
+    return list(keys.values())
 
 
 def key_hash(columns: Columns, key: Key) -> "pl.Expr":

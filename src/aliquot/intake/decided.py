@@ -1,6 +1,6 @@
 """What taking in needs to know, what was decided on each landing, and what came of it all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Intake:
     """What taking in needs to know.
 
     `source` is the name on the receipts. With `by_hand`, every file is judged and committed anew, whatever earlier
-    receipts say, since a person asked for it.
+    receipts say, since a person asked for it. `rivals` are the other sources that deliver into a dataset, by its name.
     """
 
     catalogue: Catalogue
@@ -28,6 +28,7 @@ class Intake:
     rules: Sequence[Rule]
     who: str
     by_hand: bool = False
+    rivals: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
 
 
 class Part(NamedTuple):

@@ -13,6 +13,7 @@ from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
 from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
 from aliquot.intake.reconcile import one_at_a_time
+from aliquot.intake.rivals import delivered_by_rivals
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
@@ -31,10 +32,39 @@ def enter(intake: Intake, decided: Sequence[Decided], where: Where, taken: Taken
         else:
             rest.append(each)
     for into, group in groups.items():
-        rest += _commit(intake, into, group, where, taken)
+        free, refused = _without_rivals(intake, into, group)
+        rest += refused
+        rest += _commit(intake, into, free, where, taken)
     if rest:
         _write_rest(intake, rest, where, taken)
     taken.safe += [file for each in decided for file in each.landing.files]
+
+
+def _without_rivals(intake: Intake, into: str, group: list[Decided]) -> tuple[list[Decided], list[Decided]]:
+    """Part a group into what may enter a dataset and what would replace files that another source has delivered."""
+    rivals = intake.rivals.get(into)
+    if not rivals:
+        return group, []
+    files = [(part.path, part.digest) for each in group for part in _entering(each)]
+    with intake.catalogue.read() as connection:
+        taken = delivered_by_rivals(connection, into, rivals, files)
+    free: list[Decided] = []
+    refused: list[Decided] = []
+    for each in group:
+        path = next((part.path for part in _entering(each) if part.path in taken), None)
+        if path is None:
+            free.append(each)
+            continue
+        sentence = (
+            f"The source {intake.source} delivers {path}, which the source {taken[path]} has delivered into {into} "
+            "already, with other content. Give the file another name; or release it, and it takes the other's place."
+        )
+        refused.append(_refused_for(each, Finding("delivered-by-another-source", sentence, file=path)))
+    return free, refused
+
+
+def _entering(each: Decided) -> Sequence[Part]:
+    return (each.good,) if each.good else each.parts
 
 
 def _commit(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> list[Decided]:

@@ -24,9 +24,13 @@ class Landing(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """What waits and why. `until` is when it could settle by the clock's ticks; None: only a further file helps."""
+    """What waits and why. `until` is when it could settle by the clock's ticks; None: only a further file helps.
+
+    `kind` is the reason in a word: quiet, marker, set, count, changed or unreadable.
+    """
 
     path: str
+    kind: str
     why: str
     until: float | None = None
 
@@ -99,7 +103,7 @@ class Settling:
         return landings
 
     def _restless(self, path: str, since: float) -> Pending:
-        return Pending(path, f"waits until it has not changed for {self._quiet:g} s", since + self._quiet)
+        return Pending(path, "quiet", f"waits until it has not changed for {self._quiet:g} s", since + self._quiet)
 
     def unsettle(self, path: str) -> None:
         """Let a file begin anew, since it moved when it was thought to rest."""
@@ -163,20 +167,24 @@ class Settling:
         """Say what a group waits for, the longest wait first; None when it has settled."""
         path = group[0].path
         if member is not None and len(group) < len(member.patterns):
-            return Pending(path, self._missing(group, member))
+            return Pending(path, "set", self._missing(group, member))
         for file in group:
             wanted = self.markers_of(file)
             if wanted and not any(each in there for each in wanted):
-                return Pending(path, f"waits for the marker {wanted[0]}, which says that it is complete")
+                return Pending(path, "marker", f"waits for the marker {wanted[0]}, which says that it is complete")
         since = max(self._seen[each.path].since.ticks for each in group if each.path in self._seen)
         for file in group if self._count is not None else ():
             count, quiet = full[file.folder]
             if count < (self._count or 0):
-                return Pending(path, f"waits for more files: {file.folder or '/'} holds {count} of {self._count}")
+                return Pending(
+                    path, "count", f"waits for more files: {file.folder or '/'} holds {count} of {self._count}"
+                )
             since = max(since, quiet)
         return self._restless(path, since) if now.ticks < since + self._quiet else None
 
     def _missing(self, group: tuple[File, ...], member: Membership) -> str:
         there = {found.number for file in group if (found := membership(self._sets, file))}
         names = [member.name_of(number) for number in range(len(member.patterns)) if number not in there]
-        return f"waits for {' and '.join(names)}, which belongs to it"
+        verb = "belongs" if len(names) == 1 else "belong"
+        held = f"{len(group)} of {len(member.patterns)} files of the set are there"
+        return f"waits for {' and '.join(names)}, which {verb} to it ({held})"

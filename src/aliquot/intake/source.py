@@ -1,7 +1,7 @@
 """One source, looked at again and again: what has settled is taken in, and nothing twice."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -20,6 +20,8 @@ from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Source
+
+NOTHING_APPLIED = "Nothing is applied yet; run `aliquot apply`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ class SourceIntake:
         types: Mapping[str, FileType],
         lab: Path,
         who: str = "daemon",
+        rivals: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.name = name
         self.root = folder_of(source, lab)
         self._source = source
         rules = _rules(name, source, types)
-        self._intake = Intake(catalogue, store, name, rules, who)
+        self._intake = Intake(catalogue, store, name, rules, who, rivals=rivals or {})
         self._settling = Settling(source.settled, [rule.type.set for rule in rules if rule.type])
         self._done: set[File] = set()
 
@@ -95,8 +98,8 @@ class SourceIntake:
 
     def _pending(self, result: Taken, now: Clock) -> tuple[Pending, ...]:
         until = now.ticks + self._source.settled.quiet
-        moving = [Pending(file.path, "changed while it was read", until) for file in result.changing]
-        unread = [Pending(each.file or "", each.text) for each in result.unreadable]
+        moving = [Pending(file.path, "changed", "changed while it was read", until) for file in result.changing]
+        unread = [Pending(each.file or "", "unreadable", f"waits: {each.text}") for each in result.unreadable]
         return (*self._settling.pending, *moving, *unread)
 
 
@@ -114,7 +117,12 @@ def folder_of(source: Source, lab: Path) -> Path:
 
 def _rules(name: str, source: Source, types: Mapping[str, FileType]) -> list[Rule]:
     for rule in source.accept:
+        if not types:
+            raise Invalid("nothing-applied", NOTHING_APPLIED, source=name)
         if rule.type not in types:
-            sentence = f"The source {name} accepts {rule.type!r}, but there is no such file type; add it to types/."
+            sentence = (
+                f"The source {name} accepts {rule.type!r}, but no such file type is applied; add it to types/ and run "
+                "`aliquot apply`."
+            )
             raise Invalid("source-type-missing", sentence, source=name, type=rule.type)
     return [Rule(rule.into, types[rule.type]) for rule in source.accept]

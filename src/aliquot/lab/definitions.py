@@ -44,6 +44,12 @@ def pending(lab: Lab) -> list[Change]:
         return [change for change in difference(registered(connection), found) if change.change != "unchanged"]
 
 
+def nothing_applied(lab: Lab) -> bool:
+    """Say whether nothing has been registered yet."""
+    with lab.catalogue.read() as connection:
+        return not registered(connection)
+
+
 def registered(connection: Connection) -> dict[tuple[str, str], Registered]:
     """Give the current definitions by kind and name."""
     rows = connection.execute(select(definition).where(definition.c.current))
