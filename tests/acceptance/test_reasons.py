@@ -144,3 +144,23 @@ def test_what_cannot_be_done_again_says_so_and_so_does_what_needs_it(lab):
 def test_what_arrived_was_not_made_and_nothing_is_nowhere(lab):
     assert "arrived as it is" in lab.run("reproduce", "raw@1:/a.txt", expect=2).stderr
     assert "no file or folder" in lab.run("reproduce", "signed@1:/nothing", expect=3).stderr
+
+
+def test_a_python_step_is_made_again_in_the_same_environment(lab):
+    lab.write(
+        "steps/upper.py",
+        "from pathlib import Path\n\nimport aliquot\n\n\n@aliquot.step\ndef upper(line: Path, out: Path) -> None:\n"
+        "    (out / line.name).write_text(line.read_text().upper())\n",
+    )
+    lab.write(
+        "pipelines/upper.yaml",
+        "pipeline: upper\ninputs: {raw: {dataset: raw}}\nsteps:\n  upper:\n"
+        "    inputs: {line: {from: raw, glob: '/*'}}\n    bundle: [steps/upper.py]\n    python: steps.upper:upper\n"
+        "    resources: auto\n"
+        "outputs: {upper: {from: upper, publish: upper}}\n",
+    )
+    lab.run("apply")
+    lab.run("run", "start", "upper", "--publish", "--wait")
+    told = lab.json("reproduce", "upper")
+    assert told["identical"]
+    assert [each["differed"] for each in told["tasks"]] == [[], []]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from aliquot.datasets.read import entries, live_at, resolve
 from aliquot.db.rows import among, chunks
-from aliquot.db.tables import dataset, entry, key_input, output, run, task
+from aliquot.db.tables import attempt, dataset, entry, key_input, output, result, run, task
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid, Missing
@@ -31,12 +31,16 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A task of a chain: its row and its run's, the files that it took, and the digests of those that it gave."""
+    """A task of a chain: its row and its run's, the files that it took, and the digests of those that it gave.
+
+    `asked` is what the attempt might use that gave them: processors, bytes of memory, seconds.
+    """
 
     task: TaskRow
     run: TaskRow
     takes: tuple[Taken, ...]
     gave: Mapping[str, Digest]
+    asked: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -100,10 +104,10 @@ class _Following:
             for group in _grouped(fresh):
                 waiting |= self._find_makers(group, taken)
             waiting -= self.keys.keys()
-        gave = self._outputs(list(taken))
+        gave, asked = self._outputs(list(taken)), self._asked(list(taken))
         for key, (row, files) in taken.items():
             takes = tuple(Taken(i, p, d, self.keys[maker] if maker else None) for i, p, d, maker in files)
-            self.links[key] = Link(row, self._run(row.run_id), takes, gave.get(key, {}))
+            self.links[key] = Link(row, self._run(row.run_id), takes, gave.get(key, {}), asked.get(key, {}))
 
     def _tasks(self, ids: Iterable[int]) -> list[TaskRow]:
         found: list[TaskRow] = []
@@ -181,6 +185,17 @@ class _Following:
             )
             for key, path, digest in self._connection.execute(query):
                 found.setdefault(key, {})[path] = Digest(digest)
+        return found
+
+    def _asked(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        found: dict[str, Mapping[str, Any]] = {}
+        for part in chunks(keys, _AT_ONCE):
+            query = (
+                select(result.c.key, attempt.c.asked)
+                .join(attempt, attempt.c.task_id == result.c.task_id)
+                .where(among(self._connection, result.c.key, part), attempt.c.state == State.COMPLETE)
+            )
+            found |= {row.key: row.asked for row in self._connection.execute(query) if row.asked}
         return found
 
     def _run(self, number: int) -> TaskRow:

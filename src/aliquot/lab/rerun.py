@@ -8,6 +8,7 @@ from aliquot.blobs import Store
 from aliquot.datasets import places
 from aliquot.engine.chain import Link
 from aliquot.engine.document import Command, Given, command_of, document
+from aliquot.engine.keys import environment_of
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.lab.executors import Executors
 from aliquot.lab.lab import Lab
@@ -16,7 +17,7 @@ from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import AliquotError
 from aliquot.model.seams import Executor, Handle
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome, TaskFile
+from aliquot.model.task import Cause, Outcome, TaskDocument, TaskFile
 
 _LOOK = 0.2
 
@@ -55,9 +56,9 @@ class Rerun:
                 return
             command = self._command(link)
             executor = self._executors(command.step.image)
-            now = executor.identity(command.step.image)
+            now = environment_of(command.step, self._executors)
             differed = () if now == command.parts["environment"] else (f"environment {now}",)
-            handle = executor.submit([document(link.task, command, given, self._store.url)])[0]
+            handle = executor.submit([_as_asked(link, document(link.task, command, given, self._store.url))])[0]
         except AliquotError as error:
             self._end(link, _not_made(link, error.message))
             return
@@ -125,6 +126,17 @@ class Rerun:
                 batch.add_bytes(self._lab.store.read_checked(where[digest]))
         self._copied |= {place.digest: place for place in batch.flush()}
         return self._copied
+
+
+def _as_asked(link: Link, made: TaskDocument) -> TaskDocument:
+    """Ask for what the first time was asked for, which may have been learnt since from other tasks."""
+    if not link.asked:
+        return made
+    asked = replace(made.resources, **link.asked)
+    environment = {**made.environment, "CPUS": f"{asked.cpus:g}"}
+    if asked.memory:
+        environment["MEMORY_MB"] = str(asked.memory // 2**20)
+    return replace(made, resources=asked, environment=environment)
 
 
 def _not_made(link: Link, message: str) -> Outcome:
