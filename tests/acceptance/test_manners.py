@@ -104,3 +104,19 @@ def test_up_says_once_what_a_file_waits_for_and_the_summary_keeps_it(tmp_path: P
     assert waits["kind"] == "marker"
     lab.write("inbox/plate-1.csv.done", "")
     assert lab.up()["sources"]["plates"]["waiting"] == {}
+
+
+def test_a_pipeline_that_differs_from_what_is_applied_is_told(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path)
+    lab.run("init", ".")
+    lab.run("apply")
+    file = lab.folder / "pipelines/summary.yaml"
+    applied = file.read_text()
+    commands = (("pipeline", "plan", "summary"), ("run", "start", "summary"))
+    assert not any("apply" in lab.run(*words).stderr for words in commands)
+    file.write_text(applied + "priority: 3\n")
+    for words in commands:
+        assert "pipelines/summary.yaml differs from what is applied" in lab.run(*words, "--json").stderr
+    assert "apply" not in lab.run("pipeline", "plan", "pipelines/summary.yaml").stderr
+    file.write_text("pipeline: summary\nstepps: {}\n")
+    assert "pipelines/summary.yaml has mistakes" in lab.run("pipeline", "plan", "summary").stderr

@@ -17,6 +17,7 @@ from aliquot.engine.preview import Intent, preview
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
 from aliquot.lab.runs import RunLine, runs
+from aliquot.lab.unapplied import difference_from_applied
 from aliquot.model.pipeline import Pipeline
 from aliquot.model.quantity import time_in_words
 from aliquot.model.schedule import Schedule
@@ -141,6 +142,8 @@ def plan(
     """
     with options.open() as lab:
         applied = _named(lab, what)
+        if applied.id and (differs := difference_from_applied(lab, applied)):
+            say(plain(differs))
         order = order_of(applied, parameter or (), input or ())
         with lab.catalogue.read() as connection:
             intents = preview(connection, order, lab.executor_for)

@@ -13,11 +13,12 @@ from aliquot.cli.run_look import logs, outputs, show, why
 from aliquot.cli.run_parked import parked, retry
 from aliquot.cli.run_recompute import recompute
 from aliquot.cli.run_steer import cancel, pause, priority, resume
-from aliquot.cli.text import ago, span
+from aliquot.cli.text import ago, plain, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
 from aliquot.engine.start import start as start_run
 from aliquot.lab.runs import RunLine, count_runs, runs
+from aliquot.lab.unapplied import difference_from_applied
 from aliquot.model.errors import Invalid
 from aliquot.model.quantity import seconds
 
@@ -62,6 +63,8 @@ def start(
             order = order_of(applied, parameter or (), input or (), publish=publish, who=lab.who)
             number = start_run(connection, replace(order, **_limits(priority, deadline)))
         assert number is not None
+        if differs := difference_from_applied(lab, applied):
+            say(plain(differs))
         if wait:
             from aliquot.cli.wait import wait_for
 
