@@ -40,7 +40,7 @@ class Intent:
         return {
             "step": self.step,
             "datum": self.datum,
-            "captures": self.captures,
+            **({"captures": self.captures} if self.captures else {}),
             "action": self.action,
             "reason": self.reason,
         }
