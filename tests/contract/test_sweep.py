@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 
 from aliquot.blobs import Store
 from aliquot.blobs.layout import blob_key, pack_key
@@ -18,8 +19,8 @@ from aliquot.datasets.sweep import sweep
 from aliquot.datasets.sweep_report import Reason, SweepReport
 from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue, open_catalogue
-from aliquot.db.tables import blob, dataset, version
-from aliquot.model.digest import digest_bytes
+from aliquot.db.tables import blob, dataset, output, version
+from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.errors import Conflict, Missing
 from aliquot.model.lab_config import Retention
 from datasets_world import add, contents, put
@@ -242,3 +243,79 @@ def test_memory_stores_are_swept_as_buckets_are(catalogue: Catalogue) -> None:
     sweep(catalogue, store, KEEP, dry_run=False, now=now)
     assert sweep(catalogue, store, KEEP, dry_run=False, now=now + 2 * DAY).freed == 200_000
     assert not list(store.objects.list_keys(blob_key(digest_bytes(b"x" * 200_000))[:8]))
+
+
+class _Meanwhile:
+    """A catalogue with which something happens before the first write to it."""
+
+    def __init__(self, catalogue: Catalogue, happens: Callable[[], object]) -> None:
+        self.read = catalogue.read
+        self.write = catalogue.write
+        self._catalogue = catalogue
+        self._happens: Callable[[], object] | None = happens
+
+    def repeat(self, work: Callable[[Connection], Any]) -> Any:
+        happens, self._happens = self._happens, None
+        if happens:
+            happens()
+        return self._catalogue.repeat(work)
+
+
+@both
+def test_what_is_published_while_a_sweep_is_at_work_stays(lab: SmallLab) -> None:
+    lab.start("chain", publish=False)
+    lab.supervise()
+    short = Retention(runs=0.0)
+    swept(lab, 0.01, short)
+    between: Any = _Meanwhile(lab.catalogue, lambda: lab.run("chain"))
+    report = sweep(between, lab.store, short, dry_run=False, now=time.time() + 1.5 * DAY)
+    assert report.kept == 1
+    assert lab.content("total")["/total"].startswith(b"Total\n")
+    assert verify(lab.catalogue, lab.store, None).sound
+
+
+@both
+def test_what_a_version_lists_while_a_sweep_is_at_work_stays(catalogue: Catalogue, store: Store) -> None:
+    listed = put(catalogue, store, {"/small": "not named yet", "/large": "x" * 200_000})
+    now = time.time() + 2 * DAY
+    sweep(catalogue, store, KEEP, dry_run=False, now=now)
+    between: Any = _Meanwhile(catalogue, lambda: commit(catalogue, store, Change("plates", listed)))
+    assert sweep(between, store, KEEP, dry_run=False, now=now + 2 * DAY).kept == 2
+    assert verify(catalogue, store, None).sound
+
+
+@both
+def test_a_version_holds_what_is_doomed_and_is_refused_what_is_gone(lab: SmallLab) -> None:
+    lab.start("chain", publish=False)
+    lab.supervise()
+    short = Retention(runs=0.0, intermediates=0.0)
+    with lab.catalogue.read() as connection:
+        digests = [Digest(digest) for digest in connection.execute(select(output.c.digest)).scalars()]
+    swept(lab, 0.01, short)
+    with lab.catalogue.write() as connection:
+        places.hold(connection, digests[:1])
+    swept(lab, 1.5, short)
+    assert {row.digest for row in _gone(lab.catalogue)} == set(digests[1:])
+    with lab.catalogue.write() as connection, pytest.raises(Conflict) as error:
+        places.hold(connection, digests)
+    assert error.value.code == "blobs-just-swept"
+
+
+def test_a_sweep_waits_for_who_publishes_at_the_same_moment(postgresql_database: str, store: Store) -> None:
+    catalogue = open_catalogue(postgresql_database)
+    listed = put(catalogue, store, {"/large": "x" * 200_000})
+    now = time.time() + 2 * DAY
+    sweep(catalogue, store, KEEP, dry_run=False, now=now)
+    with ThreadPoolExecutor(1) as pool:
+        with catalogue.write() as connection:
+            places.hold(connection, [listed[0].digest])
+            sweeping = pool.submit(sweep, catalogue, store, KEEP, dry_run=False, now=now + 2 * DAY)
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not sweeping.done():
+                with catalogue.read() as other:
+                    if other.execute(waits).scalar_one():
+                        break
+        assert sweeping.result().freed == 0
+    with catalogue.read() as connection:
+        assert places.require(connection, [listed[0].digest])
+    catalogue.close()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, false, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, false, or_, select, true, union_all
 
 from aliquot.db.rows import among
 from aliquot.db.tables import (
@@ -130,12 +130,8 @@ def unnamed(
     results = select(output.c.digest.label("digest")).where(
         output.c.key.in_(of_runs.where(needed(connection, sorted_steps, retention, now)))
     )
-    # What a parked or open task reads stays as long as its run: people want to look, and to do it again.
-    pending = or_(
-        and_(_ACTIVE, task.c.ended_at.is_(None)),
-        and_(task.c.state.in_(_FAILED), or_(_ACTIVE, _since(retention.runs, now))),
-    )
-    read = select(key_input.c.digest.label("digest")).where(key_input.c.key.in_(of_runs.where(pending)))
+    pending = of_runs.where(_pending(retention, now))
+    read = select(key_input.c.digest.label("digest")).where(key_input.c.key.in_(pending))
     logs = attempt.join(task, task.c.id == attempt.c.task_id).join(run, run.c.id == task.c.run_id)
     kept_log = or_(_ACTIVE, _since(retention.logs, now))
     named = union_all(
@@ -150,23 +146,43 @@ def unnamed(
         select(blob.c.digest, blob.c.size, blob.c.pack, blob.c.offset, blob.c.doomed_at)
         .outerjoin(once, once.c.digest == blob.c.digest)
         .where(once.c.digest.is_(None), blob.c.swept_at.is_(None))
-        .where(*(~select(table.c.digest).where(table.c.digest == blob.c.digest).exists()
-                 for table in (entry, held_file, receipt)))
+        .where(~_in_a_row())
         .order_by(blob.c.digest)
-    )  # fmt: skip
+    )
     return query.where(~among(connection, blob.c.digest, bundled)) if bundled else query
 
 
 def wanted_again(connection: Connection, sorted_steps: Steps, retention: Retention, now: float) -> ColumnElement[bool]:
-    """Give the condition for a blob that runs want, for a last look at a few of them before they go.
+    """Give the condition for a blob that something names by now, for a last look at a few of them before they go.
 
-    All else that comes to name a blob stores it anew, which takes it back from the doomed.
+    Runs come to want, and versions to list, what an earlier run has stored. All else that comes to name a blob (deltas,
+    logs, bundles) stores it anew, which takes it back from the doomed.
     """
-    return (
-        select(func.count())
-        .select_from(output.join(task, task.c.key == output.c.key).join(run, run.c.id == task.c.run_id))
-        .where(output.c.digest == blob.c.digest, needed(connection, sorted_steps, retention, now))
+    of_runs = task.join(run, run.c.id == task.c.run_id)
+    result = select(task.c.id).select_from(of_runs.join(output, output.c.key == task.c.key))
+    read = select(task.c.id).select_from(of_runs.join(key_input, key_input.c.key == task.c.key))
+    return or_(
+        _in_a_row(),
+        result.where(output.c.digest == blob.c.digest, needed(connection, sorted_steps, retention, now))
         .correlate(blob)
-        .scalar_subquery()
-        > 0
+        .exists(),
+        read.where(key_input.c.digest == blob.c.digest, _pending(retention, now)).correlate(blob).exists(),
+    )
+
+
+def _pending(retention: Retention, now: float) -> ColumnElement[bool]:
+    """Give the condition for tasks whose inputs stay, over `run` joined with `task`: those that are open or parked.
+
+    As long as the run itself: people want to look, and to do it again.
+    """
+    return or_(
+        and_(_ACTIVE, task.c.ended_at.is_(None)),
+        and_(task.c.state.in_(_FAILED), or_(_ACTIVE, _since(retention.runs, now))),
+    )
+
+
+def _in_a_row() -> ColumnElement[bool]:
+    """Give the condition for a blob that is a file of a version, or that came in as one."""
+    return or_(
+        *(select(each.c.digest).where(each.c.digest == blob.c.digest).exists() for each in (entry, held_file, receipt))
     )

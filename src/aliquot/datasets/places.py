@@ -9,7 +9,7 @@ from aliquot.db.rows import among, chunks, insert_rows
 from aliquot.db.tables import blob
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
-from aliquot.model.errors import Damaged, Missing
+from aliquot.model.errors import Conflict, Damaged, Missing
 
 _AT_ONCE = 5_000
 
@@ -43,6 +43,24 @@ def _call_back(connection: Connection, rows: Mapping[Digest, tuple[Digest, int, 
             update(blob)
             .where(blob.c.digest == digest, blob.c.doomed_at.isnot(None))
             .values(pack=pack, offset=offset, doomed_at=None, swept_at=None)
+        )
+
+
+def hold(connection: Connection, digests: Collection[Digest]) -> None:
+    """Take back from the doomed what a version is about to list without storing it anew; `Conflict` when it is gone.
+
+    A sweep that looks at the same moment waits for the end of this transaction, or this for the sweep's.
+    """
+    if not digests or not is_any_doomed(connection):
+        return
+    for part in chunks(list(digests), _AT_ONCE):
+        wanted = (among(connection, blob.c.digest, part), blob.c.doomed_at.isnot(None))
+        connection.execute(update(blob).where(*wanted, blob.c.swept_at.is_(None)).values(doomed_at=None))
+    if gone := swept(connection, digests):
+        raise Conflict(
+            "blobs-just-swept",
+            f"{len(gone)} files were swept while they were being published; look again.",
+            files=len(gone),
         )
 
 

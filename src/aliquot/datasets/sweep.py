@@ -160,7 +160,7 @@ def _remove(
 
 
 def _note_gone(connection: Connection, retention: Retention, digests: Sequence[str], now: float) -> set[str]:
-    """Note that blobs are gone, before they are: those that are still marked, and that no run has come to want.
+    """Note that blobs are gone, before they are: those that are still marked, and that nothing has come to name.
 
     What a key or an attempt names keeps its row, which says so; the rest is forgotten.
     """

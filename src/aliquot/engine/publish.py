@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from aliquot.blobs import Store
+from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Committed, Draft, apply, name_versions, prepare
 from aliquot.datasets.delta import NewEntry
 from aliquot.datasets.read import entries, resolve
@@ -141,6 +142,7 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
                 # A person may have asked for parked datums meanwhile.
                 if has_open_tasks(connection, row.id):
                     raise Conflict("run-goes-on", f"Run {row.id} has tasks to do again.", run=row.id)
+                places.hold(connection, [each.digest for draft, _ in drafts.values() for each in draft.adds])
                 done = {name: (apply(connection, draft), step) for name, (draft, step) in drafts.items()}
                 if verdict.state is State.COMPLETE and not newer:
                     _note(connection, row, applied.pipeline, done)
