@@ -268,3 +268,16 @@ def test_a_paused_run_is_only_taken_up_to_be_cancelled(catalogue: Catalogue) -> 
     with catalogue.write() as connection:
         connection.execute(update(run).values(cancel_asked=True))
     assert len(catalogue.repeat(lambda connection: claim.claim_runs(connection, "one"))) == 1
+
+
+@both
+@pytest.mark.parametrize("ends", [claim.hand_back, claim.let_go])
+def test_a_paused_run_keeps_no_lease_of_one_that_is_gone(catalogue: Catalogue, ends: Any) -> None:
+    number = make_run(catalogue, ["a"])
+    catalogue.repeat(lambda connection: claim.claim_runs(connection, "first"))
+    for state in (State.PAUSED, State.RUNNING):
+        with catalogue.write() as connection:
+            connection.execute(update(run).values(state=state))
+            if state == State.PAUSED:
+                ends(connection, "first")
+    assert catalogue.repeat(lambda connection: claim.claim_runs(connection, "second")) == [number]

@@ -197,7 +197,7 @@ def renew(connection: Connection, owner: str) -> None:
 
 def let_go(connection: Connection, owner: str) -> None:
     """End the leases of an owner that is gone, so that others need not wait for them to lapse."""
-    for table, states in ((run, _RUN_ACTIVE), (task, UNDER_WAY)):
+    for table, states in ((run, ACTIVE), (task, UNDER_WAY)):
         connection.execute(
             update(table).where(table.c.owner == owner, table.c.state.in_(states)).values(lease_until=0.0)
         )
@@ -218,7 +218,8 @@ def hand_back(connection: Connection, owner: str) -> None:
         )
     )
     connection.execute(update(task).where(*mine).values(state=State.QUEUED, owner=None, lease_until=None))
-    connection.execute(update(run).where(run.c.owner == owner, run.c.state.in_(_RUN_ACTIVE)).values(lease_until=0.0))
+    # A paused run as well: who lets it go on must not wait for us.
+    connection.execute(update(run).where(run.c.owner == owner, run.c.state.in_(ACTIVE)).values(lease_until=0.0))
 
 
 def let_strays_go(connection: Connection, owner: str, known: Mapping[int, int]) -> set[int]:
@@ -237,7 +238,7 @@ def let_strays_go(connection: Connection, owner: str, known: Mapping[int, int]) 
 
 def let_the_dead_go(connection: Connection) -> list[str]:
     """End the leases of processes of this machine that are gone; gives their names."""
-    held = select(run.c.owner).where(run.c.state.in_(_RUN_ACTIVE), run.c.lease_until > 0)
+    held = select(run.c.owner).where(run.c.state.in_(ACTIVE), run.c.lease_until > 0)
     held = held.union(select(task.c.owner).where(task.c.state.in_(UNDER_WAY), task.c.lease_until > 0))
     dead = [owner for owner in connection.execute(held).scalars() if owner and surely_dead(owner)]
     for owner in dead:
