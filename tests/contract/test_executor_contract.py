@@ -662,6 +662,22 @@ def test_many_at_once(place: Place) -> None:
     assert place.executor.capacity >= 2
 
 
+def test_a_shepherd_that_is_killed_takes_no_turn_with_it(tmp_path: Path) -> None:
+    place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 1, grace=0.5), None)
+    for _ in range(25):
+        outcome = place.run("kill -9 $PPID")
+        assert (outcome.state, outcome.cause) == (State.SYSTEM_ERROR, Cause.LOST)
+        assert "was ended from outside" in outcome.message
+    assert place.run("true").state is State.COMPLETE
+    place.executor.close()
+
+
+def test_a_command_is_given_no_files_of_its_shepherd(processes: Place) -> None:
+    outcome = processes.run("ls -l /proc/self/fd | grep -v '^total' | wc -l")
+    # Standard input, output and error, and the folder that is listed.
+    assert outcome.tail.split() == ["4"]
+
+
 def test_a_process_executor_runs_no_image(tmp_path: Path) -> None:
     place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 1), "docker.io/library/busybox:1")
     outcome = place.run("true")

@@ -220,7 +220,8 @@ def test_a_lost_shepherd_is_a_lost_attempt(tmp_path: Path) -> None:
 ALONE = """
 import sys
 from pathlib import Path
-from aliquot.executors.slot import Order, Slot, Turns
+from aliquot.executors.slot import Order, Slot
+from aliquot.executors.turns import Turns
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.task import task_from_json
 place = Path(sys.argv[1])

@@ -8,9 +8,10 @@ from aliquot.executors.container_runner import ContainerRunner, Containers, Left
 from aliquot.executors.images import Runtime
 from aliquot.executors.leftovers import LeftAttempt
 from aliquot.executors.owner import Owner, end_leftovers
-from aliquot.executors.slot import LeftSlot, Slot, Turns
+from aliquot.executors.slot import LeftSlot, Slot
 from aliquot.executors.slots import SlotExecutor
 from aliquot.executors.steps import Runner
+from aliquot.executors.turns import Turns
 from aliquot.executors.watch import Watch
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.errors import Invalid

@@ -7,6 +7,7 @@ standard input; each is answered with a note when nothing of the command is left
 
 Commands take turns: a pipe that all shepherds of an executor share holds as many bytes as commands may run at once.
 Who takes one may start, and puts it back at the end, so that the next command starts without asking the supervisor.
+That of a shepherd that was killed is put back by its supervisor (see `turns`).
 
 A command that nobody asks after is ended when its own time is over, or else when its shepherd was alone for long.
 """
@@ -28,6 +29,7 @@ from typing import Any
 from aliquot.executors.note import Note, NoteFile
 from aliquot.executors.processes import descendants, start_time
 from aliquot.executors.spawn import Spawner
+from aliquot.executors.turns import Seat
 
 _LENGTH = struct.Struct("<I")
 _LINE = 0
@@ -73,12 +75,13 @@ class Shepherd:
     """
 
     def __init__(
-        self, place: str, logs: tuple[int, int], turns: tuple[int, int], *, keeps: bool, patience: float
+        self, place: str, logs: tuple[int, int], turns: tuple[int, int, int], seat: int, *, keeps: bool, patience: float
     ) -> None:
         self._note = NoteFile(Path(place))
         self._spawner = Spawner(f"{place}/task", *logs)
         self._since = start_time(os.getpid()) or 0
-        self._turns = turns
+        self._turns = turns[0]
+        self._seat = Seat(turns, seat)
         self._patience = patience
         self._keeps = keeps
         self._running: Note | None = None
@@ -114,23 +117,18 @@ class Shepherd:
         try:
             return self._run(order, note)
         finally:
-            os.write(self._turns[1], b".")
+            self._seat.give()
 
     def _take_turn(self) -> bool:
         """Wait until one more command may run; says False when the order was revoked, or the supervisor is gone."""
         poll = select.poll()
-        poll.register(self._turns[0], select.POLLIN)
+        poll.register(self._turns, select.POLLIN)
         poll.register(_LINE, select.POLLIN)
-        while True:
-            try:
-                os.read(self._turns[0], 1)
-            except BlockingIOError:
-                ready = dict(poll.poll())
-                if _LINE in ready:
-                    receive(_LINE)
-                    return False
-            else:
-                return True
+        while not self._seat.take():
+            if _LINE in dict(poll.poll()):
+                receive(_LINE)
+                return False
+        return True
 
     def _run(self, order: dict[str, Any], note: Note) -> Note:
         began, began_at = time.monotonic(), time.time()
@@ -219,11 +217,14 @@ def _kill(pids: list[int]) -> None:
 
 
 def main() -> None:
-    """Serve the slot that the command line names: `PLACE STDOUT STDERR TAKE GIVE KEEPS PATIENCE`."""
-    place, *handles, keeps, patience = sys.argv[1:8]
-    stdout, stderr, take, give = map(int, handles)
+    """Serve the slot that the command line names: `PLACE STDOUT STDERR TAKE GIVE MARKS SEAT KEEPS PATIENCE`."""
+    place, *numbers, keeps, patience = sys.argv[1:10]
+    stdout, stderr, take, give, marks, seat = map(int, numbers)
+    for handle in (stdout, stderr, take, give, marks):
+        # They came to us through an exec, and would go on to the command.
+        os.set_inheritable(handle, False)
     # An interrupted terminal, a stopped service: the supervisor is told as well, and decides.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    kept = keeps == "keeps"
-    Shepherd(place, (stdout, stderr), (take, give), keeps=kept, patience=float(patience)).serve()
+    kept, turns = keeps == "keeps", (take, give, marks)
+    Shepherd(place, (stdout, stderr), turns, seat, keeps=kept, patience=float(patience)).serve()

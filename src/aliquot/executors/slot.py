@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from aliquot.executors.captured import CapturedLog
 from aliquot.executors.note import NOTE, Note, NoteFile, from_json
 from aliquot.executors.processes import descendants, memory_of, start_time, stat_fields
 from aliquot.executors.shepherd import receive, send
+from aliquot.executors.turns import Turns
 from aliquot.model.task import TaskDocument
 
 PATIENCE = 24 * 3600.0
@@ -26,54 +27,11 @@ PATIENCE = 24 * 3600.0
 
 _PROGRAM = "import sys; sys.path.insert(0, {root!r}); from aliquot.executors.shepherd import main; main()"
 _LOOK = 0.02
-_PAUSE = 200
 _LEEWAY = 10.0
 
 
 class ShepherdLost(Exception):
     """The shepherd was ended from outside, and what it knew of the command is lost."""
-
-
-class Turns:
-    """How many commands may run at once: as many bytes as are in a pipe that all shepherds of an executor share."""
-
-    def __init__(self, count: int) -> None:
-        self.handles = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        for _ in range(count):
-            self.give()
-
-    def take(self) -> bool:
-        """Take one if there is one."""
-        try:
-            return bool(os.read(self.handles[0], 1))
-        except BlockingIOError:
-            return False
-
-    @contextmanager
-    def hold(self, count: int, abandoned: Callable[[], bool]) -> Generator[None]:
-        """Hold several, for a wide command; comes through without them when the attempt is `abandoned`."""
-        held = 0
-        poll = select.poll()
-        poll.register(self.handles[0], select.POLLIN)
-        try:
-            while held < count and not abandoned():
-                if self.take():
-                    held += 1
-                else:
-                    poll.poll(_PAUSE)
-            yield
-        finally:
-            for _ in range(held):
-                self.give()
-
-    def give(self) -> None:
-        """Put one back."""
-        os.write(self.handles[1], b".")
-
-    def close(self) -> None:
-        """Close the pipe."""
-        for handle in self.handles:
-            os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +86,7 @@ class Slot:
         self._place = place
         self._handles = logs[0].handle, logs[1].handle, *turns.handles
         self._turns = turns
+        self._seat = turns.seat()
         self._keeps = keeps
         self._patience = patience
         self._notes = NoteFile(place, create=True)
@@ -147,11 +106,7 @@ class Slot:
         except (BrokenPipeError, ConnectionResetError):
             answer = None
         if answer is None:
-            note = self._current()
             self._lose()
-            if note:
-                # Its turn is lost with it.
-                self._turns.give()
             raise ShepherdLost
         note = from_json(answer)
         if note.error:
@@ -196,7 +151,7 @@ class Slot:
             ours, theirs = socket.socketpair()
             root = str(Path(aliquot.__file__).parent.parent)
             command = [sys.executable, "-I", "-S", "-c", _PROGRAM.format(root=root), str(self._place)]
-            command += [*map(str, self._handles), "keeps" if self._keeps else "-", str(self._patience)]
+            command += [*map(str, self._handles), str(self._seat), "keeps" if self._keeps else "-", str(self._patience)]
             with (self._place / "shepherd.log").open("wb") as complaints, theirs:
                 self._process = subprocess.Popen(
                     [*command, "aliquot-shepherd"],
@@ -217,6 +172,7 @@ class Slot:
                 self._process.kill()
             self._process.wait()
             self._line = self._process = None
+            self._turns.recover(self._seat)
 
 
 class LeftSlot:

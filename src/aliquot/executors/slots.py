@@ -13,8 +13,8 @@ from aliquot.executors.conclusions import system_verdict
 from aliquot.executors.leftovers import LeftAttempt, take_over
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
-from aliquot.executors.slot import Turns
 from aliquot.executors.steps import Runner, perform
+from aliquot.executors.turns import Turns
 from aliquot.executors.watch import Watch
 from aliquot.executors.width import Width
 from aliquot.executors.working_directory import WorkingDirectory

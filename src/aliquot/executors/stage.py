@@ -17,8 +17,9 @@ from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import default_path, task_mark
 from aliquot.executors.process_runner import ProcessRunner
 from aliquot.executors.publisher import Publisher
-from aliquot.executors.slot import Slot, Turns
+from aliquot.executors.slot import Slot
 from aliquot.executors.steps import perform
+from aliquot.executors.turns import Turns
 from aliquot.executors.watch import Watch
 from aliquot.executors.working_directory import WorkingDirectory, write_outcome
 from aliquot.model.errors import AliquotError
