@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -642,6 +643,31 @@ def test_a_full_disk_is_said_in_words(place: Place, tmp_path: Path) -> None:
         written = tight.run('head -c 20000000 /dev/zero > "$OUT/big"')
         assert (written.state, written.cause) == (State.SYSTEM_ERROR, Cause.OURS)
         assert "full" in written.message
+        assert tight.run("true").state is State.COMPLETE
+    finally:
+        tight.executor.close()
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_disk_that_is_full_from_the_first_on_costs_no_slot(place: Place, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    kind = type(place.executor)
+    tight = Place(tmp_path / "tight", lambda store, _: kind(store, small / "work", 1), place.image)
+    try:
+        with suppress(OSError), (small / "fill").open("wb", buffering=0) as fill:
+            while True:
+                fill.write(b"x" * 4096)
+        for _ in range(3):
+            outcome = tight.run("true")
+            assert (outcome.state, outcome.cause, outcome.may_pass) == (State.SYSTEM_ERROR, Cause.OURS, True)
+            assert "full" in outcome.message
+        (small / "fill").unlink()
         assert tight.run("true").state is State.COMPLETE
     finally:
         tight.executor.close()

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 from aliquot.executors.attempt import Verdict
+from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.task import Cause
 
 SIGNALLED = 128
@@ -72,6 +73,9 @@ def spawn_verdict(error: OSError, program: str) -> Verdict:
         case 11 | 12:
             message = f"{program} could not be started: {name}. The machine is short of memory."
             return Verdict(Cause.OURS, message, may_pass=True)
+        case 28 | 122:
+            message = f"{program} could not be started: {name}. Free some space; the attempt is made again by itself."
+            return Verdict(Cause.OURS, message, may_pass=True)
         case _:
             pass
     return Verdict(Cause.USER, f"{program} could not be started: {name}. {advice}")
@@ -86,6 +90,15 @@ def system_verdict(error: OSError, folder: str) -> Verdict:
         f"The attempt could not be prepared or collected on this machine: {error}. Look at the machine, then "
         f"run again.",
     )
+
+
+def fault_verdict(error: Exception, folder: str) -> Verdict:
+    """Say what went wrong in Aliquot itself, or on the machine below it."""
+    if isinstance(error, AliquotError):
+        return Verdict(Cause.OURS, error.message, isinstance(error, Unavailable))
+    if isinstance(error, OSError):
+        return system_verdict(error, folder)
+    return Verdict(Cause.OURS, f"A fault of Aliquot: {type(error).__name__}: {error}. Report it.")
 
 
 def disk_full(folder: str) -> str:

@@ -70,6 +70,13 @@ class NoteFile:
     def __init__(self, place: Path, *, create: bool = False) -> None:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
         self._handle = os.open(place / NOTE, flags, 0o600)
+        self._reserved = False
+
+    def reserve(self) -> None:
+        """Make sure of the note's room on the disk, so that it can be written when the disk is full."""
+        if not self._reserved:
+            os.posix_fallocate(self._handle, 0, _SIZE)
+            self._reserved = True
 
     def write(self, note: Note) -> None:
         """Note how the attempt stands."""
@@ -78,12 +85,17 @@ class NoteFile:
 
     def clear(self) -> None:
         """Note that the attempt was collected, and that its place is used again."""
-        os.pwrite(self._handle, b" " * 8, 0)
+        try:
+            os.pwrite(self._handle, b" " * 8, 0)
+        except OSError:
+            # Some file systems need room even for what is there already; an empty file says the same, and needs none.
+            self._reserved = False
+            os.ftruncate(self._handle, 0)
 
     def read(self) -> Note | None:
         """Give what was noted last, None when there is nothing."""
         for _ in range(_TRIES):
-            found = os.pread(self._handle, _SIZE, 0).rstrip()
+            found = os.pread(self._handle, _SIZE, 0).rstrip(b" \0")
             if not found or found.startswith(b" "):
                 return None
             if found[:8] == b"%08x" % zlib.crc32(found[8:]):

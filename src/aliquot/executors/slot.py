@@ -97,6 +97,7 @@ class Slot:
 
     def run(self, order: Order) -> Note:
         """Have a command run to its end; `OSError` when it cannot be started, `ShepherdLost` with the shepherd."""
+        self._notes.reserve()
         line = self._open()
         self._task = order.document.task, order.document.fence
         try:

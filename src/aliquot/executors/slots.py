@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import task_mark
-from aliquot.executors.conclusions import system_verdict
+from aliquot.executors.conclusions import fault_verdict, system_verdict
 from aliquot.executors.leftovers import LeftAttempt, take_over
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
@@ -213,24 +213,35 @@ class SlotExecutor:
 
     def _serve(self, directory: WorkingDirectory, runner: Runner, spare: bool) -> None:  # by a thread
         while (attempt := self._next(spare=spare)) is not None:
-            with self._room(attempt, spare=spare):
-                if not attempt.claim():
-                    continue
-                if left := self._begun.pop(attempt, None):
-                    self._end(attempt, self._watch_on(attempt, left))
-                    continue
-                outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
-            # From here on the place is no longer what the command has left.
-            runner.clear()
-            with suppress(OSError):
-                directory.clean()
-            spent = max(0.0, outcome.ended_at - outcome.started_at)
-            self._mean = spent if not self._mean else 0.9 * self._mean + 0.1 * spent
-            if self._mean < _BRISK:
-                self._brisk.set()
-            else:
-                self._brisk.clear()
-            self._end(attempt, outcome)
+            ours = False
+            try:
+                with self._room(attempt, spare=spare):
+                    if not (ours := attempt.claim()):
+                        continue
+                    if left := self._begun.pop(attempt, None):
+                        outcome = self._watch_on(attempt, left)
+                    else:
+                        outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
+                if not left:
+                    # From here on the place is no longer what the command has left.
+                    runner.clear()
+                    with suppress(OSError):
+                        directory.clean()
+                    self._learn(outcome)
+            except Exception as error:  # noqa: BLE001  # must end as an outcome, not as a thread that is gone
+                ours = ours or attempt.claim()
+                outcome = attempt.failed(fault_verdict(error, directory.folder))
+            if ours:
+                self._end(attempt, outcome)
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Take an attempt's time into the mean, and say whether it is worth while to lay out others ahead."""
+        spent = max(0.0, outcome.ended_at - outcome.started_at)
+        self._mean = spent if not self._mean else 0.9 * self._mean + 0.1 * spent
+        if self._mean < _BRISK:
+            self._brisk.set()
+        else:
+            self._brisk.clear()
 
     @contextmanager
     def _room(self, attempt: Attempt, *, spare: bool) -> Generator[None]:
@@ -259,9 +270,11 @@ class SlotExecutor:
             left.end()
             return attempt.failed(system_verdict(error, str(left.place)))
         turn = self._turns.take()
-        outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch, begun=True)
-        if turn:
-            self._turns.give()
+        try:
+            outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch, begun=True)
+        finally:
+            if turn:
+                self._turns.give()
         left.clear()
         runner.close()
         directory.close(keep=True)

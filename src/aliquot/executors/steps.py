@@ -10,12 +10,11 @@ from aliquot.blobs import Batch, Store
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog, tail
 from aliquot.executors.collect import collect_outputs, read_exports
-from aliquot.executors.conclusions import exit_verdict, system_verdict
+from aliquot.executors.conclusions import exit_verdict, fault_verdict
 from aliquot.executors.ensure import Given, judge, passed_on, reads_tables
 from aliquot.executors.watch import over_disk_limit
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.digest import Digest
-from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, OutputFile, Usage
 
@@ -72,12 +71,8 @@ def perform(
         return conclude(attempt, directory, open_batch(attempt), ended)
     except AttemptFailed as failure:
         return attempt.failed(failure.verdict)
-    except AliquotError as error:
-        return attempt.failed(Verdict(Cause.OURS, error.message, isinstance(error, Unavailable)))
-    except OSError as error:
-        return attempt.failed(system_verdict(error, directory.folder))
-    except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
-        return attempt.failed(Verdict(Cause.OURS, f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."))
+    except Exception as error:  # noqa: BLE001  # whatever it is must end as an outcome, not as a thread that is gone
+        return attempt.failed(fault_verdict(error, directory.folder))
 
 
 def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
