@@ -6,7 +6,7 @@ have left out, and what clashes. The rows of tasks are the memory of it all; wha
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import Planned, input_files, made_by, outputs_of, plan_step
 from aliquot.engine.rules import rules_of
 from aliquot.engine.tasks import write_tasks
+from aliquot.model.errors import Conflict
 from aliquot.model.pipeline import Pipeline, Step
 from aliquot.model.reference import Reference
 from aliquot.model.seams import Executor
@@ -92,7 +93,10 @@ class Planner:
         return None
 
     def plan(self, row: RunRow, applied: Applied, planning: Planning, hold: Callable[[Connection], None]) -> None:
-        """Make a planning; `hold` makes sure, in the transaction that writes, that the run is still ours."""
+        """Make a planning; `hold` makes sure, in the transaction that writes, that the run is still ours, and locks it.
+
+        `Conflict` when it would be the last one, and what it was made over has changed meanwhile.
+        """
         began = time.monotonic()
         memory = self._memory(row, planning.step)
         self._memories.pop((row.id, planning.step), None)
@@ -103,6 +107,8 @@ class Planner:
 
         def write(connection: Connection) -> None:
             hold(connection)
+            if not planning.unfinished:
+                _require_unmoved(connection, row, sources, complete)
             write_tasks(
                 connection, row.id, planning.step, found.parts, found.added,
                 before=found.before, left_out=found.left_out, last=not planning.unfinished,
@@ -193,9 +199,16 @@ def unplanned_steps(connection: Connection, run_id: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _standing(connection: Connection, run_id: int) -> tuple[set[str], Mapping[str, int]]:
-    """Give the steps of a run that have tasks which have not ended, and how many tasks of each are complete."""
+def _standing(
+    connection: Connection, run_id: int, steps: Collection[str] | None = None
+) -> tuple[set[str], Mapping[str, int]]:
+    """Give the steps of a run that have tasks which have not ended, and how many tasks of each are complete.
+
+    Of these steps alone, where they are given.
+    """
     query = select(task.c.step, task.c.state, func.count()).where(task.c.run_id == run_id)
+    if steps is not None:
+        query = query.where(task.c.step.in_(steps))
     waiting: set[str] = set()
     complete: dict[str, int] = {}
     for step, state, count in connection.execute(query.group_by(task.c.step, task.c.state)):
@@ -204,6 +217,16 @@ def _standing(connection: Connection, run_id: int) -> tuple[set[str], Mapping[st
         elif state not in ENDED:
             waiting.add(step)
     return waiting, complete
+
+
+def _require_unmoved(connection: Connection, row: RunRow, sources: set[str], complete: Mapping[str, int]) -> None:
+    """Refuse a last planning with `Conflict` when a person has had something before it tried again meanwhile.
+
+    It may have been done already. Who asks for that locks the run first, as `hold` does.
+    """
+    waiting, now = _standing(connection, row.id, sources)
+    if waiting or any(now.get(each, 0) != complete.get(each, 0) for each in sources):
+        raise Conflict("run-goes-on", f"Run {row.id} has tasks to do again.", run=row.id)
 
 
 def _complete_keys(connection: Connection, run_id: int, steps: frozenset[str]) -> set[str]:

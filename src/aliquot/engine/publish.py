@@ -139,8 +139,9 @@ def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], appli
                     verdict, drafts = replace(verdict, message=_joined(verdict.message, words)), {}
                 if not _end(connection, row, verdict):
                     return None
-                # A person may have asked for parked datums meanwhile.
-                if has_open_tasks(connection, row.id):
+                # A person may have asked for parked datums meanwhile, and they may be done already.
+                parked = sum(each.failed for each in step_counts(connection, row.id)) if verdict.parked else 0
+                if parked != verdict.parked or has_open_tasks(connection, row.id):
                     raise Conflict("run-goes-on", f"Run {row.id} has tasks to do again.", run=row.id)
                 places.hold(connection, [each.digest for draft, _ in drafts.values() for each in draft.adds])
                 done = {name: (apply(connection, draft), step) for name, (draft, step) in drafts.items()}
