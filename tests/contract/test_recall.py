@@ -11,7 +11,8 @@ from aliquot.blobs import Store
 from aliquot.datasets.sweep import sweep
 from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue
-from aliquot.engine.recall import recompute
+from aliquot.engine import control
+from aliquot.engine.recall import ask, recompute, swept_outputs
 from aliquot.model.errors import Conflict
 from aliquot.model.lab_config import Retention
 from small_lab import SmallLab
@@ -138,3 +139,22 @@ def test_outputs_that_were_swept_are_made_again_before_they_are_published(lab: S
     assert lab.ran(number) == []
     assert lab.content("total")["/total"] == b"Total\nONE\nONE\nTWO\nTWO\n"
     assert verify(lab.catalogue, lab.store, None).sound
+
+
+@both
+def test_who_waits_for_a_canceled_run_is_told_and_later_ones_ask_again(lab: SmallLab) -> None:
+    first = lab.run("chain")
+    swept(lab, 8)
+    waiting = lab.start("chain", title="Sum")
+    with lab.catalogue.write() as connection:
+        gone = swept_outputs(connection, first, {"double"})
+        assert ask(connection, gone, "test") is None
+        control.cancel(connection, waiting + 1)
+    assert {row.state for row in lab.tasks(waiting + 1)} == {"CANCELED"}
+    with lab.catalogue.write() as connection:
+        reason = ask(connection, gone, "test", lab.row(waiting).created_at)
+        assert reason
+        assert f"{waiting + 1}/double" in reason
+    lab.supervise(seconds=30)
+    assert lab.row(waiting).state == "COMPLETE", "its task was planned after that"
+    assert lab.content("total")["/total"] == b"Sum\nONE\nONE\nTWO\nTWO\n"

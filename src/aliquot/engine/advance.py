@@ -171,7 +171,7 @@ class Advance:
             gone = swept_outputs(connection, row.id, steps)
         if not gone:
             return False
-        reason = self._catalogue.repeat(lambda connection: ask(connection, gone, "recall"))
+        reason = self._catalogue.repeat(lambda connection: ask(connection, gone, "recall", row.created_at))
         if reason is not None:
             raise Invalid("output-swept", f"Outputs cannot be published: {reason}", run=row.id)
         return True
@@ -213,6 +213,7 @@ def _must_stop(connection: Connection, row: RunRow, applied: Applied) -> bool:
 
 def _cancel(connection: Connection, row: RunRow) -> bool:
     if row.state == State.QUEUED:
+        cancel_tasks(connection, row.id)
         return _set_state(connection, row, State.CANCELED, ended_at=time.time())
     moved = False
     if row.state != State.CANCELING:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, false, select, update
 
 from aliquot.db.tables import definition, run, task
+from aliquot.engine.claim import cancel_tasks
 from aliquot.engine.parked import FAILED, parked_tasks, try_again
 from aliquot.engine.pipelines import by_id
 from aliquot.engine.start import Order, start
@@ -56,6 +57,8 @@ def cancel(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:
     if row.state == State.QUEUED:
         # The raised fence keeps out a supervisor that is about to begin it.
         values |= {"state": State.CANCELED, "ended_at": time.time(), "fence": row.fence + 1}
+        # One that makes swept files again is born with its tasks, and others wait for them.
+        cancel_tasks(connection, number)
     return connection.execute(update(run).where(run.c.id == number).values(values).returning(*run.c)).one()
 
 

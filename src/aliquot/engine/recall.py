@@ -1,19 +1,20 @@
 """Making swept files again: a run of its own does the makers' tasks once more, under their old keys."""
 
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, and_, delete, insert, or_, select, update
 
 from aliquot.datasets import places
-from aliquot.db.rows import chunks, insert_rows
+from aliquot.db.rows import among, chunks, insert_rows
 from aliquot.db.tables import blob, key_input, output, result, run, run_step, task
 from aliquot.engine.control import find_run
 from aliquot.engine.pipelines import by_id
 from aliquot.model.errors import Conflict
-from aliquot.model.state import State
+from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Outcome
 
 CAUSE = "recall"
@@ -23,44 +24,72 @@ PAUSE = 0.5
 _SKEW = 60.0
 """Seconds by which the clocks of two machines may differ; less than any grace time."""
 
+_AT_ONCE = 5_000
+
 TaskRow = Row[*tuple[Any, ...]]
 
 
-def ask(connection: Connection, digests: Collection[str], who: str) -> str | None:
+def ask(connection: Connection, digests: Collection[str], who: str, since: float = 0.0) -> str | None:
     """See to it that swept files are made again; gives the reason for which they cannot be, None while they may.
 
-    Their makers are started unless somebody has asked already: call it again until the files are there.
+    Their makers are started unless somebody has asked already: call it again until the files are there. What was
+    canceled or failed before `since`, in seconds since 1970, when the one who asks began, says nothing any more.
     """
     makers: dict[int, TaskRow] = {}
+    for part in chunks(sorted(set(digests)), _AT_ONCE):
+        reason = _find_makers(connection, part, since, makers)
+        if reason is not None:
+            return reason
+    order(connection, [makers[number] for number in sorted(makers)], who)
+    return None
+
+
+def _find_makers(
+    connection: Connection, digests: Sequence[str], since: float, makers: dict[int, TaskRow]
+) -> str | None:
+    """Add the tasks to do again for a few files, by id; gives the reason for which one cannot be made again."""
+    swept = select(blob.c.digest, blob.c.swept_at).where(among(connection, blob.c.digest, digests))
+    removed = {row.digest: row.swept_at for row in connection.execute(swept)}
+    if missing := next((digest for digest in digests if removed.get(digest) is None), None):
+        return f"The catalogue does not know where {missing} lies; `aliquot admin verify` says more."
+    keys = _makers_keys(connection, digests)
+    every = sorted({key for found in keys.values() for key in found})
+    asked = _asked(connection, every, since)
+    query = select(task, result.c.key.label("made")).join(result, result.c.task_id == task.c.id)
+    first = {row.made: row for row in connection.execute(query.where(among(connection, result.c.key, every)))}
     for digest in digests:
-        removed = connection.execute(select(blob.c.swept_at).where(blob.c.digest == digest)).scalar()
-        if removed is None:
-            return f"The catalogue does not know where {digest} lies; `aliquot admin verify` says more."
-        keys = _makers_keys(connection, digest)
-        asked = connection.execute(
-            select(task)
-            .where(task.c.key.in_(keys), task.c.recall, task.c.created_at > removed - _SKEW)
-            .order_by(task.c.id)
-        ).all()
-        if any(row.ended_at is None for row in asked):
+        after = removed[digest] - _SKEW
+        again = [row for key in keys.get(digest, ()) for row in asked.get(key, ()) if row.created_at > after]
+        if any(row.ended_at is None for row in again):
             continue
-        if asked:
-            last = asked[-1]
+        if again:
+            last = max(again, key=lambda row: row.id)
             return (
                 f"{digest} was swept, and task {last.run_id}/{last.step}/{last.ordinal}, which should make it again, "
                 f"ended as {last.state}: `aliquot run show {last.run_id}` says why."
             )
-        maker = connection.execute(
-            select(task).join(result, result.c.task_id == task.c.id).where(result.c.key.in_(keys)).limit(1)
-        ).first()
+        maker = next((first[key] for key in keys.get(digest, ()) if key in first), None)
         if maker is None:
             return (
                 f"{digest} was swept, and nothing makes it any more: done again, its maker gave other bytes. "
                 "Start the run again: it works with those."
             )
         makers[maker.id] = maker
-    order(connection, list(makers.values()), who)
     return None
+
+
+def _asked(connection: Connection, keys: Sequence[str], since: float) -> Mapping[str, Sequence[TaskRow]]:
+    """Give the tasks that make swept files again, by key: those under way, and those that ended after a time."""
+    under_way = and_(task.c.ended_at.is_(None), run.c.state.in_(list(ACTIVE)))
+    query = (
+        select(task)
+        .join(run, run.c.id == task.c.run_id)
+        .where(among(connection, task.c.key, keys), task.c.recall, or_(under_way, task.c.ended_at > since))
+    )
+    found: dict[str, list[TaskRow]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.key, []).append(row)
+    return found
 
 
 def order(connection: Connection, makers: Sequence[TaskRow], who: str) -> list[int]:
@@ -140,10 +169,16 @@ def compare(connection: Connection, key: str, outcome: Outcome) -> Outcome:
     )
 
 
-def _makers_keys(connection: Connection, digest: str) -> list[str]:
-    """List the keys that gave a file, without those that took it themselves: they only handed it on."""
-    taken = select(key_input.c.key).where(key_input.c.key == output.c.key, key_input.c.digest == digest).exists()
-    return list(connection.execute(select(output.c.key).where(output.c.digest == digest, ~taken)).scalars())
+def _makers_keys(connection: Connection, digests: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """List the keys that gave files, by digest, without those that took it themselves: they only handed it on."""
+    taken = select(key_input.c.key).where(
+        key_input.c.key == output.c.key, key_input.c.digest == output.c.digest
+    ).exists()  # fmt: skip
+    query = select(output.c.digest, output.c.key).where(among(connection, output.c.digest, digests), ~taken)
+    found: dict[str, list[str]] = {}
+    for digest, key in connection.execute(query.order_by(output.c.digest, output.c.key)):
+        found.setdefault(digest, []).append(key)
+    return found
 
 
 def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: str) -> int:
@@ -156,9 +191,9 @@ def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: 
         "owner": None, "fence": 0, "lease_until": None, "created_at": now, "started_at": None, "ended_at": None,
     }  # fmt: skip
     new: int = connection.execute(insert(run).values(values).returning(run.c.id)).scalar_one()
-    counts = {row.step: sum(each.step == row.step for each in makers) for row in makers}
+    counts = Counter(row.step for row in makers)
     for row in connection.execute(select(run_step).where(run_step.c.run_id == number)).all():
-        copied = {**_values(row, run_step), "run_id": new, "planned_at": now, "datums": counts.get(row.step, 0)}
+        copied = {**_values(row, run_step), "run_id": new, "planned_at": now, "datums": counts[row.step]}
         connection.execute(insert(run_step).values(copied))
     for part in chunks(list(makers)):
         connection.execute(insert(task), [_again(row, new, now) for row in part])

@@ -317,7 +317,13 @@ class Supervisor:
         """Have inputs that were swept made again; the tasks that need them wait, or fail with the reason."""
 
         def work(connection: Connection) -> dict[int, str]:
-            answers = {flight.row.id: recall.ask(connection, gone, "recall") for flight, gone in swept}
+            every = {digest for _, gone in swept for digest in gone}
+            oldest = min(flight.row.created_at for flight, _ in swept)
+            together = recall.ask(connection, every, "recall", oldest)
+            answers: dict[int, str | None] = {
+                flight.row.id: together and recall.ask(connection, gone, "recall", flight.row.created_at)
+                for flight, gone in swept
+            }
             waiting = {flight.row.id: flight.row.fence for flight, _ in swept if answers[flight.row.id] is None}
             recall.wait_for_inputs(connection, self.owner, waiting)
             return {number: reason for number, reason in answers.items() if reason is not None}
