@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
@@ -113,3 +114,32 @@ def tried_again(lab: SmallLab, at: int, step: str, done: bool) -> bool:
 def test_what_is_tried_again_is_never_left_out(lab: SmallLab, step: str, done: bool) -> None:
     moments = [tried_again(lab, at, step, done) for at in range(4, 14)]
     assert True in moments
+
+
+@both
+@pytest.mark.parametrize("steer", [control.pause, control.cancel])
+def test_a_run_that_is_steered_at_any_moment_ends_as_was_asked(
+    lab: SmallLab, steer: Callable[[Connection, int], Row[*tuple[Any, ...]]]
+) -> None:
+    asked: set[str] = set()
+    executor = InstantExecutor()
+    for at in range(1, 12):
+        lab.add("texts", {"/a": f"changed {at}"})
+        number = lab.start("copy")
+
+        def act(number: int = number) -> None:
+            with suppress(Conflict):
+                found = lab.row(number).state
+                lab.catalogue.repeat(lambda connection: steer(connection, number))
+                asked.add(found)
+
+        mine = Supervisor(Between(lab.catalogue.engine, at, act), lab.store, lambda _: executor)
+        rest(mine, lab, number)
+        if lab.row(number).state == State.PAUSED:
+            lab.catalogue.repeat(lambda connection, number=number: control.resume(connection, number))
+            rest(mine, lab, number)
+        mine.close()
+        row = lab.row(number)
+        assert row.state == (State.CANCELED if row.cancel_asked else State.COMPLETE), (at, row.message)
+        assert not row.message, at
+    assert asked == {State.QUEUED, State.RUNNING}

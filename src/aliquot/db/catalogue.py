@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from aliquot.db.migrate import bring_up_to_date
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
+from aliquot.model.state import REFUSED
 
 T = TypeVar("T")
 
@@ -90,6 +91,10 @@ class Catalogue:
             if _is_busy(error):
                 raise Conflict(
                     "catalogue-busy", "Another process is writing the catalogue; try again in a moment."
+                ) from error
+            if REFUSED in str(error.orig):
+                raise Conflict(
+                    REFUSED, "What was to be changed has another state by now; look at it again before you decide."
                 ) from error
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise _unavailable(self.engine, error) from error

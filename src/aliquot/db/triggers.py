@@ -1,6 +1,6 @@
 """The triggers that hold the table of state changes inside the database, and write each change as an event."""
 
-from aliquot.model.state import CHANGES
+from aliquot.model.state import CHANGES, REFUSED
 
 STATEFUL = ("run", "task")
 
@@ -24,7 +24,7 @@ def _sqlite(table: str) -> list[str]:
     return [
         f"""CREATE TRIGGER {table}_state BEFORE UPDATE OF state ON {table} WHEN NEW.state <> OLD.state
         BEGIN
-          SELECT RAISE(ABORT, 'state-change-refused')
+          SELECT RAISE(ABORT, '{REFUSED}')
             WHERE NOT EXISTS (SELECT 1 FROM state_change
                               WHERE kind = '{table}' AND before = OLD.state AND after = NEW.state);
           INSERT INTO event (kind, subject, before, after, at)
@@ -39,7 +39,7 @@ def _postgresql(table: str) -> list[str]:
         BEGIN
           IF NOT EXISTS (SELECT 1 FROM state_change
                          WHERE kind = '{table}' AND before = OLD.state AND after = NEW.state) THEN
-            RAISE EXCEPTION 'state-change-refused';
+            RAISE EXCEPTION '{REFUSED}';
           END IF;
           INSERT INTO event (kind, subject, before, after, at)
             VALUES ('{table}', OLD.id, OLD.state, NEW.state, extract(epoch FROM clock_timestamp()));

@@ -24,7 +24,7 @@ from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unava
 from aliquot.model.quantity import time_in_words
 from aliquot.model.schedule import RunLimit
 from aliquot.model.seams import Executor
-from aliquot.model.state import ACTIVE, ENDED, State
+from aliquot.model.state import ACTIVE, ENDED, State, before
 
 log: Any = structlog.get_logger()
 
@@ -247,9 +247,11 @@ def _fail(connection: Connection, row: RunRow, message: str, state: State) -> bo
 
 
 def _set_state(connection: Connection, row: RunRow, state: State, **values: Any) -> bool:
+    # Between the look at a run and this, a person may have paused it.
+    legal = run.c.state.in_(before("run", state))
     changed = connection.execute(
         update(run)
-        .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner)
+        .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner, legal)
         .values(state=state, **values)
     )
     if changed.rowcount != 1:
@@ -267,4 +269,5 @@ def _require_ours(connection: Connection, row: RunRow) -> None:
 
 
 def _not_ours(row: RunRow) -> Conflict:
-    return Conflict("run-not-ours", f"Run {row.id} is looked after by another supervisor now.", run=row.id)
+    words = f"Run {row.id} is looked after by another supervisor now, or was paused or canceled meanwhile."
+    return Conflict("run-not-ours", words, run=row.id)

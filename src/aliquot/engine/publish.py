@@ -119,7 +119,7 @@ def step_counts(connection: Connection, run_id: int) -> list[StepCount]:
 
 
 def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied) -> Verdict | None:
-    """End a run: publish, ask for loads, and change its state together; None when the run is no longer ours."""
+    """End a run: publish, ask for loads, and change its state together; None when the run is no longer ours to end."""
     outputs = applied.pipeline.outputs.values()
     for attempt in range(_TRIES):
         with catalogue.read() as connection:
@@ -183,9 +183,11 @@ def _joined(*words: str) -> str:
 
 
 def _end(connection: Connection, row: Row[*tuple[Any, ...]], verdict: Verdict) -> bool:
+    # Not one that was paused or canceled since it was looked at: what a person asks for comes first.
+    still = (run.c.state == State.RUNNING, ~run.c.cancel_asked)
     changed = connection.execute(
         update(run)
-        .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner)
+        .where(run.c.id == row.id, run.c.fence == row.fence, run.c.owner == row.owner, *still)
         .values(
             state=verdict.state, message=verdict.message, parked=verdict.parked, causes=dict(verdict.causes) or None,
             ended_at=time.time(),

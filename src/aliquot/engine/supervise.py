@@ -28,7 +28,7 @@ from aliquot.engine.shares import Shares
 from aliquot.engine.sizing import Learner, Sizes
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
-from aliquot.model.state import ACTIVE, State
+from aliquot.model.state import ACTIVE, REFUSED, State
 from aliquot.model.task import Cause, Outcome
 
 log: Any = structlog.get_logger()
@@ -239,10 +239,8 @@ class Supervisor:
 
         try:
             return self.catalogue.repeat(work)
-        except AliquotError:
-            raise
-        except Exception:
-            if not ended:
+        except Exception as error:
+            if not ended or _is_told(error):
                 raise
             log.exception("outcomes could not be recorded together")
         for each in ended:
@@ -253,9 +251,9 @@ class Supervisor:
         """Record one outcome; one that no row can hold becomes a failure, so that it does not hold up the others."""
         try:
             self.catalogue.repeat(lambda connection: collect(connection, self.owner, [(flight, outcome)]))
-        except AliquotError:
-            raise
         except Exception as error:
+            if _is_told(error):
+                raise
             log.exception("an outcome could not be recorded", task=flight.row.id)
             message = f"A fault of Aliquot: the outcome could not be recorded ({type(error).__name__}). Report it."
             instead = flight.failed(Cause.OURS, message)
@@ -384,3 +382,8 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001  # without a pulse we would lose all that we hold
                 # Without renewal the lease lapses and others take over; our late writes touch no row.
                 log.warning("leases could not be renewed", reason=str(error))
+
+
+def _is_told(error: Exception) -> bool:
+    """Say whether an error is one that may pass: no row that refuses an outcome, which would refuse it for ever."""
+    return isinstance(error, AliquotError) and error.code != REFUSED

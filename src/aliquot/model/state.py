@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from aliquot.model.errors import Conflict
 
+REFUSED = "state-change-refused"
+"""The code of a change that the table does not list; the catalogue's triggers say it, too."""
+
 
 class State(StrEnum):
     """A state of a run or of a task."""
@@ -63,11 +66,16 @@ def allowed(kind: str, before: State, after: State) -> bool:
     return after in CHANGES[kind].get(before, frozenset())
 
 
+def before(kind: str, after: State) -> list[State]:
+    """List the states that a run or task may leave for another."""
+    return [state for state in State if allowed(kind, state, after)]
+
+
 def require(kind: str, before: State, after: State) -> None:
     """Refuse a change that the table does not list, with `Conflict`."""
     if not allowed(kind, before, after):
         raise Conflict(
-            "state-change-refused",
+            REFUSED,
             f"A {kind} that is {before} cannot become {after}; look at it again before you decide.",
             kind=kind,
             before=str(before),
