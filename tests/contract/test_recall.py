@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from aliquot.blobs import Store
 from aliquot.datasets.sweep import sweep
 from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue
+from aliquot.db.tables import run
 from aliquot.engine import control
+from aliquot.engine.gate import RECALL
 from aliquot.engine.recall import ask, recompute, swept_outputs
 from aliquot.model.errors import Conflict
 from aliquot.model.lab_config import Retention
@@ -158,3 +161,34 @@ def test_who_waits_for_a_canceled_run_is_told_and_later_ones_ask_again(lab: Smal
     lab.supervise(seconds=30)
     assert lab.row(waiting).state == "COMPLETE", "its task was planned after that"
     assert lab.content("total")["/total"] == b"Sum\nONE\nONE\nTWO\nTWO\n"
+
+
+@pytest.mark.parametrize("limit", [{"at_most": 1}, {"at_most": 1, "then": "newest"}])
+def test_a_limit_of_runs_is_not_for_those_that_make_swept_files_again(lab: SmallLab, limit: dict[str, Any]) -> None:
+    lab.apply({**CHAIN, "runs": limit})
+    lab.run("chain")
+    swept(lab, 8)
+    number = lab.start("chain", title="Sum")
+    lab.supervise(seconds=30)
+    assert lab.row(number).state == "COMPLETE"
+    assert {lab.row(other).state for other in range(number + 1, number + 3)} == {"COMPLETE"}
+    with lab.catalogue.read() as connection:
+        assert set(connection.execute(select(run.c.cause).where(run.c.id > number)).scalars()) == {RECALL}
+
+
+@both
+def test_what_ended_a_run_does_not_end_the_one_that_makes_its_files_again(lab: SmallLab) -> None:
+    hurried = {**CHAIN["steps"], "total": {**CHAIN["steps"]["total"], "command": "exit 1"}}
+    lab.apply({**CHAIN, "steps": hurried})
+    first = lab.run("chain")
+    with lab.catalogue.write() as connection:
+        # As a run has it that went past its deadline; the fault above has ended this one already.
+        late = {"ends_as": "EXECUTOR_ERROR", "deadline": 0.0, "covers": 1.0}
+        connection.execute(update(run).where(run.c.id == first).values(late))
+    lab.apply(CHAIN)
+    swept(lab, 91)
+    number = lab.run("chain")
+    assert lab.row(number).state == "COMPLETE"
+    recalled = lab.row(number + 1)
+    assert (recalled.cause, recalled.state) == (RECALL, "COMPLETE")
+    assert (recalled.ends_as, recalled.deadline, recalled.covers) == (None, None, None)

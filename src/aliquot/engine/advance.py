@@ -11,7 +11,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
-from aliquot.engine.gate import Gate, judge
+from aliquot.engine.gate import RECALL, Gate, judge
 from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
 from aliquot.engine.planner import Planner, unplanned_steps
@@ -122,7 +122,7 @@ class Advance:
 
     def _begin(self, connection: Connection, row: RunRow) -> bool:
         """Let a run begin, if its pipeline has a place for it; else say why it waits, or end those that it replaces."""
-        if self.applied(connection, row.definition_id).pipeline.runs is not None:
+        if row.cause != RECALL and self.applied(connection, row.definition_id).pipeline.runs is not None:
             take_turn(connection, Turn.BEGIN)
             same = select(run).where(run.c.pipeline == row.pipeline, run.c.state.in_(list(ACTIVE)))
             gate = self.gate(connection, connection.execute(same).all())

@@ -12,6 +12,9 @@ from aliquot.model.state import State
 
 RunRow = Row[*tuple[Any, ...]]
 
+RECALL = "recall"
+"""The cause of runs that make swept files again: others wait for those, so that no limit may hold or end them."""
+
 
 @dataclass(slots=True)
 class Gate:
@@ -26,7 +29,8 @@ def judge(active: Iterable[RunRow], limit_of: Callable[[RunRow], RunLimit | None
     gate = Gate()
     by_pipeline: dict[str, list[RunRow]] = defaultdict(list)
     for row in active:
-        by_pipeline[row.pipeline].append(row)
+        if row.cause != RECALL:
+            by_pipeline[row.pipeline].append(row)
     for rows in by_pipeline.values():
         queued = [row for row in rows if row.state == State.QUEUED and not row.cancel_asked]
         begun = [row for row in rows if has_begun(row)]

@@ -12,12 +12,12 @@ from aliquot.datasets import places
 from aliquot.db.rows import among, chunks, insert_rows
 from aliquot.db.tables import blob, key_input, output, result, run, run_step, task
 from aliquot.engine.control import find_run
+from aliquot.engine.gate import RECALL
 from aliquot.engine.pipelines import by_id
 from aliquot.model.errors import Conflict
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Outcome
 
-CAUSE = "recall"
 PAUSE = 0.5
 """Seconds after which a task whose input is being made again looks for it."""
 
@@ -25,6 +25,8 @@ _SKEW = 60.0
 """Seconds by which the clocks of two machines may differ; less than any grace time."""
 
 _AT_ONCE = 5_000
+
+_COPIED = ("definition_id", "pipeline", "parameters", "inputs", "priority")
 
 TaskRow = Row[*tuple[Any, ...]]
 
@@ -184,11 +186,11 @@ def _makers_keys(connection: Connection, digests: Sequence[str]) -> Mapping[str,
 def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: str) -> int:
     now = time.time()
     of = connection.execute(select(run).where(run.c.id == number)).one()
-    values = {
-        **_values(of, run),
-        "cause": CAUSE, "signature": None, "publish": False, "pinned": True, "state": State.QUEUED, "message": "",
-        "parked": 0, "causes": None, "retries": None, "cancel_asked": False, "stop_asked": False, "who": who,
-        "owner": None, "fence": 0, "lease_until": None, "created_at": now, "started_at": None, "ended_at": None,
+    # Listed one by one: what bounds or ends the maker's run (its deadline, a stop, a signature) is not for this one.
+    values: dict[str, Any] = {
+        **{name: getattr(of, name) for name in _COPIED},
+        "cause": RECALL, "publish": False, "pinned": True, "state": State.QUEUED, "message": "", "parked": 0,
+        "cancel_asked": False, "stop_asked": False, "who": who, "fence": 0, "created_at": now,
     }  # fmt: skip
     new: int = connection.execute(insert(run).values(values).returning(run.c.id)).scalar_one()
     counts = Counter(row.step for row in makers)
