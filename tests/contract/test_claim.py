@@ -16,12 +16,15 @@ from aliquot.db.tables import attempt, output, result, run, task
 from aliquot.engine import claim
 from aliquot.engine.collect import collect
 from aliquot.engine.document import Command
-from aliquot.engine.flight import Flight
+from aliquot.engine.flight import Flight, Flights
 from aliquot.engine.owner import surely_dead, this_process
-from aliquot.model.digest import digest_bytes
+from aliquot.engine.reattach import claim_left
+from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.pipeline import Step
+from aliquot.model.seams import Leftover
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, OutputFile
+from instant_executor import InstantExecutor
 from run_rows import make_run
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
@@ -281,3 +284,20 @@ def test_a_paused_run_keeps_no_lease_of_one_that_is_gone(catalogue: Catalogue, e
             if state == State.PAUSED:
                 ends(connection, "first")
     assert catalogue.repeat(lambda connection: claim.claim_runs(connection, "second")) == [number]
+
+
+@pytest.mark.parametrize(("state", "taken"), [("RUNNING", 1), ("PAUSED", 1), ("CANCELING", 0)])
+@both
+def test_what_runs_in_a_run_that_is_not_being_ended_is_gone_on_with(
+    catalogue: Catalogue, state: str, taken: int
+) -> None:
+    make_run(catalogue, ["k"], state=state)
+    with catalogue.write() as connection:
+        mine = {"owner": "gone", "fence": 1, "lease_until": 0.0}
+        connection.execute(update(task).values(state=State.INITIALIZING, **mine))
+        connection.execute(update(task).values(state=State.RUNNING))
+        claimed = claim_left(connection, "next", [Leftover(1, 1, Digest("k"))])
+    assert len(claimed) == taken
+    flights = Flights(lambda _: InstantExecutor())
+    flights.add(claimed, begun=True)
+    assert flights.not_begun == [], "a supervisor would give it back for the run is paused"

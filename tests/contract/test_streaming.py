@@ -13,6 +13,7 @@ from aliquot.blobs import Store, open_store
 from aliquot.datasets.read import Reference, resolve
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.db.tables import run_step, version
+from aliquot.engine.control import cancel
 from aliquot.engine.supervise import Supervisor
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, OutputFile, TaskDocument
@@ -358,3 +359,18 @@ def test_equal_files_with_other_exports_are_a_clash_whoever_is_first(lab: SmallL
     cycle(mine, ended(lab, number))
     assert lab.row(number).state == State.EXECUTOR_ERROR
     assert "each with exports of its own" in lab.row(number).message
+
+
+@both
+def test_nothing_is_remembered_of_runs_that_have_ended(lab: SmallLab, supervisor: Supervise) -> None:
+    lab.add("files", {"/a": "a", "/b": "b"})
+    apply(lab, CHAIN)
+    gates = Gates()
+    gates.held = {"one:/b"}
+    mine = supervisor(lab, gates)
+    number = lab.start("chain")
+    planner = mine._advance._planner
+    cycle(mine, lambda: planner.remembered == {number})
+    lab.catalogue.repeat(lambda connection: cancel(connection, number))
+    cycle(mine, ended(lab, number))
+    cycle(mine, lambda: not planner.remembered, seconds=5)

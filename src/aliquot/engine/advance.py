@@ -1,7 +1,7 @@
 """Moving one run on: planning the steps whose inputs are there, stopping it, ending it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import structlog
@@ -68,6 +68,10 @@ class Advance:
         except Exception as error:
             log.exception("a fault of Aliquot", run=row.id)
             return self._fail(row, f"A fault of Aliquot: {type(error).__name__}: {error}", State.SYSTEM_ERROR)
+
+    def keep_only(self, runs: Collection[int]) -> None:
+        """Let go of what is remembered of other runs: they have ended, or are no longer ours."""
+        self._planner.keep_only(runs)
 
     def applied(self, connection: Connection, number: int) -> Applied:
         """Give an applied version of a pipeline; such rows never change."""

@@ -84,10 +84,10 @@ class Flights:
         known = self._executors.values() or [self._executor_for(None)]
         return max(executor.capacity for executor in known) - len(self._flights)
 
-    def add(self, rows: Sequence[TaskRow]) -> None:
-        """Take tasks that were claimed."""
+    def add(self, rows: Sequence[TaskRow], *, begun: bool = False) -> None:
+        """Take tasks that were claimed; `begun` says that attempts at them run already."""
         for row in rows:
-            self._flights[row.id] = Flight(row)
+            self._flights[row.id] = Flight(row, running_since=time.monotonic() if begun else None)
 
     @property
     def waiting(self) -> list[Flight]:

@@ -126,9 +126,14 @@ class Planner:
         ended = time.monotonic()
         memory.next_at = ended + _REST * len(self._memories) * (ended - began)
 
-    def forget(self, run: int) -> None:
-        """Let go of what is remembered of a run that has ended or is no longer ours."""
-        for each in [each for each in self._memories if each[0] == run]:
+    @property
+    def remembered(self) -> set[int]:
+        """Say of which runs something is remembered."""
+        return {number for number, _ in self._memories}
+
+    def keep_only(self, runs: Collection[int]) -> None:
+        """Let go of what is remembered of other runs: they have ended, or are no longer ours."""
+        for each in [each for each in self._memories if each[0] not in runs]:
             del self._memories[each]
 
     def _memory(self, row: RunRow, step: str) -> _Memory:

@@ -21,7 +21,8 @@ def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> 
     """Claim the tasks of attempts that were left behind, as far as nobody else has taken them up; gives their rows.
 
     The attempts go on: their rows move to the new fence. A task counts as ours to take when its row is still at the
-    attempt's fence, and its lease has lapsed or its owner is gone for sure.
+    attempt's fence, and its lease has lapsed or its owner is gone for sure. What runs in a paused run
+    goes on to its end, too.
     """
     wanted = {each.task: each for each in left}
     now = time.time()
@@ -31,7 +32,7 @@ def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> 
             select(task.c.id, task.c.fence, task.c.key, task.c.owner, task.c.lease_until)
             .join(run, run.c.id == task.c.run_id)
             .where(task.c.id.in_(part), task.c.state.in_(UNDER_WAY))
-            .where(run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked)
+            .where(run.c.state.in_([State.RUNNING, State.PAUSED]), ~run.c.cancel_asked, ~run.c.stop_asked)
             .with_for_update(of=task)
         )
         for row in rows:

@@ -160,6 +160,7 @@ class Supervisor:
         for number in {flight.row.run_id for flight, _ in ended} if not taken.tasks else ():
             self._check_at.pop(number, None)
         gate = self._gate({row.id: row for row in [*view.runs, *taken.runs]})
+        self._advance.keep_only({row.id for row in taken.runs})
         moved = [self._care_for(row, gate) for row in taken.runs]
         return any(moved) or taken.known or gave_back
 
@@ -369,7 +370,7 @@ class Supervisor:
         if not left:
             return
         claimed = self.catalogue.repeat(lambda connection: claim_left(connection, self.owner, left))
-        self._flights.add(claimed)
+        self._flights.add(claimed, begun=True)
         wanted = {flight.row.id for flight in self._flights.waiting}
         executor.drop([each.task for each in left if each.task not in wanted])
         if claimed:
