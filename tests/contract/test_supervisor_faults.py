@@ -492,3 +492,32 @@ def test_results_and_outputs_agree(lab: SmallLab) -> None:
     with lab.catalogue.read() as connection:
         keys = set(connection.execute(select(result.c.key)).scalars())
         assert keys == set(connection.execute(select(output.c.key)).scalars())
+
+
+@both
+def test_a_host_leaves_alone_what_it_cannot_run_and_does_the_rest(lab: SmallLab) -> None:
+    lab.apply(pipeline(image="debian"))
+    lab.apply(pipeline(command="cp plain") | {"pipeline": "plain", "outputs": {}})
+    executor = InstantExecutor()
+    number = lab.start("copy")
+    planner = supervisor_of(lab, executor)
+    planner.cycle()
+    assert [row.state for row in lab.tasks(number)] == [State.QUEUED] * 2
+    planner.close()
+
+    def without_containers(image: str | None) -> InstantExecutor:
+        if image is not None:
+            raise Unavailable("container-runtime-missing", "There is no podman here.")
+        return executor
+
+    plain = lab.start("plain")
+    worker = Supervisor(lab.catalogue, lab.store, without_containers)
+    drive(worker, lab, plain)
+    worker.cycle()
+    assert lab.row(plain).state == State.COMPLETE
+    left = lab.tasks(number)
+    assert [(row.state, row.owner, row.attempts) for row in left] == [(State.QUEUED, None, 0)] * 2
+    assert max(row.fence for row in left) == 1, "it has claimed again what it cannot run"
+    worker.close()
+    drive(supervisor_of(lab, executor), lab, number)
+    assert lab.row(number).state == State.COMPLETE

@@ -58,27 +58,33 @@ def claim_runs(connection: Connection, owner: str) -> list[int]:
     return sorted(claimed.scalars())
 
 
-def can_claim(connection: Connection, now: float, pools: Mapping[str, int]) -> bool:
+def can_claim(
+    connection: Connection, now: float, pools: Mapping[str, int], avoided: Collection[tuple[int, str]] = ()
+) -> bool:
     """Say whether there is a task to claim: one that waits and that its pool lets start, or one whose lease lapsed."""
     lapsed = select(task.c.id).where(*_lapsed(literal(now))).limit(1)
-    return connection.execute(lapsed).first() is not None or bool(Shares(connection, now, pools).open_lines)
+    return connection.execute(lapsed).first() is not None or bool(Shares(connection, now, pools, avoided).open_lines)
 
 
 def claim_tasks(
-    connection: Connection, owner: str, most: int, pools: Mapping[str, int] = _NO_POOLS
+    connection: Connection,
+    owner: str,
+    most: int,
+    pools: Mapping[str, int] = _NO_POOLS,
+    avoided: Collection[tuple[int, str]] = (),
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Take up to `most` tasks that wait, or whose lease has lapsed, and raise their fence; in the order of their turn.
 
-    `pools` gives the limit of each pool. A claim reads the rows that it takes, however many wait: it takes them run by
-    run, in shares, each with a statement over an index. A task whose key is under way elsewhere is left until that has
-    ended. A lapsed lease counts as a takeover,
-    not as a failed attempt: that a supervisor was lost says little about the task.
+    `pools` gives the limit of each pool; of the steps of runs in `avoided` nothing that waits is taken. A claim reads
+    the rows that it takes, however many wait: it takes them run by run, in shares, each with a statement over an index.
+    A task whose key is under way elsewhere is left until that has ended. A lapsed lease counts as a takeover, not as a
+    failed attempt: that a supervisor was lost says little about the task.
     """
     # Two claims at once do not see each other's rows yet: both would take tasks of one key, or the last of a pool.
     take_turn(connection, Turn.CLAIM)
     now = time.time()
     claimed = _take(connection, _LAPSED, owner, now, most)
-    shares = Shares(connection, now, pools)
+    shares = Shares(connection, now, pools, avoided)
     for by_run in shares.by_priority() if len(claimed) < most else ():
         group: dict[int, list[Row[*tuple[Any, ...]]]] = {}
         room = most - len(claimed)

@@ -19,6 +19,10 @@ _SHOWN_AFTER = 0.5
 """Seconds after which an attempt is shown as running; quicker ones go straight to their end."""
 
 
+_UNABLE_FOR = 30.0
+"""Seconds for which tasks of a step are left to other hosts, when this one cannot run them."""
+
+
 @dataclass(slots=True)
 class Flight:
     """A claimed task and its attempt.
@@ -71,6 +75,8 @@ class Flights:
         self._executors: dict[str, Executor] = {}
         self.returned: dict[int, int] = {}
         """Fences of tasks that were taken back, until the catalogue says that they wait."""
+        self.unable: dict[tuple[int, str], float] = {}
+        """Until when no tasks of a run's step should be claimed: this host has no executor for them."""
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -89,6 +95,12 @@ class Flights:
         for row in rows:
             self._flights[row.id] = Flight(row, running_since=time.monotonic() if begun else None)
 
+    def avoided(self) -> frozenset[tuple[int, str]]:
+        """Give the steps of runs of which this host should claim nothing now."""
+        now = time.monotonic()
+        self.unable = {place: until for place, until in self.unable.items() if until > now}
+        return frozenset(self.unable)
+
     @property
     def waiting(self) -> list[Flight]:
         """List the tasks that are not submitted yet."""
@@ -99,13 +111,19 @@ class Flights:
         self._ended[flight.row.id] = flight.failed(cause, message)
 
     def submit(self, prepared: Sequence[Prepared]) -> None:
-        """Submit attempts; those that an executor will not take are failed, those that it cannot take now wait."""
+        """Submit attempts; those that an executor will not take are failed, those that it cannot take now wait.
+
+        Those whose executor cannot be had here are taken back, and their steps noted in `unable`.
+        """
         by_executor: dict[str, list[Prepared]] = {}
         for flight, document in prepared:
             try:
                 executor = self._executor_for(document.image)
-            except Unavailable:
-                raise
+            except Unavailable as error:
+                log.warning("this host cannot run a task now; others may", task=flight.row.id, reason=error.message)
+                self.unable[flight.row.run_id, flight.row.step] = time.monotonic() + _UNABLE_FOR
+                self.withdraw([flight])
+                continue
             except AliquotError as error:
                 self.fail(flight, Cause.REFUSED, error.message)
                 continue

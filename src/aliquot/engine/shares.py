@@ -5,7 +5,7 @@ later steps come first, so that chains end before new ones begin. A pool's limit
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,12 +35,19 @@ class Line:
 class Shares:
     """What waits and what is under way at one moment; `took` keeps it up to date while tasks are claimed.
 
-    `pools` gives the limit of each pool by name; of a pool that is not there no task starts.
+    `pools` gives the limit of each pool by name; of a pool that is not there no task starts. `avoided` are
+    steps of runs that are left to others.
     """
 
-    def __init__(self, connection: Connection, now: float, pools: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        now: float,
+        pools: Mapping[str, int],
+        avoided: Collection[tuple[int, str]] = (),
+    ) -> None:
         self._connection = connection
-        self._lines = waiting_lines(connection, now)
+        self._lines = [line for line in waiting_lines(connection, now) if (line.run, line.step) not in avoided]
         self._taken: Counter[int] = Counter()
         self._free = dict(pools)
         if any(line.pool for line in self._lines):

@@ -162,7 +162,7 @@ class Supervisor:
         gate = self._gate({row.id: row for row in [*view.runs, *taken.runs]})
         self._advance.keep_only({row.id for row in taken.runs})
         moved = [self._care_for(row, gate) for row in taken.runs]
-        return any(moved) or taken.known or gave_back
+        return any(moved) or taken.known or gave_back or bool(self._flights.returned)
 
     def _gate(self, active: Mapping[int, RunRow]) -> Gate:
         if all(row.state != State.QUEUED for row in active.values()):
@@ -185,7 +185,7 @@ class Supervisor:
             chosen += late[:surplus]
             if view.tasks_wait and (rest := late[surplus:]):
                 with self.catalogue.read() as connection:
-                    shares = Shares(connection, time.time(), self._pools)
+                    shares = Shares(connection, time.time(), self._pools, self._flights.avoided())
                     chosen += [
                         each for each in rest if shares.give_way(each.row.run_id, runs[each.row.run_id].priority)
                     ]
@@ -214,7 +214,7 @@ class Supervisor:
         now = time.time()
         with self.catalogue.read() as connection:
             runs = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)).all())
-            tasks_wait = bool(runs) and claim.can_claim(connection, now, self._pools)
+            tasks_wait = bool(runs) and claim.can_claim(connection, now, self._pools, self._flights.avoided())
         if len(self._check_at) > 2 * len(runs) + 100:
             self._check_at = {row.id: self._check_at.get(row.id, 0.0) for row in runs}
         free = [row for row in runs if row.lease_until is None or row.lease_until < now]
@@ -232,7 +232,7 @@ class Supervisor:
                 query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
                 taken.runs = list(connection.execute(query).all())
             if view.tasks_wait and room > 0:
-                claimed = claim.claim_tasks(connection, self.owner, room, self._pools)
+                claimed = claim.claim_tasks(connection, self.owner, room, self._pools, self._flights.avoided())
                 known = known_keys(connection, [row.key for row in claimed if not row.recall])
                 taken.tasks = claim.keep_new_work(connection, claimed, known)
                 taken.known = bool(known)
