@@ -317,6 +317,35 @@ def test_a_gigabyte_on_standard_output(place: WarmPlace) -> None:
     assert kept.endswith(b"the end\n")
 
 
+@pytest.mark.parametrize("size", [6, 400_000])
+def test_what_a_thread_of_one_datum_writes_late_is_no_result_of_the_next(one: WarmPlace, size: int) -> None:
+    one.write("""
+        import threading
+        threads = []
+        @aliquot.step
+        def write(out: Path, n: int, size: int):
+            if n == 1:
+                def later():
+                    while not begun.wait(): pass
+                    for folder in (out, Path("out")):
+                        try: folder.mkdir(exist_ok=True); (folder / "late").write_text("of the first")
+                        except OSError: pass
+                begun = threading.Event()
+                threads.append((begun, threading.Thread(target=later)))
+                threads[0][1].start()
+            else:
+                for begun, thread in threads:
+                    begun.set(); thread.join()
+            (out / f"{n}").write_text("x" * size)
+            return {"pid": os.getpid(), "threads": len(threads)}
+    """)
+    handles = one.executor.submit([one.call("write", values={"n": n, "size": size}) for n in (1, 2, 3)])
+    outcomes = [_complete(one.outcome(handle)) for handle in handles]
+    assert [[file.path for file in each.outputs] for each in outcomes] == [["/1"], ["/2"], ["/3"]]
+    assert outcomes[0].exports["pid"] == outcomes[1].exports["pid"]
+    assert outcomes[1].exports["threads"] == 1
+
+
 def test_what_a_call_leaves_behind_is_ended(place: WarmPlace) -> None:
     place.write("""
         import subprocess

@@ -51,7 +51,7 @@ class WarmProcess:
         self.idle_since = 0.0
         self._place = place
         self.directory = WorkingDirectory(place / "task", place)
-        for part in ("in", "out", "bundle", TEMPORARY):
+        for part in ("in", "bundle", TEMPORARY):
             (place / "task" / part).mkdir()
         for file in code.bundle:
             target = place / "task" / file.path

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,26 @@ class ResultsRefused(Exception):
 
 
 class Results:
-    """The results of one call. With `look`, they lie in `out/` for the executor to collect; else they are here."""
+    """The results of one call. With `look`, they lie in `out/` for the executor to collect; else they are here.
 
-    def __init__(self, folder: str) -> None:
-        self._out = f"{folder}/out"
+    Each call has a folder of its own name: what a thread of an earlier call still writes reaches no later one. A
+    function that does not ask for the folder (`wanted`) has none.
+    """
+
+    def __init__(self, folder: str, *, wanted: bool) -> None:
+        self._folder = folder
+        self._wanted = wanted
+        self._number = 0
+        self.out = ""
         self.clear()
+
+    def open(self) -> str:
+        """Make the folder for the next call's files, if it is wanted; gives its path."""
+        self._number += 1
+        self.out = f"{self._folder}/out-{self._number}"
+        if self._wanted:
+            os.mkdir(self.out)  # noqa: PTH102  # for every datum
+        return self.out
 
     def clear(self) -> None:
         """Make ready for the next call."""
@@ -29,10 +46,17 @@ class Results:
         self.exports: Any = None
         self.look = False
 
+    def clean(self) -> None:
+        """Remove the call's folder; `OSError` when it is gone, or when somebody still writes there."""
+        if self._wanted:
+            for name in os.listdir(self.out):  # noqa: PTH208  # for every datum
+                remove(f"{self.out}/{name}")
+            os.rmdir(self.out)  # noqa: PTH106
+
     def take(self, value: Any, *, look: bool) -> None:
         """Take what a function returned, together with what it left in `out/`."""
         returned, exports = _returned(value)
-        left = None if look else self._collect()
+        left = None if look else self._collect() if self._wanted else []
         if left is None:
             self._write(returned, exports)
             self.look = True
@@ -57,7 +81,7 @@ class Results:
         try:
             while folders:
                 folder = folders.pop()
-                with os.scandir(self._out + folder) as entries:
+                with os.scandir(self.out + folder) as entries:
                     for entry in entries:
                         path = f"{folder}/{entry.name}"
                         if entry.is_dir(follow_symlinks=False):
@@ -75,16 +99,34 @@ class Results:
         return found
 
     def _write(self, files: list[tuple[str, bytes]], exports: Any) -> None:
+        """Put everything into the folder, and show it to the executor as `out/`."""
+        if not self._wanted:
+            Path(self.out).mkdir()
         if exports is not None:
             files = [*files, (f"/{_EXPORTS}", json.dumps(exports).encode())]
         for path, data in files:
-            place = Path(self._out + path)
+            place = Path(self.out + path)
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with place.open("xb") as file:
                     file.write(data)
             except (FileExistsError, NotADirectoryError):
                 raise ResultsRefused(f"The function both wrote and returned {path}; give a file in one way.") from None
+        shown = f"{self._folder}/out"
+        if os.path.lexists(shown):
+            remove(shown)
+        # One that the function has removed is missed by the executor.
+        with suppress(FileNotFoundError):
+            Path(self.out).rename(shown)
+        self.out = shown
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link, or a folder with all that is in it."""
+    try:
+        os.unlink(path)  # noqa: PTH108  # for every datum
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path)
 
 
 def _returned(value: Any) -> tuple[list[tuple[str, bytes]], Any]:

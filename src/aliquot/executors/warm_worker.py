@@ -9,7 +9,6 @@ import ctypes
 import importlib
 import inspect
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -20,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from aliquot.executors import warm_wire as wire
-from aliquot.executors.warm_results import Results, ResultsRefused
+from aliquot.executors.warm_results import Results, ResultsRefused, remove
 from aliquot.model.function import STEP_MARK
 
 _PARENT_DEATH_SIGNAL = 1
 _CHILD_SUBREAPER = 36
 _MOST_CALLS = 20_000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_PARTS = ("in", "out", "tmp", "bundle")
+_PARTS = ("in", "tmp", "bundle")
 
 
 class Worker:
@@ -49,7 +48,6 @@ class Worker:
         self._libc = ctypes.CDLL(None)
         self._libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-        self._results = Results(self.folder)
         self._inputs: set[str] = set()
         self._made = 0
         self._function = load(name, self.folder)
@@ -57,6 +55,7 @@ class Worker:
         self._parameters = inspect.signature(self._function).parameters
         self._takes_all = any(each.kind is each.VAR_KEYWORD for each in self._parameters.values())
         self._kinds = {each: _kind(parameter.annotation) for each, parameter in self._parameters.items()}
+        self._results = Results(self.folder, wanted=self._takes_all or "out" in self._parameters)
         self._most = self._resident() + most_memory
 
     def serve(self) -> None:
@@ -113,7 +112,7 @@ class Worker:
         inputs: dict[str, str] = header["inputs"]
         contents = _contents(header["files"], body)
         given: dict[str, Any] = dict(header["values"])
-        given["out"] = Path(self.folder, "out")
+        given["out"] = Path(self._results.open())
         for name, place in inputs.items():
             files = {path: data for path, data in contents.items() if path.startswith(f"in/{name}/")}
             kind = self._kinds.get(name, "path" if self._takes_all else None)
@@ -177,18 +176,18 @@ class Worker:
         """Empty the folder for the next call; says whether that was possible."""
         os.chdir(self.folder)
         try:
+            self._results.clean()
             for name in os.listdir():  # noqa: PTH208  # for every datum
                 if name not in _PARTS:
-                    _remove(name)
-            for part in ("out", "tmp"):
-                for name in os.listdir(part):  # noqa: PTH208
-                    _remove(f"{part}/{name}")
+                    remove(name)
+            for name in os.listdir("tmp"):  # noqa: PTH208
+                remove(f"tmp/{name}")
             for name in os.listdir("in"):  # noqa: PTH208
                 if name not in self._inputs:
-                    _remove(f"in/{name}")
+                    remove(f"in/{name}")
                     continue
                 for inner in os.listdir(f"in/{name}"):  # noqa: PTH208
-                    _remove(f"in/{name}/{inner}")
+                    remove(f"in/{name}/{inner}")
         except OSError:
             return False
         return True
@@ -242,13 +241,6 @@ def _contents(files: list[tuple[str, int]], body: memoryview) -> dict[str, bytes
 
 def _read(path: str, data: bytes | None) -> bytes:
     return Path(path).read_bytes() if data is None else data
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)  # noqa: PTH108
-    except (IsADirectoryError, PermissionError):
-        shutil.rmtree(path)
 
 
 def _has_children() -> bool:
