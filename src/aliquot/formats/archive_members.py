@@ -226,7 +226,7 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     elif info.flag_bits & 1:
         refused = _ENCRYPTED
     content = iter(()) if refused or info.filename.endswith("/") else _zip_content(archive, info)
-    return Member(info.filename, info.is_dir(), info.file_size, bool(mode & 0o100), content, refused)
+    return Member(info.filename, info.filename.endswith("/"), info.file_size, bool(mode & 0o100), content, refused)
 
 
 def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
