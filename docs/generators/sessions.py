@@ -30,6 +30,8 @@ _CHANGING = (
     (re.compile(r"\b[0-9a-f]{6,64}\b"), "DIGEST"),
     (re.compile(r"[ \t\u2500]+"), " "),
 )
+# Whether a command still sees a file settle depends on how long after the file it was typed.
+_BY_CHANCE = re.compile(r"\bwaits until it has not changed for\b")
 
 
 @dataclass(slots=True)
@@ -113,9 +115,11 @@ def _of_block(text: str, *, shown: bool) -> Iterator[Command]:
 
 
 def unchanging(lines: list[str]) -> list[str]:
-    """Give what of a command's lines is the same every time: without times, spans, sizes and digests, and sorted."""
+    """Give what of a command's lines is the same every time: without times, spans, sizes, digests and waits, sorted."""
     kept: list[str] = []
     for line in lines:
+        if _BY_CHANCE.search(line):
+            continue
         for pattern, word in _CHANGING:
             line = pattern.sub(word, line)
         if line.strip():
