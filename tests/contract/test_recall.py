@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, insert, select, update
 
 from aliquot.blobs import Store
 from aliquot.datasets.sweep import sweep
 from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue
-from aliquot.db.tables import run
+from aliquot.db.tables import blob, output, result, run, run_step, task
 from aliquot.engine import control
 from aliquot.engine.gate import RECALL
 from aliquot.engine.recall import ask, recompute, swept_outputs
 from aliquot.model.errors import Conflict
 from aliquot.model.lab_config import Retention
+from run_rows import make_run
 from small_lab import SmallLab
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
@@ -192,3 +193,29 @@ def test_what_ended_a_run_does_not_end_the_one_that_makes_its_files_again(lab: S
     recalled = lab.row(number + 1)
     assert (recalled.cause, recalled.state) == (RECALL, "COMPLETE")
     assert (recalled.ends_as, recalled.deadline, recalled.covers) == (None, None, None)
+
+
+@both
+def test_many_files_are_asked_for_with_few_statements(catalogue: Catalogue) -> None:
+    count = 1_000
+    number = make_run(catalogue, [f"k{each}" for each in range(count)])
+    gone = {"size": 1, "offset": 0, "doomed_at": 1.0, "swept_at": 2.0}
+    with catalogue.write() as connection:
+        connection.execute(update(task).values(state="COMPLETE", ended_at=1.0))
+        made = connection.execute(select(task.c.key, task.c.id)).all()
+        connection.execute(insert(blob), [{"digest": f"d{row.key}", **gone} for row in made])
+        files = [{"key": row.key, "path": "/x", "digest": f"d{row.key}", "size": 1} for row in made]
+        connection.execute(insert(output), files)
+        results = [{"key": row.key, "parts": {}, "task_id": row.id, "created_at": 1.0} for row in made]
+        connection.execute(insert(result), results)
+    said: list[str] = []
+    event.listen(catalogue.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    for _ in range(2):
+        with catalogue.write() as connection:
+            assert ask(connection, [f"dk{each}" for each in range(count)], "test") is None
+    assert len(said) < 60
+    with catalogue.read() as connection:
+        again = connection.execute(select(task.c.run_id).where(task.c.recall)).scalars().all()
+        steps = select(run_step.c.datums).where(run_step.c.run_id == number + 1)
+        assert again == [number + 1] * count
+        assert connection.execute(steps).scalar_one() == count

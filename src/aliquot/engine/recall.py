@@ -19,7 +19,11 @@ from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Outcome
 
 PAUSE = 0.5
-"""Seconds after which a task whose input is being made again looks for it."""
+"""Seconds after which, at the earliest, a task whose input is being made again looks for it."""
+
+_SHARE = 0.05
+_LONGEST_PAUSE = 30.0
+"""Seconds, and the share of a task's time so far, that it waits before it looks again."""
 
 _SKEW = 60.0
 """Seconds by which the clocks of two machines may differ; less than any grace time."""
@@ -140,13 +144,18 @@ def swept_outputs(connection: Connection, number: int, steps: Collection[str]) -
     return sorted(connection.execute(query).scalars())
 
 
-def wait_for_inputs(connection: Connection, owner: str, rows: Mapping[int, int]) -> None:
-    """Let claimed tasks, by id and fence, wait as if never claimed: their inputs are being made again."""
-    for number, fence in rows.items():
+def wait_for_inputs(connection: Connection, owner: str, rows: Sequence[TaskRow]) -> None:
+    """Let claimed tasks wait as if never claimed: their inputs are being made again.
+
+    The longer a task is there, the longer it waits, so that thousands of them cost little while hours of work are done.
+    """
+    now = time.time()
+    for row in rows:
+        pause = min(max(PAUSE, (now - row.created_at) * _SHARE), _LONGEST_PAUSE)
         connection.execute(
             update(task)
-            .where(task.c.id == number, task.c.fence == fence, task.c.owner == owner)
-            .values(state=State.QUEUED, owner=None, lease_until=None, not_before=time.time() + PAUSE)
+            .where(task.c.id == row.id, task.c.fence == row.fence, task.c.owner == owner)
+            .values(state=State.QUEUED, owner=None, lease_until=None, not_before=now + pause)
         )
 
 

@@ -323,7 +323,7 @@ class Supervisor:
                 flight.row.id: together and recall.ask(connection, gone, "recall", flight.row.created_at)
                 for flight, gone in swept
             }
-            waiting = {flight.row.id: flight.row.fence for flight, _ in swept if answers[flight.row.id] is None}
+            waiting = [flight.row for flight, _ in swept if answers[flight.row.id] is None]
             recall.wait_for_inputs(connection, self.owner, waiting)
             return {number: reason for number, reason in answers.items() if reason is not None}
 
