@@ -113,7 +113,7 @@ def tried_again(lab: SmallLab, at: int, step: str, done: bool) -> bool:
 @pytest.mark.parametrize(("step", "done"), [("one", False), ("one", True), ("three", True)])
 def test_what_is_tried_again_is_never_left_out(lab: SmallLab, step: str, done: bool) -> None:
     moments = [tried_again(lab, at, step, done) for at in range(4, 14)]
-    assert True in moments
+    assert any(moments)
 
 
 @both

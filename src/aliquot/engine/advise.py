@@ -56,7 +56,7 @@ class Advice:
 def advise(connection: Connection, pipeline: str) -> list[Advice]:
     """Say for each step of a pipeline what its attempts needed, and where what it asks for is far off."""
     steps = current(connection, pipeline).pipeline.steps
-    return [_advice(name, _attempts(connection, pipeline, name)) for name in steps]
+    return [_advice(name, attempts_of(connection, pipeline, name, MOST)) for name in steps]
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -77,7 +77,8 @@ def memory_for(most: float) -> int:
     return max(_LEAST_MEMORY, math.ceil(most * HEAD_ROOM / _MEMORY_STEP) * _MEMORY_STEP)
 
 
-def _attempts(connection: Connection, pipeline: str, step: str) -> Sequence[Any]:
+def attempts_of(connection: Connection, pipeline: str, step: str, most: int) -> Sequence[Any]:
+    """Give what the latest attempts of a step that have ended were given and needed."""
     query = (
         select(
             attempt.c.state, attempt.c.cause, attempt.c.peak_memory, attempt.c.cpu, attempt.c.wall,
@@ -87,7 +88,7 @@ def _attempts(connection: Connection, pipeline: str, step: str) -> Sequence[Any]
         .join(run, run.c.id == task.c.run_id)
         .where(run.c.pipeline == pipeline, task.c.step == step, attempt.c.ended_at.isnot(None))
         .order_by(attempt.c.task_id.desc())
-        .limit(MOST)
+        .limit(most)
     )  # fmt: skip
     return connection.execute(query).all()
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Column, Connection, Row, Select, Table, and_, delete, insert, or_, select, update
 
 from aliquot.datasets import places
 from aliquot.db.rows import among, chunks, insert_rows
@@ -111,17 +111,12 @@ def recompute(connection: Connection, number: int, who: str) -> list[int]:
     row = find_run(connection, number)
     pipeline = by_id(connection, row.definition_id).pipeline
     steps = {each.from_ for each in pipeline.outputs.values()} | {each.from_ for each in pipeline.tables.values()}
-    gone = swept_outputs(connection, number, steps)
-    if not gone:
+    gone = _of_swept_outputs(number, steps, task.c.id).subquery()
+    makers = connection.execute(select(task).where(task.c.id.in_(select(gone.c.id))).order_by(task.c.id)).all()
+    if not makers:
         raise Conflict(
             "nothing-swept", f"No output of run {number} was swept: `aliquot run outputs` has them.", run=number
         )
-    wanted = task.c.id.in_(
-        select(task.c.id)
-        .join(output, output.c.key == task.c.key)
-        .where(task.c.run_id == number, output.c.digest.in_(gone))
-    )
-    makers = connection.execute(select(task).where(wanted, task.c.step.in_(steps))).all()
     return order(connection, makers, who)
 
 
@@ -129,10 +124,14 @@ def swept_outputs(connection: Connection, number: int, steps: Collection[str]) -
     """List the files of some of a run's steps that were swept, by digest."""
     if not places.is_any_doomed(connection):
         return []
-    query = (
-        select(output.c.digest)
+    return sorted(connection.execute(_of_swept_outputs(number, steps, output.c.digest)).scalars())
+
+
+def _of_swept_outputs(number: int, steps: Collection[str], column: Column[Any]) -> Select[tuple[Any]]:
+    return (
+        select(column)
         .distinct()
-        .join(task, task.c.key == output.c.key)
+        .join_from(task, output, task.c.key == output.c.key)
         .join(blob, blob.c.digest == output.c.digest)
         .where(
             task.c.run_id == number,
@@ -141,7 +140,6 @@ def swept_outputs(connection: Connection, number: int, steps: Collection[str]) -
             blob.c.swept_at.isnot(None),
         )
     )
-    return sorted(connection.execute(query).scalars())
 
 
 def wait_for_inputs(connection: Connection, owner: str, rows: Sequence[TaskRow]) -> None:

@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from aliquot.db.tables import attempt, run, task
-from aliquot.engine.advise import memory_for, quantile
+from aliquot.engine.advise import attempts_of, memory_for, quantile
 from aliquot.model.pipeline import AUTO, StepResources
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Resources
@@ -90,18 +89,7 @@ class Sizes:
 
 def sizes_of(connection: Connection, pipeline: str, step: str) -> Sizes:
     """Read what the latest attempts of a step needed."""
-    query = (
-        select(
-            attempt.c.state, attempt.c.cause, attempt.c.peak_memory, attempt.c.cpu, attempt.c.wall,
-            attempt.c.input_bytes, attempt.c.asked,
-        )
-        .join(task, task.c.id == attempt.c.task_id)
-        .join(run, run.c.id == task.c.run_id)
-        .where(run.c.pipeline == pipeline, task.c.step == step, attempt.c.input_bytes.isnot(None))
-        .order_by(attempt.c.task_id.desc())
-        .limit(_MOST)
-    )  # fmt: skip
-    rows = connection.execute(query).all()
+    rows = [row for row in attempts_of(connection, pipeline, step, _MOST) if row.input_bytes is not None]
     return Sizes(
         [
             Needed(row.input_bytes, row.peak_memory, row.cpu / row.wall if row.wall else 0.0)

@@ -8,8 +8,8 @@ from queue import SimpleQueue
 
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt
-from aliquot.executors.command import task_mark
 from aliquot.executors.conclusions import fault_verdict, system_verdict
+from aliquot.executors.ledger import Ledger
 from aliquot.executors.leftovers import LeftAttempt, take_over
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
@@ -20,7 +20,7 @@ from aliquot.executors.width import Width
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.digest import Digest
 from aliquot.model.seams import Handle, Leftover, Sighting
-from aliquot.model.task import Cause, Outcome, TaskDocument
+from aliquot.model.task import Outcome, TaskDocument
 
 _AHEAD_SECONDS = 2.0
 _CROWDED_SECONDS = 0.7
@@ -61,13 +61,9 @@ class SlotExecutor:
         self._width = Width(self._workers)
         self._queue: SimpleQueue[Attempt | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._attempts: dict[Handle, Attempt] = {}
-        self._outcomes: dict[Handle, Outcome] = {}
-        self._active = 0
+        self._ledger = Ledger(self.name, owner.name)
         self._mean = 0.0
-        self._closed = False
-        self._changed = threading.Event()
-        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show, self._crowded)
+        self._publisher = Publisher(store.batch(), lambda: self._ledger.active == 0, self._ledger.show, self._crowded)
         # Short commands wait in spare slots, laid out, for their turn: one starts as soon as another has ended.
         self._brisk = threading.Event()
         count = self._workers + min(self._workers, _MOST_SPARE)
@@ -91,16 +87,12 @@ class SlotExecutor:
         """Put attempts in the queue, once for each task and fence."""
         handles: list[Handle] = []
         for document in documents:
-            handle = Handle(f"{self.name}:{self._owner.name}:{task_mark(document)}")
+            handle, attempt = self._ledger.enter(document)
             handles.append(handle)
-            with self._lock:
-                if handle in self._attempts or self._closed:
-                    continue
-                attempt = self._attempts[handle] = Attempt(handle, document)
+            if attempt:
                 if left := self._same_work(document):
                     self._begun[attempt] = left
-                self._active += 1
-            self._queue.put(attempt)
+                self._queue.put(attempt)
         return handles
 
     @property
@@ -133,68 +125,35 @@ class SlotExecutor:
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts; one of another executor's is lost."""
-        sightings: list[Sighting] = []
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            outcome = self._outcomes.get(handle)
-            sightings.append(
-                Sighting(
-                    handle,
-                    running=attempt is not None and attempt.running and outcome is None,
-                    lost=attempt is None,
-                    outcome=outcome,
-                )
-            )
-        return sightings
+        return self._ledger.look(handles)
 
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, those that wait as well as those that run."""
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            if attempt is None or handle in self._outcomes:
-                continue
-            attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
-            # One that no slot has taken yet need not wait for a slot to be free.
-            if attempt.verdict and attempt.claim():
-                if left := self._begun.pop(attempt, None):
-                    left.end()
-                self._end(attempt, attempt.failed(attempt.verdict))
+
+        def end(attempt: Attempt, outcome: Outcome) -> None:
+            if left := self._begun.pop(attempt, None):
+                left.end()
+            self._end(attempt, outcome)
+
+        self._ledger.cancel(handles, end)
         self._watch.hurry()
 
     def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
-        """Take back attempts that no slot has taken yet; gives those."""
-        taken: list[Handle] = []
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            # What others have begun is not put back to wait: it runs.
-            if attempt is not None and attempt not in self._begun and attempt.claim():
-                with self._lock:
-                    del self._attempts[handle]
-                    self._active -= 1
-                taken.append(handle)
-        return taken
+        """Take back attempts that no slot has taken yet; gives those. What others have begun is not put back."""
+        return self._ledger.withdraw(handles, lambda attempt: attempt not in self._begun)
 
     def forget(self, handles: Iterable[Handle]) -> None:
         """Let go of attempts that have ended; others stay."""
-        with self._lock:
-            for handle in handles:
-                if self._outcomes.pop(handle, None):
-                    del self._attempts[handle]
+        self._ledger.forget(handles)
 
     def wait(self, seconds: float) -> None:
         """Return when outcomes have appeared since the last time, or after so many seconds."""
-        self._changed.wait(seconds)
-        self._changed.clear()
+        self._ledger.wait(seconds)
 
     def close(self) -> None:
         """End everything that runs, and remove the working directories."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            attempts = list(self._attempts.values())
-        for attempt in attempts:
-            attempt.condemn(Cause.CANCELED, "The executor was closed.")
+        if not self._ledger.close():
+            return
         self._watch.grace = 0.0
         self._watch.hurry()
         self._brisk.set()
@@ -289,15 +248,9 @@ class SlotExecutor:
         return self._left.pop(document.task)
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
-        with self._lock:
-            self._active -= 1
+        self._ledger.end()
         self._publisher.ended(attempt, outcome)
 
     def _crowded(self) -> bool:
         """Say whether more attempts wait than the slots will begin in the next moment."""
         return self._queue.qsize() * self._mean > _CROWDED_SECONDS * self._workers
-
-    def _show(self, ended: list[tuple[Attempt, Outcome]]) -> None:
-        for attempt, outcome in ended:
-            self._outcomes[attempt.handle] = outcome
-        self._changed.set()

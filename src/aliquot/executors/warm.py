@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt, Verdict
-from aliquot.executors.command import default_path, task_mark
-from aliquot.executors.conclusions import system_verdict
+from aliquot.executors.command import default_path
+from aliquot.executors.conclusions import fault_verdict, system_verdict
 from aliquot.executors.distributions import python_identity
+from aliquot.executors.ledger import Ledger
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.warm_process import Code, WarmProcess, code_of
@@ -50,16 +51,12 @@ class WarmExecutor:
         self._workers = max(1, workers)
         self._waiting: deque[Attempt] = deque()
         self._changed = threading.Condition()
-        self._attempts: dict[Handle, Attempt] = {}
-        self._outcomes: dict[Handle, Outcome] = {}
+        self._ledger = Ledger(self.name, owner.name)
         self._begun: set[Attempt] = set()
         self._idle: list[WarmProcess] = []
         self._places = itertools.count(1)
-        self._active = 0
         self._mean = 0.0
-        self._closed = False
-        self._shown = threading.Event()
-        self._publisher = Publisher(store.batch(), lambda: self._active == 0, self._show, self._crowded)
+        self._publisher = Publisher(store.batch(), lambda: self._ledger.active == 0, self._ledger.show, self._crowded)
         self._threads = [
             threading.Thread(target=self._serve, name=f"aliquot-warm-{number}", daemon=True)
             for number in range(self._workers)
@@ -83,18 +80,11 @@ class WarmExecutor:
 
     def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
         """Put attempts in the queue, once for each task and fence."""
-        handles: list[Handle] = []
+        entered = [self._ledger.enter(document) for document in documents]
         with self._changed:
-            for document in documents:
-                handle = Handle(f"{self.name}:{self._owner.name}:{task_mark(document)}")
-                handles.append(handle)
-                if handle in self._attempts or self._closed:
-                    continue
-                attempt = self._attempts[handle] = Attempt(handle, document)
-                self._active += 1
-                self._waiting.append(attempt)
+            self._waiting.extend(attempt for _, attempt in entered if attempt)
             self._changed.notify_all()
-        return handles
+        return [handle for handle, _ in entered]
 
     def take_over(self) -> list[Leftover]:
         """Take charge of nothing: workers go with their supervisor, and their datums are done again."""
@@ -105,58 +95,29 @@ class WarmExecutor:
 
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts; one of another executor's is lost."""
-        sightings: list[Sighting] = []
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            outcome = self._outcomes.get(handle)
-            running = attempt is not None and attempt.running and outcome is None
-            sightings.append(Sighting(handle, running=running, lost=attempt is None, outcome=outcome))
-        return sightings
+        return self._ledger.look(handles)
 
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, those that wait as well as those that run."""
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            if attempt is None or handle in self._outcomes:
-                continue
-            attempt.condemn(Cause.CANCELED, "The attempt was canceled.")
-            if attempt.verdict and attempt.claim():
-                self._end(attempt, attempt.failed(attempt.verdict))
+        self._ledger.cancel(handles, self._end)
         self._watch.hurry()
 
     def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
         """Take back attempts that no worker has been given yet; gives those."""
-        taken: list[Handle] = []
-        for handle in handles:
-            attempt = self._attempts.get(handle)
-            if attempt is not None and attempt.claim():
-                with self._changed:
-                    del self._attempts[handle]
-                    self._active -= 1
-                taken.append(handle)
-        return taken
+        return self._ledger.withdraw(handles)
 
     def forget(self, handles: Iterable[Handle]) -> None:
         """Let go of attempts that have ended; others stay."""
-        with self._changed:
-            for handle in handles:
-                if self._outcomes.pop(handle, None):
-                    del self._attempts[handle]
+        self._ledger.forget(handles)
 
     def wait(self, seconds: float) -> None:
         """Return when outcomes have appeared since the last time, or after so many seconds."""
-        self._shown.wait(seconds)
-        self._shown.clear()
+        self._ledger.wait(seconds)
 
     def close(self) -> None:
         """End everything that runs, and remove the working folders."""
-        with self._changed:
-            if self._closed:
-                return
-            self._closed = True
-            attempts = list(self._attempts.values())
-        for attempt in attempts:
-            attempt.condemn(Cause.CANCELED, "The executor was closed.")
+        if not self._ledger.close():
+            return
         self._watch.grace = 0.0
         self._watch.hurry()
         with self._changed:
@@ -172,9 +133,19 @@ class WarmExecutor:
     def _serve(self) -> None:
         while (attempts := self._next()) is not None:
             began = time.monotonic()
-            self._make(attempts)
+            try:
+                self._make(attempts)
+            except Exception as error:  # noqa: BLE001  # must end as outcomes, not as a thread that is gone
+                self._fail_begun(attempts, error)
             spent = (time.monotonic() - began) / max(1, len(attempts))
             self._mean = spent if not self._mean else 0.7 * self._mean + 0.3 * spent
+
+    def _fail_begun(self, attempts: Sequence[Attempt], error: Exception) -> None:
+        """End the attempts of a turn that still have no outcome."""
+        with self._changed:
+            open_ones = [each for each in attempts if each in self._begun and each not in self._waiting]
+        for attempt in open_ones:
+            self._end(attempt, attempt.failed(fault_verdict(error, str(self._owner.folder))))
 
     def _next(self) -> list[Attempt] | None:
         """Take attempts for one turn: of one function, as many as are done in a moment, and not all from the others."""
@@ -182,7 +153,7 @@ class WarmExecutor:
             self._end_idle()
             with self._changed:
                 if not self._waiting:
-                    if self._closed:
+                    if self._ledger.closed:
                         return None
                     self._changed.wait(_IDLE_SECONDS / 3)
                     continue
@@ -280,8 +251,7 @@ class WarmExecutor:
             for attempt in reversed(attempts):
                 again = attempt
                 if attempt.verdict and attempt.verdict.cause is Cause.OOM:
-                    again = self._attempts[attempt.handle] = Attempt(attempt.handle, attempt.document)
-                    again.claim()
+                    again = self._ledger.renew(attempt)
                     self._begun.discard(attempt)
                     self._begun.add(again)
                 self._waiting.appendleft(again)
@@ -289,18 +259,13 @@ class WarmExecutor:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         with self._changed:
-            self._active -= 1
             self._begun.discard(attempt)
+        self._ledger.end()
         self._publisher.ended(attempt, outcome)
 
     def _crowded(self) -> bool:
         """Say whether more attempts wait than the workers will begin in the next moment."""
         return len(self._waiting) * self._mean > _CROWDED_SECONDS * self._workers
-
-    def _show(self, ended: list[tuple[Attempt, Outcome]]) -> None:
-        for attempt, outcome in ended:
-            self._outcomes[attempt.handle] = outcome
-        self._shown.set()
 
 
 def _bytes(document: TaskDocument) -> int:

@@ -21,19 +21,22 @@ class ResultsRefused(Exception):
 class Results:
     """The results of one call. With `look`, they lie in `out/` for the executor to collect; else they are here.
 
-    Each call has a folder of its own name: what a thread of an earlier call still writes reaches no later one. A
-    function that does not ask for the folder (`wanted`) has none.
+    Where threads are left, each call has a folder of its own name: what an earlier call still writes reaches no later
+    one. A function that does not ask for the folder (`wanted`) has none.
     """
 
     def __init__(self, folder: str, *, wanted: bool) -> None:
         self._folder = folder
         self._wanted = wanted
         self._number = 0
+        self._kept = False
         self.out = ""
         self.clear()
 
     def open(self) -> str:
         """Make the folder for the next call's files, if it is wanted; gives its path."""
+        if self._kept:
+            return self.out
         self._number += 1
         self.out = f"{self._folder}/out-{self._number}"
         if self._wanted:
@@ -46,12 +49,25 @@ class Results:
         self.exports: Any = None
         self.look = False
 
-    def clean(self) -> None:
-        """Remove the call's folder; `OSError` when it is gone, or when somebody still writes there."""
-        if self._wanted:
-            for name in os.listdir(self.out):  # noqa: PTH208  # for every datum
-                remove(f"{self.out}/{name}")
+    def clean(self, *, alone: bool) -> None:
+        """Empty the call's folder; `OSError` when it is gone, or when somebody still writes there.
+
+        It serves the next call as well where the process is `alone`, without a thread that might still write; else it
+        is removed.
+        """
+        self._kept = False
+        if not self._wanted:
+            return
+        for name in os.listdir(self.out):  # noqa: PTH208  # for every datum
+            remove(f"{self.out}/{name}")
+        if alone and self.out.endswith(f"-{self._number}"):
+            self._kept = True
+        else:
             os.rmdir(self.out)  # noqa: PTH106
+
+    def keeps(self, name: str) -> bool:
+        """Say whether an entry of the worker's folder is the one that serves the next call, too."""
+        return self._kept and self.out == f"{self._folder}/{name}"
 
     def take(self, value: Any, *, look: bool) -> None:
         """Take what a function returned, together with what it left in `out/`."""
