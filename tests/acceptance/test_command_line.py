@@ -284,6 +284,22 @@ def test_what_cannot_be_done_says_why(day: LabFolder, words: list[str], code: in
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["dataset", "show", "plate"], "did you mean 'plates'?"),
+        (["lineage", "plates:/plate1.csv"], "did you mean /plate-1.csv?"),
+        (["hub", "query", "SELECT * FROM sample_mean"], "did you mean 'sample_means'?"),
+        (["hub", "query", "SELECT sampel FROM sample_means"], "did you mean 'sample'?"),
+        (["hub", "query", "SELECT 1; SELECT 2"], "Only a single SELECT"),
+        (["run", "show", "first"], '"first" is not a whole number'),
+    ],
+)
+def test_a_slip_is_answered_with_what_may_have_been_meant(day: LabFolder, words: list[str], meant: str) -> None:
+    told = day.run(*words, expect=None).stderr
+    assert meant in " ".join(told.split())
+
+
 def test_errors_are_json_when_asked(day: LabFolder) -> None:
     told = day.run("dataset", "show", "nothing", "--json", expect=3)
     assert told.stdout == ""

@@ -1,6 +1,7 @@
 """The one place where errors become a sentence on stderr and an exit code."""
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -8,9 +9,13 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aliquot.cli.text import as_json, plain, plain_lines
 from aliquot.model.errors import AliquotError, Invalid
+
+if TYPE_CHECKING:
+    from cyclopts import CycloptsError
 
 OUR_FAULT = 70
 STOPPED = 130
@@ -37,7 +42,7 @@ def ends(words: Sequence[str]) -> Generator[End]:
         end.code = error.exit_code
         _tell(error, words)
     except CycloptsError as error:
-        usage = Invalid("usage", str(error).strip(), command=" ".join(error.command_chain or ()))
+        usage = Invalid("usage", _usage(error), command=" ".join(error.command_chain or ()))
         end.code = usage.exit_code
         _tell(usage, words)
     except KeyboardInterrupt:
@@ -49,6 +54,17 @@ def ends(words: Sequence[str]) -> Generator[End]:
     except Exception as error:  # noqa: BLE001  # the last place: a trace is for the log, not for the person
         end.code = OUR_FAULT
         _tell_our_fault(error)
+
+
+def _usage(error: "CycloptsError") -> str:
+    """Say what is wrong with a command line, in words for people who do not know Python's types."""
+    from cyclopts import CoercionError
+
+    said = str(error).strip()
+    if isinstance(error, CoercionError):
+        for kind, words in (("int", "a whole number, such as 3"), ("float", "a number, such as 0.5")):
+            said = re.sub(rf'unable to convert ("[^"]*") into {kind}\.', rf"\1 is not {words}.", said)
+    return said
 
 
 def _tell(error: AliquotError, words: Sequence[str]) -> None:

@@ -10,11 +10,11 @@ from blake3 import blake3
 from aliquot.blobs import Store
 from aliquot.datasets import places
 from aliquot.datasets.commit import require_path
-from aliquot.datasets.read import Entry, entries, resolve
+from aliquot.datasets.read import Entry, entries, missing_file, resolve
 from aliquot.db import Catalogue
 from aliquot.model.blob import Location
 from aliquot.model.digest import PREFIX
-from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Missing, Unavailable
+from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
 from aliquot.model.reference import Reference
 
 _PAGE = 1_000
@@ -78,13 +78,8 @@ def _pages(catalogue: Catalogue, reference: Reference) -> Iterator[list[tuple[En
         page = [(each, located[each.digest], _relative(each.path, below)) for each in listed]
         yield sorted(page, key=lambda row: (row[1].pack or "", row[1].offset))
     if below != "/" and not found:
-        raise Missing(
-            "file-missing",
-            f"{of} has no file or folder {below}; `aliquot dataset files {of}` lists them.",
-            dataset=of.dataset,
-            version=of.number,
-            path=below,
-        )
+        with catalogue.read() as connection:
+            raise missing_file(connection, of, below)
 
 
 def _relative(path: str, below: str) -> str:

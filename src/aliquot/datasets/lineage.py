@@ -8,8 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from aliquot.datasets import lineage_rows as rows
-from aliquot.datasets.read import Version, entries, find_dataset, resolve
-from aliquot.model.errors import Missing
+from aliquot.datasets.read import Version, entries, find_dataset, missing_file, resolve
 from aliquot.model.reference import Reference
 
 Direction = Literal["back", "forward", "both"]
@@ -71,13 +70,7 @@ def lineage(
 def _many(connection: Connection, of: Version, path: str, ways: Sequence[Way], depth: int, limit: int) -> Node:
     listed = list(entries(connection, of, below=path, limit=limit + 1))
     if not listed and path != "/":
-        raise Missing(
-            "file-missing",
-            f"{of} has no file or folder {path}; `aliquot dataset files {of}` lists them.",
-            dataset=of.dataset,
-            version=of.number,
-            path=path,
-        )
+        raise missing_file(connection, of, path)
     head = find_dataset(connection, of.dataset)
     facts = {"digest": of.digest, "files": of.files, "bytes": of.bytes, "newest": head.head == of.number}
     roots = [

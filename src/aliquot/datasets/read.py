@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Row, Select, func, select, union_all
 
 from aliquot.db.tables import dataset, entry, tag, version
+from aliquot.definitions.problem import instead, nearest, sentence_end
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid, Missing
 from aliquot.model.reference import LATEST, Reference
@@ -18,6 +19,8 @@ _NEVER = 2**31 - 1
 """Beyond the number of any version."""
 
 _STREAM = 2_000
+_NAMES = 1_000
+"""Names at most among which one that was meant is looked for."""
 """Rows that are fetched at a time, where all are wanted."""
 
 
@@ -97,9 +100,9 @@ def find_dataset(connection: Connection, name: str) -> Row[Any]:
     """Give a dataset's row, or `Missing` with the names that there are."""
     row = connection.execute(select(dataset).where(dataset.c.name == name)).first()
     if row is None:
-        names = [each.name for each in connection.execute(select(dataset.c.name).order_by(dataset.c.name).limit(20))]
-        there_are = "there are: " + ", ".join(names) if names else "there are none yet"
-        raise Missing("dataset-missing", f"There is no dataset {name!r}; {there_are}.", dataset=name)
+        names = connection.execute(select(dataset.c.name).order_by(dataset.c.name).limit(_NAMES)).scalars().all()
+        rest = sentence_end(instead(name, names)) if names else "; there are none yet."
+        raise Missing("dataset-missing", f"There is no dataset {name!r}{rest}", dataset=name)
     return row
 
 
@@ -135,13 +138,17 @@ def one_entry(connection: Connection, of: Version, path: str) -> Entry:
     for found in entries(connection, of, below=path.rstrip("/"), limit=1):
         if found.path == path:
             return found
-    raise Missing(
-        "file-missing",
-        f"{of} has no file {path}; `aliquot dataset files {of}` lists them.",
-        dataset=of.dataset,
-        version=of.number,
-        path=path,
-    )
+    raise missing_file(connection, of, path, "file")
+
+
+def missing_file(connection: Connection, of: Version, path: str, what: str = "file or folder") -> Missing:
+    """Give the error for a path that a version does not hold, with the name of its folder that may have been meant."""
+    folder = path[: path.rstrip("/").rfind("/") + 1]
+    beside = [each.path for each in entries(connection, of, below=folder, limit=_NAMES)]
+    guess = nearest(path, beside)
+    rest = f"did you mean {guess}?" if guess else f"`aliquot dataset files {of}` lists them."
+    facts = {"dataset": of.dataset, "version": of.number, "path": path}
+    return Missing("file-missing", f"{of} has no {what} {path}; {rest}", **facts)
 
 
 def difference(connection: Connection, one: Version, other: Version) -> Iterator[Difference]:

@@ -69,3 +69,8 @@ def instead(name: str, known: Sequence[str]) -> str:
         return "; there is none"
     few = ", ".join(repr(each) for each in known[:12])
     return f"; there is {few}" + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+
+
+def sentence_end(rest: str) -> str:
+    """End a sentence about an unknown name: with a point, unless it is a question."""
+    return rest if rest.endswith("?") else f"{rest}."

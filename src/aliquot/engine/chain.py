@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from aliquot.datasets.read import entries, live_at, resolve
+from aliquot.datasets.read import entries, live_at, missing_file, resolve
 from aliquot.db.rows import among, chunks
 from aliquot.db.tables import attempt, dataset, entry, key_input, output, result, run, task
 from aliquot.engine.pipelines import Applied, by_id
@@ -61,13 +61,7 @@ def chain_of(connection: Connection, reference: Reference) -> Chain:
     of = resolve(connection, reference)
     listed = list(entries(connection, of, below=reference.path))
     if not listed and reference.path:
-        raise Missing(
-            "file-missing",
-            f"{of} has no file or folder {reference.path}; `aliquot dataset files {of}` lists them.",
-            dataset=of.dataset,
-            version=of.number,
-            path=reference.path,
-        )
+        raise missing_file(connection, of, reference.path)
     made = {each.path: (each.digest, each.task_id) for each in listed if each.task_id is not None}
     if not made:
         raise Invalid(

@@ -1,11 +1,13 @@
 # ruff: noqa: S608 - names are written by quoted, texts by text_literal
 """Asking the hub: read-only queries, and what tables there are."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from aliquot.definitions.problem import instead, sentence_end
 from aliquot.hub import ledger
 from aliquot.hub.columns import OURS
 from aliquot.hub.hub import Hub, Session, quoted, require, text_literal, unreachable
@@ -20,6 +22,9 @@ SECONDS = 60
 """For how long a query may run on PostgreSQL. SQLite's driver cannot be interrupted."""
 
 _VIEW = "_aliquot_query"
+_NO_TABLE = re.compile(r'no such table: (?:main\.)?([^\s"]+)|relation "(?:public\.)?([^"]+)" does not exist')
+_NO_COLUMN = re.compile(r'no such column: (?:\w+\.)?([^\s"]+)|column "?(?:\w+\.)?([^\s"]+)"? does not exist')
+_WORD = re.compile(r"\w+")
 _DECLARED = {
     "BIGINT": "integer",
     "INTEGER": "integer",
@@ -98,12 +103,8 @@ def query(hub: Hub, sql: str, limit: int = 1000) -> Rows:
         return _on_postgresql(hub, statement, limit)
     except Invalid as error:
         said = str(error.facts.get("said") or error.message).strip()
-        raise Invalid(
-            "query-refused",
-            f"The hub refused the query: {_reason(said)}. Only a single SELECT is allowed, over the tables that "
-            "'aliquot hub tables' lists.",
-            said=said,
-        ) from error
+        sentence = f"The hub refused the query: {_reason(said)}{_advice(hub, statement, said)}"
+        raise Invalid("query-refused", sentence, said=said) from error
 
 
 def tables(hub: Hub) -> list[HubTable]:
@@ -224,6 +225,18 @@ def _postgresql_value(value: object) -> Cell:
     import json
 
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _advice(hub: Hub, statement: str, said: str) -> str:
+    """Say what to write instead: the table or column that was meant, or what a query may be at all."""
+    if unknown := _NO_TABLE.search(said):
+        names = [each.name for each in tables(hub)]
+        return sentence_end(instead(unknown[1] or unknown[2], names))
+    if unknown := _NO_COLUMN.search(said):
+        words = set(_WORD.findall(statement))
+        names = sorted({name for each in tables(hub) if each.name in words for name, _ in each.columns})
+        return sentence_end(instead(unknown[1] or unknown[2], names))
+    return ". Only a single SELECT is allowed, over the tables that `aliquot hub tables` lists."
 
 
 def _reason(said: str) -> str:
