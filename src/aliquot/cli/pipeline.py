@@ -13,7 +13,7 @@ from aliquot.cli.pipeline_advise import advise
 from aliquot.cli.text import ago, count, moment, plain
 from aliquot.definitions.read import read_pipeline_file
 from aliquot.engine.pipelines import Applied, all_current, current
-from aliquot.engine.preview import Intent, preview
+from aliquot.engine.preview import Intent, in_short, preview
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
 from aliquot.lab.runs import RunLine, runs
@@ -209,6 +209,9 @@ def _show_plan(intents: list[Intent], *, everything: bool) -> None:
     )
     if len(shown) < len(intents):
         say(f"… and {len(intents) - len(shown):,} more; --all shows them.")
+        heading("In short")
+        groups = [(each.step, each.datums, each.action, each.reason) for each in in_short(intents)]
+        table(("step", ">datums", "would", "because"), groups, empty="")
     more = f"; more are known when {'it has' if would == 1 else 'they have'} run" if later else ""
     out = f", {left_out:,} left out by when" if left_out else ""
     line(f"\n{count(len(known), 'datum', 'datums')}, {would:,} would run{out}{more}.")

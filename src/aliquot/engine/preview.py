@@ -1,5 +1,6 @@
 """What a run would do, without running anything."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,22 @@ class Intent:
             "action": self.action,
             "reason": self.reason,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How many datums of a step share an action and the reason for it."""
+
+    step: str
+    action: str
+    reason: str
+    datums: int
+
+
+def in_short(intents: Sequence[Intent]) -> list[Group]:
+    """Count the datums by step, action and reason, in the order of the steps."""
+    counts = Counter((each.step, each.action, each.reason) for each in intents if each.datum)
+    return [Group(*which, datums) for which, datums in counts.items()]
 
 
 def preview(connection: Connection, order: Order, executor_for: Callable[[str | None], Executor]) -> list[Intent]:
