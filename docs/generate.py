@@ -8,6 +8,7 @@ from generators.catalogue import catalogue_page
 from generators.commands import commands_page
 from generators.definitions import definitions_page
 from generators.errors import errors_page, findings_page
+from generators.rights import rights_page
 from generators.settings import settings_page
 from generators.states import states_page
 
@@ -20,6 +21,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "catalogue.md": catalogue_page,
     "states.md": states_page,
+    "rights.md": rights_page,
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from aliquot.model.errors import FAMILIES
+from aliquot.model.errors import FAMILIES, NARROWER
 from generators.sentences import Said, pairs_of_words, said
 from generators.text import cell, code, page, table
 
@@ -13,7 +13,7 @@ PLAIN_WORDS = {
 }
 """Sentences for codes whose text is made where it is raised, out of what another program says."""
 
-_RAISERS = tuple(each.__name__ for each in FAMILIES)
+_RAISERS = tuple(each.__name__ for each in (*FAMILIES, *NARROWER))
 _FINDERS = ("Finding", "error", "warning", "_error", "_finding", "Flaw", "Refusal", "tell")
 
 _ERRORS = """\
@@ -34,8 +34,10 @@ def errors_page() -> str:
     """Make the page of errors."""
     families = {name: dict.fromkeys(texts) for name, texts in _texts_of_errors().items()}
     parts: list[str] = []
-    for family in FAMILIES:
-        about = f"{(family.__doc__ or '').strip()} Exit code {family.exit_code}, HTTP status {family.http_status}."
+    for family in (*FAMILIES, *NARROWER):
+        narrower = f" It is one of the family `{family.family}`." if family in NARROWER else ""
+        codes = f"Exit code {family.exit_code}, HTTP status {family.http_status}."
+        about = f"{(family.__doc__ or '').strip()}{narrower} {codes}"
         rows = [(f"<a id='{found[1]}'></a>{code(found[1])}", "<br>".join(cell(text) for text in texts))
                 for found, texts in sorted(families.items()) if found[0] == family.__name__]  # fmt: skip
         parts += [f"## {family.__name__}", about, table(("code", "what it says"), rows)]

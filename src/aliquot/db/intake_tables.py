@@ -32,6 +32,7 @@ quarantine = Table(
     Column("decided_by", Text),
     Column("because", Text),
     Column("version", Integer),
+    Column("project", Text, nullable=False, server_default="lab"),
     Index("ix_quarantine_state", "state", "arrived_at"),
 )
 

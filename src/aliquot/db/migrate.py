@@ -6,7 +6,7 @@ from sqlalchemy import Engine, inspect, text
 
 from aliquot.model.errors import Conflict
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it against the folder of migrations."""
 
 _LOCK = 0x0A11_0707

@@ -19,13 +19,14 @@ from sqlalchemy import (
     text,
 )
 
+from aliquot.db.access_tables import approval, audit, link, member, person, session, throttle, token
 from aliquot.db.columns import Id, Path, metadata, numbered, to
 from aliquot.db.intake_tables import held_file, quarantine, receipt
 
 __all__ = [
-    "Id", "Path", "attempt", "blob", "dataset", "definition", "entry", "event", "held_file", "key_input", "load",
-    "metadata", "output", "published", "quarantine", "receipt", "result", "run", "run_step", "state_change", "tag",
-    "tag_move", "task", "version",
+    "Id", "Path", "approval", "attempt", "audit", "blob", "dataset", "definition", "entry", "event", "held_file",
+    "key_input", "link", "load", "member", "metadata", "output", "person", "published", "quarantine", "receipt",
+    "result", "run", "run_step", "session", "state_change", "tag", "tag_move", "task", "throttle", "token", "version",
 ]  # fmt: skip
 
 # --- definitions -----------------------------------------------------------------------------------------------------
@@ -43,6 +44,7 @@ definition = Table(
     Column("applied_at", Double, nullable=False),
     Column("applied_by", Text, nullable=False),
     Column("current", Boolean, nullable=False),
+    Column("project", Text, nullable=False, server_default="lab"),
     Index("uq_definition_current", "kind", "name", unique=True, sqlite_where=text("current"),
           postgresql_where=text("current")),
     comment="Every version of every definition that was applied; a new row for each time it became current.",
@@ -82,6 +84,7 @@ dataset = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("head", Integer, nullable=False, comment="the newest version's number; 0 before the first"),
     Column("created_at", Double, nullable=False),
+    Column("project", Text, nullable=False, server_default="lab"),
 )
 
 version = Table(
@@ -175,6 +178,7 @@ run = Table(
     Column("deadline", Double, comment="seconds that it may take from its start"),
     Column("ends_as", Text, comment="how a run that cannot go on will end"),
     Column("who", Text, nullable=False),
+    Column("project", Text, nullable=False, server_default="lab"),
     Column("owner", Text),
     Column("fence", Integer, nullable=False),
     Column("lease_until", Double),

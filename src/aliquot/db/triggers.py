@@ -4,6 +4,9 @@ from aliquot.model.state import CHANGES, REFUSED
 
 STATEFUL = ("run", "task")
 
+KEPT = "audit rows are for ever"
+"""What the database says to a statement that would change the audit."""
+
 
 def allowed_rows() -> list[dict[str, str]]:
     """List the allowed changes as rows of `state_change`."""
@@ -51,3 +54,17 @@ def _postgresql(table: str) -> list[str]:
 
 
 _MAKERS = {"sqlite": _sqlite, "postgresql": _postgresql}
+
+
+def audit_statements(dialect: str) -> list[str]:
+    """Give the statements that make the triggers which let rows of the audit be added and nothing else."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit BEGIN SELECT RAISE(ABORT, '{KEPT}'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    return [
+        f"""CREATE FUNCTION audit_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION '{KEPT}'; END $$""",
+        "CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION audit_kept()",
+    ]

@@ -65,3 +65,25 @@ class Damaged(AliquotError):
 
 
 FAMILIES: tuple[type[AliquotError], ...] = (Invalid, Missing, Conflict, Unavailable, Damaged)
+
+
+class NotSignedIn(Invalid):
+    """It is not known who the caller is; the caller signs in, or sends another token."""
+
+    http_status = 401
+
+
+class Denied(Invalid):
+    """The caller is known and may not do this; somebody who may does it, or gives them the role."""
+
+    http_status = 403
+
+
+class TooOften(Unavailable):
+    """The caller has tried too often; the caller waits as long as the fact `seconds` says."""
+
+    http_status = 429
+
+
+NARROWER: tuple[type[AliquotError], ...] = (NotSignedIn, Denied, TooOften)
+"""Errors of the families that have an HTTP status of their own."""

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("applied_at", sa.Double(), nullable=False),
         sa.Column("applied_by", sa.Text(), nullable=False),
         sa.Column("current", sa.Boolean(), nullable=False),
+        sa.Column("project", sa.Text(), server_default="lab", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_definition")),
         comment="Every version of every definition that was applied; a new row for each time it became current.",
     )
@@ -107,6 +108,7 @@ def upgrade() -> None:
             comment="how a run that cannot go on will end",
         ),
         sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("project", sa.Text(), server_default="lab", nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.Double(), nullable=True),

@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("head", sa.Integer(), nullable=False, comment="the newest version's number; 0 before the first"),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("project", sa.Text(), server_default="lab", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
         sa.UniqueConstraint("name", name=op.f("uq_dataset_name")),
     )
@@ -69,6 +70,7 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("because", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("project", sa.Text(), server_default="lab", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
     )
     op.create_index("ix_quarantine_state", "quarantine", ["state", "arrived_at"], unique=False)

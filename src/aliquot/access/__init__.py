@@ -1,0 +1,1 @@
+"""People, roles, tokens, and the audit of what they did."""
