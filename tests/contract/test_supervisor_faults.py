@@ -1,5 +1,6 @@
 """A supervisor among faults: a catalogue that fails at any statement or commit, supervisors that die, poisoned work."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -242,6 +243,38 @@ def test_an_image_whose_registry_is_down_is_waited_for(lab: SmallLab) -> None:
         connection.execute(update(run).values(lease_until=0.0))
     drive(supervisor_of(lab, executor), lab, number)
     assert (lab.row(number).state, lab.row(number).message) == (State.COMPLETE, "")
+
+
+class SlowRegistry(InstantExecutor):
+    """Gives an image only when it may; what has no image is there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def identity(self, image: str | None, *, python: bool = False) -> str:
+        if image:
+            assert self.may.wait(60)
+        return super().identity(image, python=python)
+
+
+@both
+def test_an_image_that_is_long_in_coming_holds_up_no_other_run(lab: SmallLab) -> None:
+    executor = SlowRegistry()
+    other = lab.start("copy")
+    lab.apply(pipeline(image="large"))
+    waits = lab.start("copy")
+    supervisor = supervisor_of(lab, executor)
+    drive(supervisor, lab, other)
+    row = lab.row(waits)
+    assert row.state == State.RUNNING
+    assert row.message == "waits: The image large is being fetched; the run goes on when it is here."
+    executor.may.set()
+    until = time.monotonic() + 60
+    while State(lab.row(waits).state) not in ENDED and time.monotonic() < until:
+        supervisor.cycle()
+        supervisor.wait(0.05)
+    assert (lab.row(waits).state, lab.row(waits).message) == (State.COMPLETE, "")
 
 
 @both

@@ -11,6 +11,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import run, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
+from aliquot.engine.environments import COMING
 from aliquot.engine.gate import RECALL, Gate, judge
 from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied, by_id
@@ -27,6 +28,9 @@ from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, ENDED, State, before
 
 log: Any = structlog.get_logger()
+
+_LOOK_AGAIN = 1.0
+"""Seconds until a run whose image is being fetched is looked at again."""
 
 RunRow = Row[*tuple[Any, ...]]
 
@@ -58,6 +62,9 @@ class Advance:
         except Unavailable as error:
             if error.code.startswith(("catalogue", "store")):
                 raise
+            if error.code == COMING:
+                self._waits.rest(row.id, _LOOK_AGAIN)
+                return self._note(row, f"waits: {error.message}")
             if error.code in MAY_COME and self._waits.again(row.id):
                 return self._note(row, f"waits: {error.message}")
             return self._fail(row, error.message, State.SYSTEM_ERROR)

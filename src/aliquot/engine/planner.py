@@ -17,7 +17,8 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import run_step, task
 from aliquot.engine.combine import early
 from aliquot.engine.datums import File
-from aliquot.engine.keys import StepParts, environment_of, parts_from, step_parts
+from aliquot.engine.environments import Environments
+from aliquot.engine.keys import StepParts, parts_from, step_parts
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import Planned, input_files, made_by, outputs_of, plan_step
 from aliquot.engine.rules import rules_of
@@ -70,7 +71,7 @@ class Planner:
 
     def __init__(self, catalogue: Catalogue, executor_for: Callable[[str | None], Executor]) -> None:
         self._catalogue = catalogue
-        self._executor_for = executor_for
+        self._environments = Environments(executor_for)
         self._memories: dict[tuple[int, str], _Memory] = {}
 
     def due(self, connection: Connection, row: RunRow, pipeline: Pipeline) -> Planning | None:
@@ -175,7 +176,7 @@ class Planner:
         return _Found(parts, added, kept.datums, left_out, taken)
 
     def _new_parts(self, connection: Connection, row: RunRow, applied: Applied, step: Step) -> StepParts:
-        identity = environment_of(step, self._executor_for)
+        identity = self._environments.of(step)
         rules = rules_of(connection, step)
         return step_parts(applied.pipeline, step, applied.bundle, row.parameters, identity, rules)
 

@@ -34,6 +34,11 @@ class Waits:
         self._waits[run] = _Wait(tries, self._clock() + pause)
         return True
 
+    def rest(self, run: int, seconds: float) -> None:
+        """Let a run wait for what is on its way; that does not count as a try."""
+        tries = self._waits[run].tries if run in self._waits else 0
+        self._waits[run] = _Wait(tries, self._clock() + seconds)
+
     def resting(self, run: int) -> bool:
         """Say whether a run's pause is not over."""
         return run in self._waits and self._clock() < self._waits[run].until

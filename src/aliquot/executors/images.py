@@ -44,7 +44,8 @@ class Runtime:
                 f"{wanted} was not found; install it (Debian: apt install podman), or set executor: process.",
             )
         self._images: dict[str, Image] = {}
-        self._lock = threading.Lock()
+        # One for each image: who waits for a large one holds up nobody who wants another.
+        self._locks: dict[str, threading.Lock] = {}
 
     def ask(self, *arguments: str, seconds: float = _ASK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run the command to its end and give what it printed; a code other than 0 is for the caller to judge."""
@@ -65,7 +66,7 @@ class Runtime:
         """Give an image's digest; a tag is looked up anew, and the image is pulled when it is not here."""
         if match := _BY_DIGEST.search(image):
             return match[1]
-        with self._lock:
+        with self._lock_of(image):
             self._images.pop(image, None)
         return self.image(image).digest
 
@@ -74,7 +75,7 @@ class Runtime:
 
         What `image_refused` gives is raised when it cannot be had.
         """
-        with self._lock:
+        with self._lock_of(name):
             found = self._images.get(name) or self._inspect(name)
             if found is None:
                 pulled = self.ask("pull", "--quiet", name, seconds=_PULL_SECONDS)
@@ -83,6 +84,9 @@ class Runtime:
                     raise image_refused(name, last_line(pulled.stderr))
             self._images[name] = found
             return found
+
+    def _lock_of(self, image: str) -> threading.Lock:
+        return self._locks.setdefault(image, threading.Lock())
 
     def inspect_container(self, name: str) -> dict[str, object] | None:
         """Give the runtime's record of how a container stands, None when there is none."""
