@@ -29,11 +29,12 @@ class Source:
     """What to scan: text columns `c0`, `c1`… and `row`, the zero-based data row.
 
     A `rewritten` source also has `width` (cells of the row), `extra` (the first cell too many) and `fault`; cells
-    that a short row lacks are null there.
+    that a short row lacks are null there. `path` is the file that is scanned.
     """
 
     frame: "pl.LazyFrame"
     rewritten: bool
+    path: Path
 
 
 @contextmanager
@@ -43,12 +44,12 @@ def open_source(path: Path, seen: Survey, width: int) -> Generator[Source]:
     The temporary file has about the size of the original, and is gone when the context ends.
     """
     if seen.shape is Shape.PLAIN or (seen.shape is Shape.QUOTED and _quoted_regularly(path, seen.dialect, width)):
-        yield Source(_scan(path, seen, width), rewritten=False)
+        yield Source(_scan(path, seen, width), rewritten=False, path=path)
         return
     with tempfile.TemporaryDirectory(prefix="aliquot-table-") as folder:
         rewritten = Path(folder) / "rows.csv"
         escaped = rewrite(path, seen, rewritten, width)
-        yield Source(_scan_rewritten(rewritten, width, escaped=escaped), rewritten=True)
+        yield Source(_scan_rewritten(rewritten, width, escaped=escaped), rewritten=True, path=rewritten)
 
 
 def column(index: int) -> str:
