@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from aliquot.blobs.objects import digest_file
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import print_json, say_rest, table
-from aliquot.cli.text import ago, digest, plain, size
+from aliquot.cli.text import ago, count, digest, plain, size
 from aliquot.intake.receipts import Receipt, Wanted, how_many
 from aliquot.intake.receipts import find as find_receipts
 from aliquot.model.errors import Invalid, Missing
@@ -108,12 +108,16 @@ def _show(found: Sequence[Receipt], options: Options, empty: str) -> None:
     table(
         (">id", "arrived", "source", "file", ">size", "digest", "decision", ""),
         [
-            (each.id, ago(each.seen_at), each.source, each.path, size(each.size), digest(each.digest), each.decision,
+            (each.id, ago(each.seen_at), each.source, _file(each), size(each.size), digest(each.digest), each.decision,
              _became(each))
             for each in found
         ],
         empty=empty,
     )  # fmt: skip
+
+
+def _file(each: Receipt) -> str:
+    return each.path if each.files is None else f"{each.path} ({count(each.files, 'file')})"
 
 
 def _became(each: Receipt) -> str:

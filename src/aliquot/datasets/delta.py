@@ -35,14 +35,19 @@ class Header:
 
 
 class Origin(NamedTuple):
-    """Where files came from that lie in the dataset under the paths at which they arrived: thousands share one."""
+    """Where files came from that lie in the dataset under the paths at which they arrived: thousands share one.
+
+    Those that came `together` have one receipt, and the delta says nothing of the path of each.
+    """
 
     source: str
     arrived_at: float
+    together: bool = False
 
     def document(self, path: str) -> dict[str, Any]:
         """Give what a delta says of the file at `path`."""
-        return {"source": self.source, "path": path, "arrived_at": self.arrived_at}
+        alone = {} if self.together else {"path": path}
+        return {"source": self.source, **alone, "arrived_at": self.arrived_at}
 
 
 class NewEntry(NamedTuple):
@@ -80,7 +85,7 @@ def _add_line(entry: NewEntry) -> str:
     path, origin = _text(entry.path), entry.origin
     if isinstance(origin, Origin):
         before, after = _around_path(origin)
-        said = f'"origin":{before}{path}{after},'
+        said = f'"origin":{before},' if origin.together else f'"origin":{before}{path}{after},'
     else:
         said = f'"origin":{canonical(origin).decode()},' if origin else ""
     return f'{{"add":{path},"digest":"{entry.digest}",{said}"size":{entry.size}}}'
@@ -88,7 +93,7 @@ def _add_line(entry: NewEntry) -> str:
 
 @lru_cache(maxsize=64)
 def _around_path(origin: Origin) -> tuple[str, str]:
-    before, after = canonical(origin.document(_MARK)).decode().split(_text(_MARK))
+    before, _, after = canonical(origin.document(_MARK)).decode().partition(_text(_MARK))
     return before, after
 
 

@@ -60,6 +60,7 @@ def file_at(connection: Connection, name: str, number: int, path: str) -> Thing 
         "dataset": name,
         "path": path,
         "digest": row.digest,
+        "size": row.size,
         "added": row.added,
         "removed": row.removed,
         "receipt_id": row.receipt_id,
@@ -99,12 +100,14 @@ class Neighbours:
         if thing.row["receipt_id"] is None:
             return None
         row = self._connection.execute(select(receipt).where(receipt.c.id == thing.row["receipt_id"])).one()
+        # Many that were delivered together have one receipt, which says nothing of each.
+        own = thing.row if row.files else {"path": row.path, "size": row.size, "digest": row.digest}
         facts = {
             "receipt": row.id,
             "source": row.source,
-            "path": row.path,
-            "size": row.size,
-            "digest": row.digest,
+            "path": own["path"],
+            "size": own["size"],
+            "digest": own["digest"],
             "arrived_at": row.seen_at,
             "taken_at": row.taken_at,
             "decision": row.decision,
@@ -112,7 +115,7 @@ class Neighbours:
             "who": row.who,
             "facts": row.facts,
         }
-        return Thing("arrival", f"{row.source}:{row.path}", facts)
+        return Thing("arrival", f"{row.source}:{own['path']}", facts)
 
     def _task(self, task_id: int | None) -> Thing | None:
         if task_id is None:

@@ -84,7 +84,7 @@ def receipts_for(
             judgement.into if enters and judgement else None,
             part.path,
             quarantine_id,
-            notes or {},
+            facts=notes or {},
         )
         for part, file in zip(parts, landing.files, strict=True)
     ]

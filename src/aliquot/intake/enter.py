@@ -10,6 +10,7 @@ from aliquot.datasets.commit import Change, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
 from aliquot.intake.aside import put_aside, receipts_for
 from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
+from aliquot.intake.delivery import Delivery
 from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
 from aliquot.intake.reconcile import one_at_a_time
@@ -96,7 +97,8 @@ def _refused_for(each: Decided, finding: Finding) -> Decided:
 
 def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> None:
     stamp, now = time.time_ns(), time.time()
-    adds = _entries(intake, group)
+    delivery = Delivery(intake, group)
+    adds = [*delivery.entries(intake.source), *_entries(intake, delivery.alone)]
     needed = _locations(where, [part for each in group for part in (*each.parts, each.good, each.refused) if part])
     refused: list[Refusal] = []
 
@@ -106,13 +108,15 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
         fresh = {entry.path for entry in draft.adds}
         halves = [each for each in group if each.refused]
         refused[:], rows = put_aside(connection, intake, halves, stamp)
-        rows += _accepted(intake, group, fresh, stamp)
+        collective, paths, same = delivery.receipts(draft, fresh, stamp)
+        rows += _accepted(intake, [*delivery.alone, *same], fresh, stamp)
         again = "It was accepted when it came again."
-        for each in group:
+        for each in delivery.alone:
             if each.waiting is not None:
                 decide(connection, each.waiting, "RELEASED", intake.who, again, now, draft.number)
-        ids = write(connection, intake.source, intake.who, now, rows, draft.number)
-        return {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
+        ids = iter(write(connection, intake.source, intake.who, now, [*collective, *rows], draft.number))
+        found = {path: id_ for together, id_ in zip(paths, ids, strict=False) for path in together}
+        return found | {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
 
     done = commit(
         intake.catalogue,

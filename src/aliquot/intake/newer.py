@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from aliquot.db.rows import among, chunks
 from aliquot.db.tables import dataset, entry, receipt, version
@@ -56,7 +56,9 @@ def _arrivals(connection: Connection, ids: Collection[int]) -> dict[int, float]:
 
 def _datasets(connection: Connection, waiting: Waiting) -> list[str]:
     """Name the datasets that files of the same source and path have entered."""
-    came = (receipt.c.source == waiting.source, among(connection, receipt.c.path, waiting.files))
+    # What was delivered together is not known by its paths here: whether a file stands there is asked next.
+    path = or_(among(connection, receipt.c.path, waiting.files), receipt.c.files.isnot(None))
+    came = (receipt.c.source == waiting.source, path)
     query = select(receipt.c.dataset).distinct().where(*came, receipt.c.dataset.isnot(None))
     return [str(name) for name in connection.execute(query).scalars()]
 

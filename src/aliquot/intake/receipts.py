@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from aliquot.db.rows import insert_rows, json_text, reserve_ids
 from aliquot.db.tables import quarantine, receipt
 from aliquot.intake.reconcile import Key, Past, newest, one_at_a_time, pasts
-from aliquot.model.digest import PREFIX
+from aliquot.intake.wanted import Wanted
 
 _PAGE = 100
+_ALL = Wanted()
 
 
 class NewReceipt(NamedTuple):
@@ -28,6 +29,7 @@ class NewReceipt(NamedTuple):
     dataset: str | None = None
     entry_path: str | None = None
     quarantine_id: int | None = None
+    files: int | None = None
     facts: Mapping[str, Any] = {}
 
     @property
@@ -45,7 +47,8 @@ _AGAIN = _COLUMNS.index("again")
 class Receipt:
     """The record of one arrival. Times in seconds since 1970, size in bytes.
 
-    `again` counts how often the very same file had been replaced and put back before.
+    `again` counts how often the very same file had been replaced and put back before. Of a delivery, one receipt tells
+    of many `files`; where one of them was asked for, path, digest and size are its own, and `files` is None.
     """
 
     id: int
@@ -66,6 +69,7 @@ class Receipt:
     who: str
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     again: int = 0
+    files: int | None = None
 
 
 def write(
@@ -136,49 +140,13 @@ def decide(
     return connection.execute(update(quarantine).where(*waits).values(values)).rowcount == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which receipts are looked for; what is None chooses nothing.
-
-    `digest` may be its first digits, `name` a file's name in either case or its whole path, `part` some of its path
-    in either case, `before` the id of the last one of the page before.
-    """
-
-    digest: str | None = None
-    name: str | None = None
-    part: str | None = None
-    dataset: str | None = None
-    source: str | None = None
-    quarantine_id: int | None = None
-    before: int | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Give what a row has to fulfil."""
-        found: list[ColumnElement[bool]] = []
-        if self.digest is not None:
-            start = self.digest if self.digest.startswith(PREFIX) else PREFIX + self.digest
-            found += [receipt.c.digest >= start, receipt.c.digest < start + "g"]
-        if self.name is not None and self.name.startswith("/"):
-            found.append(receipt.c.path == self.name)
-        elif self.name is not None:
-            found.append(receipt.c.path.iendswith("/" + self.name, autoescape=True))
-        if self.part is not None:
-            found.append(receipt.c.path.icontains(self.part, autoescape=True))
-        for column, value in ((receipt.c.dataset, self.dataset), (receipt.c.source, self.source),
-                              (receipt.c.quarantine_id, self.quarantine_id)):  # fmt: skip
-            if value is not None:
-                found.append(column == value)
-        if self.before is not None:
-            found.append(receipt.c.id < self.before)
-        return found
-
-
-def find(connection: Connection, wanted: Wanted = Wanted(), limit: int | None = _PAGE) -> list[Receipt]:
-    """List receipts, newest first."""
-    query = select(receipt).where(*wanted.conditions()).order_by(receipt.c.id.desc()).limit(limit)
-    return [Receipt(**row) for row in connection.execute(query).mappings()]
+def find(connection: Connection, wanted: Wanted = _ALL, limit: int | None = _PAGE) -> list[Receipt]:
+    """List receipts, newest first; where one file is asked for, those of deliveries that hold it tell of that file."""
+    query = wanted.query()
+    newest_first = query.order_by(query.selected_columns.id.desc(), query.selected_columns.path).limit(limit)
+    return [Receipt(**row) for row in connection.execute(newest_first).mappings()]
 
 
 def how_many(connection: Connection, wanted: Wanted) -> int:
-    """Count receipts."""
-    return connection.execute(select(func.count()).select_from(receipt).where(*wanted.conditions())).scalar_one()
+    """Count receipts, as `find` gives them."""
+    return connection.execute(select(func.count()).select_from(wanted.query().subquery())).scalar_one()

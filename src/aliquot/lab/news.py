@@ -82,8 +82,9 @@ class Watch:
     def _arrived(self, connection: Connection) -> tuple[Arrived, ...]:
         newest = _highest(connection, receipt.c.id)
         groups = (receipt.c.source, receipt.c.decision, receipt.c.dataset, receipt.c.version, receipt.c.quarantine_id)
+        files = func.sum(func.coalesce(receipt.c.files, 1)).label("files")
         query = (
-            select(*groups, func.count().label("files"), func.max(receipt.c.path).label("path"))
+            select(*groups, files, func.max(receipt.c.path).label("path"))
             .where(receipt.c.id > self._receipt, receipt.c.id <= newest)
             .group_by(*groups)
             .order_by(func.min(receipt.c.id))

@@ -5,6 +5,7 @@ from alembic import op
 
 PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 PUT_BACK = "how often it had been replaced and put back"
+DELIVERY = "of a delivery: how many files; they are the entries that name the receipt"
 RECEIPT_KEY = "uq_receipt_source_path_size_mtime_ns_digest_again"
 
 revision = "0002"
@@ -110,12 +111,15 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("again", sa.Integer(), server_default="0", nullable=False, comment=PUT_BACK),
+        sa.Column("files", sa.Integer(), nullable=True, comment=DELIVERY),
         sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_receipt_quarantine_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
         sa.UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again", name=op.f(RECEIPT_KEY)),
         comment="The record of one arrival.",
     )
     op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
+    many = sa.text("files IS NOT NULL")
+    op.create_index("ix_receipt_delivery", "receipt", ["source"], sqlite_where=many, postgresql_where=many)
     held = sa.text("quarantine_id IS NOT NULL")
     op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], sqlite_where=held, postgresql_where=held)
     op.create_table(
