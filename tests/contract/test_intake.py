@@ -537,3 +537,42 @@ def test_quarantine_lists_by_state_and_source_in_pages(world: World) -> None:
         assert [each.path for each in (*first, *rest)] == ["/4.txt", "/3.txt", "/2.txt", "/1.txt", "/0.txt"]
         assert list_held(connection, "REJECTED") == []
         assert list_held(connection, source="other") == []
+
+
+# --- tables that point to other datasets -----------------------------------------------------------------------------
+
+VISITS = {
+    "recognise": {"name": "*.csv", "columns": ["patient", "day"]},
+    "format": "table",
+    "table": {
+        "fields": [{"name": "patient", "type": "integer"}, {"name": "day"}],
+        "foreignKeys": [{"fields": "patient", "reference": {"resource": "people", "fields": "id"}}],
+    },
+    "rules": [{"code": "day-is-patient", "rule": "day <> 'x'", "text": "The day is wrong."}],
+}  # fmt: skip
+
+
+@both
+def test_foreign_keys_are_followed_into_the_newest_version_of_another_dataset(world: World) -> None:
+    pytest.importorskip("polars", reason="needs the PyPI package polars")
+    source = world.source([("visits", "visits"), ("rows", "people")], types(visits=VISITS, rows=ROWS))
+    world.drop("a-early.csv", "patient,day\n1,mon\n")
+    early = world.look(source).taken.quarantined
+    assert [each.findings[0].code for each in early] == ["reference-missing"]
+    # What comes with the table to which it points is looked up in it.
+    world.drop("b-visits.csv", "patient,day\n1,mon\n2,tue\n")
+    world.drop("people.csv", "id,name\n1,a\n2,b\n")
+    look = world.look(source)
+    assert {each.dataset for each in look.taken.versions} == {"visits", "people"}
+    assert not look.taken.quarantined
+    world.drop("c.csv", "patient,day\n3,mon\n1,x\n")
+    refused = world.look(source).taken.quarantined
+    assert [(each.code, each.row) for each in refused[0].findings] == [("foreign-key", 2), ("day-is-patient", 3)]
+    assert "stands nowhere in id of people@1" in refused[0].findings[0].text
+    # A newer version counts at once.
+    world.drop("people.csv", "id,name\n1,a\n3,c\n")
+    world.drop("d.csv", "patient,day\n3,mon\n")
+    assert [each.dataset for each in world.look(source).taken.versions] == ["people", "visits"]
+    with world.catalogue.read() as connection:
+        kept = receipts.find(connection, receipts.Wanted(dataset="visits"))
+    assert [each.facts["facts"]["looked_up_in"] for each in kept if each.path == "/d.csv"] == [["people@2"]]

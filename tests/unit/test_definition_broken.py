@@ -34,6 +34,11 @@ def edited(old: str, new: str) -> str:
     return PIPELINE.replace(old, new)
 
 
+RULED = (
+    'type: t\nrecognise: {name: "*"}\nformat: table\n'
+    "table: {fields: [{name: paid, type: number}, {name: on, type: date}, {name: note}]}\n"
+)
+
 # fmt: off
 BROKEN = [
     ("unknown step", P, edited("from: d","from: dd"), [
@@ -369,6 +374,43 @@ BROKEN = [
     ]),
     ("type table", T, 'type: t\nrecognise: {name: "*"}\ntable: {fields: [{name: x}]}\n', [
         "types/t.yaml:3:1: table: 'table' needs 'format: table', but the format is 'any'",
+    ]),
+    ("rule column", T, RULED+'rules:\n  - {code: over, rule: "paid <= chargd"}\n  - {code: nope, rule: "payd > 0"}\n', [
+        "types/t.yaml:6:24: rules[0].rule: there is no column 'chargd'; there is 'paid', 'on', 'note'",
+        "types/t.yaml:7:24: rules[1].rule: there is no column 'payd'; did you mean 'paid'?",
+    ]),
+    ("rule types", T, RULED+'rules:\n  - {code: a, rule: "paid < note"}\n  - {code: b, rule: paid + 1}\n  - {code: c, rule: \'"on" > 5\'}\n  - code: d\n    rule: paid <\n  - {code: e, rule: on > 5}\n', [
+        "types/t.yaml:6:21: rules[0].rule: compares 'paid' (a number) with 'note' (text); write numbers without quotes",
+        "types/t.yaml:7:21: rules[1].rule: gives a number, but has to say what must be true, like paid <= charged",
+        "types/t.yaml:8:21: rules[2].rule: compares 'on' (a date) with a number",
+        "types/t.yaml:10:11: rules[3].rule: cannot be read at '<' (character 6); write it like paid <= charged",
+        "types/t.yaml:11:21: rules[4].rule: has 'on', which is a word of SQL; where a column is meant, write it as \"on\"",
+    ]),
+    ("rule codes", T, RULED+'rules:\n  - {code: type-error, rule: paid > 0}\n  - {code: a, rule: paid > 0}\n  - {code: a, rule: paid > 1}\n', [
+        "types/t.yaml:6:12: rules[0].code: 'type-error' is what another finding about tables is called; give the rule a code of its own",
+        "types/t.yaml:8:12: rules[2].code: two rules have the code 'a'; a code is given once",
+    ]),
+    ("rule code", T, RULED+'rules:\n  - {code: A b, rule: paid > 1}\n', [
+        "types/t.yaml:6:12: rules[0].code: 'A b' is no code; write small letters, digits and '-', like paid-over-charged",
+    ]),
+    ("rules without columns", T, 'type: t\nrecognise: {name: "*"}\nrules: [{code: a, rule: paid > 0}]\n', [
+        "types/t.yaml:3:1: rules: 'rules' needs columns to compare: give 'format: table' and 'table'",
+    ]),
+    ("rules of a step", P, PIPELINE+'    ensure: [{schema: {fields: [{name: x}]}, rules: [{code: a, rule: "y IS NULL"}]}]\n', [
+        "pipelines/p.yaml:7:70: steps.a.ensure[0].rules[0].rule: there is no column 'y'; there is 'x'",
+    ]),
+    ("rules of a step without columns", P, PIPELINE+'    ensure: [{rules: [{code: a, rule: "y IS NULL"}]}]\n', [
+        "pipelines/p.yaml:7:15: steps.a.ensure[0].rules: 'rules' needs columns to compare: give 'schema'; a file type brings its own rules",
+    ]),
+    ("field formats", T, 'type: t\nrecognise: {name: "*"}\nformat: table\ntable:\n  fields:\n    - {name: a, type: string, format: mail}\n    - {name: b, type: list, itemType: geopoint}\n    - {name: c, type: date, constraints: {minimum: yesterday}}\n    - {name: d, type: string, constraints: {maximum: 3}}\n', [
+        "types/t.yaml:6:39: table.fields[0].format: has the format 'mail'; the type string has binary, default, email, uri, uuid",
+        "types/t.yaml:7:39: table.fields[1].itemType: has the itemType 'geopoint'; a list has items of boolean, date, datetime, integer, number, string, time",
+        "types/t.yaml:8:42: table.fields[2].constraints: has minimum 'yesterday', which cannot be read as a date (YYYY-MM-DD)",
+        "types/t.yaml:9:44: table.fields[3].constraints: is of the type string, whose values have no order: remove maximum",
+    ]),
+    ("foreign keys", T, 'type: t\nrecognise: {name: "*"}\nformat: table\ntable:\n  fields: [{name: a}, {name: b}]\n  foreignKeys:\n    - {fields: a, reference: {resource: d, fields: [x, y]}}\n    - {fields: [a], reference: {fields: c}}\n', [
+        "types/t.yaml:7:52: table.foreignKeys[0].reference.fields: has 2 columns for the 1 of the key; give as many",
+        "types/t.yaml:8:41: table.foreignKeys[1].reference.fields: there is no field 'c'; there is 'a', 'b'",
     ]),
     ("type split", T, 'type: t\nrecognise: {name: "*"}\non_invalid: split\n', [
         "types/t.yaml:3:1: on_invalid: 'on_invalid: split' needs rows to split: give 'format: table' and 'table'",

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from aliquot.definitions.check_inputs import check_glob
+from aliquot.definitions.check_rules import check_rules
 from aliquot.definitions.check_type import check_table
 from aliquot.definitions.found import Found
 from aliquot.definitions.problem import Path, Problem, instead
@@ -17,6 +18,7 @@ def check_ensure(document: Document, step: Step, path: Path) -> Iterator[Problem
         yield from check_glob(document, (*path, at, "glob"), rule.glob)[1]
         if rule.schema_ is not None:
             yield from check_table(document, (*path, at, "schema"), rule.schema_)
+            yield from check_rules(document, (*path, at, "rules"), rule.rules, rule.schema_)
         if rule.type is not None and rule.schema_ is not None:
             words = "both 'type' and 'schema' say what the table must be; remove one of them"
             yield document.problem((*path, at, "type"), words)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from aliquot.definitions.check_rules import check_fields, check_rules
 from aliquot.definitions.check_schema import check_schema
 from aliquot.definitions.problem import Path, Problem
 from aliquot.definitions.yaml_text import Document
@@ -30,6 +31,7 @@ def check_type(document: Document, file_type: FileType) -> list[Problem]:
         problems += check_schema(document, ("describe",), file_type.describe)
     if file_type.table is not None:
         problems += check_table(document, ("table",), file_type.table)
+        problems += check_rules(document, ("rules",), file_type.rules, file_type.table)
     return problems + list(check_set(document, ("set",), file_type.set))
 
 
@@ -39,7 +41,8 @@ def check_record(document: Document, record: RecordType) -> list[Problem]:
 
 
 def check_table(document: Document, path: Path, table: TableSchema) -> Iterator[Problem]:
-    """Give what is wrong in a Table Schema beside the shape of it: patterns, and bounds that nothing can meet."""
+    """Give what is wrong in a Table Schema beside the shape of it: formats, patterns, bounds, keys elsewhere."""
+    yield from check_fields(document, path, table)
     for at, column in enumerate(table.fields):
         where, limits = (*path, "fields", at, "constraints"), column.constraints
         if limits.pattern is not None:

@@ -9,7 +9,6 @@ from aliquot.model.ensure import rule_document
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Step
-from aliquot.model.table_schema import TableSchema
 
 
 def rules_of(connection: Connection, step: Step) -> list[dict[str, Any]]:
@@ -19,21 +18,24 @@ def rules_of(connection: Connection, step: Step) -> list[dict[str, Any]]:
     """
     if not step.ensure:
         return []
-    tables = {rule.type: _table(connection, rule.type) for rule in step.ensure if rule.type is not None}
-    return [rule_document(rule, tables[rule.type] if rule.type else None) for rule in step.ensure]
+    types = {rule.type: _type(connection, rule.type) for rule in step.ensure if rule.type is not None}
+    return [
+        rule_document(rule, types[rule.type].table, types[rule.type].rules) if rule.type else rule_document(rule, None)
+        for rule in step.ensure
+    ]
 
 
-def _table(connection: Connection, name: str) -> TableSchema:
+def _type(connection: Connection, name: str) -> FileType:
     query = select(definition.c.document).where(
         definition.c.kind == "type", definition.c.name == name, definition.c.current
     )
     document = connection.execute(query).scalar()
-    table = FileType.model_validate(document).table if document else None
-    if table is None:
+    found = FileType.model_validate(document) if document else None
+    if found is None or found.table is None:
         raise Invalid(
             "ensure-without-type",
             f"A step's 'ensure' names the file type {name!r}, which is not applied or has no 'table'; apply it, or "
             f"correct the pipeline.",
             type=name,
         )
-    return table
+    return found

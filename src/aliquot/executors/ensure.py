@@ -15,6 +15,7 @@ from aliquot.model.task import Cause, TaskDocument, TaskFile
 
 if TYPE_CHECKING:
     from aliquot.model.ensure import Ensure
+    from aliquot.model.row_rule import RowRule
     from aliquot.model.table_schema import TableSchema
 
 _SHOWN = 15
@@ -93,7 +94,7 @@ def _check(attempt: Attempt, rule: "Ensure", files: Sequence[Given], folder: str
         return
     for file in matching:
         attempt.check()
-        found.add(*_of_table(rule.schema_, file, folder))
+        found.add(*_of_table(rule.schema_, rule.rules, file, folder))
 
 
 def _of_count(rule: "Ensure", count: int) -> Iterator[Finding]:
@@ -126,12 +127,12 @@ def _of_file(rule: "Ensure", file: Given) -> Iterator[Finding]:
         yield Finding("digest-differs", words, file=file.place, rule="digest")
 
 
-def _of_table(schema: "TableSchema", file: Given, folder: str) -> tuple[list[Finding], int]:
+def _of_table(schema: "TableSchema", rules: "Sequence[RowRule]", file: Given, folder: str) -> tuple[list[Finding], int]:
     """Give the first faults of a table, and how many it has."""
     # polars comes with it, and takes half a second: only where a rule asks for it.
     from aliquot.formats.table import check_table
 
-    report = check_table(Path(f"{folder}/{file.place}"), schema)
+    report = check_table(Path(f"{folder}/{file.place}"), schema, rules)
     errors = [each for each in report.findings if each.severity is Severity.ERROR]
     warnings = len(report.findings) - len(errors)
     return [replace(each, file=file.place) for each in errors], sum(report.counts.values()) - warnings

@@ -9,14 +9,16 @@ from aliquot.model.finding import Report
 from aliquot.model.seams import Format
 
 
-def check(file_type: FileType, files: Mapping[str, Path]) -> Report:
+def check(file_type: FileType, files: Mapping[str, Path], references: Mapping[str, object] | None = None) -> Report:
     """Check files, given under their original names, against their type; what is wrong with them is in the report.
 
-    A table without a Table Schema is as good as any file. `Unavailable` where an extra is missing.
+    `references` are the tables to which foreign keys point, by the name of their dataset; without it, those are not
+    followed. A table without a Table Schema is as good as any file. `Unavailable` where an extra is missing.
     """
     name = "any" if file_type.format == "table" and file_type.table is None else file_type.format
     try:
-        return format_named(name).check(files, {"table": file_type.table})
+        options = {"table": file_type.table, "rules": file_type.rules, "references": references}
+        return format_named(name).check(files, options)
     except OSError as error:
         found = Collected(next(iter(files), None))
         found.error("file-unreadable", f"The file cannot be read: {error.strerror or error}.")

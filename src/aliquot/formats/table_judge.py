@@ -2,10 +2,12 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aliquot.formats.table_header import Columns
+from aliquot.formats.table_row_rules import RowCheck
 from aliquot.formats.table_rules import kept, shown
 from aliquot.formats.table_sieve import missing, sieve
 from aliquot.formats.table_source import EXTRA, FAULT, ROW, WIDTH, Source, column
@@ -42,8 +44,18 @@ class _Told:
 class Judge:
     """Judges batches of rows in their order, counts everything and keeps the first `most` findings."""
 
-    def __init__(self, columns: Columns, schema: TableSchema, source: Source, seen: Survey, most: int) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        schema: TableSchema,
+        source: Source,
+        seen: Survey,
+        most: int,
+        checks: Sequence[RowCheck] = (),
+    ) -> None:
         self._columns = columns
+        self._checks = checks
+        self._rule_sieves = [check.sieve() for check in checks]
         self._rewritten = source.rewritten
         self._most = most
         self._truncated = not seen.ends_with_line
@@ -63,7 +75,8 @@ class Judge:
 
         width = len(self._columns.rules)
         verdicts = [good.alias(_verdict(at)) for at, good in enumerate(self._sieves) if good is not None]
-        whole = [good for good in self._sieves if good is not None]
+        verdicts += [good.alias(_kept_rule(number)) for number, good in enumerate(self._rule_sieves)]
+        whole = [good for good in self._sieves if good is not None] + self._rule_sieves
         # A value that must be there keeps a row from being blank.
         if not any(rules.field.constraints.required for rules in self._columns.rules):
             whole.append(~self._blank())
@@ -100,6 +113,8 @@ class Judge:
         for mark in self._marks:
             for at in range(len(self._columns.rules)):
                 self._spoiled(rest, at, mark)
+        for number in range(len(self._checks)):
+            self._broken_rules(rest, number)
         self._keyless(rest)
 
     def _see_end(self, rows: "pl.Series", blank: "pl.Series") -> None:
@@ -153,6 +168,15 @@ class Judge:
                     words = f"Row {row + 2}: {name} {flaw.text}."
                     found = Finding(flaw.code, words, row=row + 2, field=name, value=_value(text), rule=flaw.rule)
                     self._keep(row, 1, at, found)
+
+    def _broken_rules(self, rows: "pl.DataFrame", number: int) -> None:
+        import polars as pl
+
+        check = self._checks[number]
+        suspects = rows.filter(~pl.col(_kept_rule(number))).select(ROW, *check.texts)
+        for row, *texts in suspects.iter_rows():
+            if check.broken(*texts) and self._counts(row, check.rule.code):
+                self._keep(row, 2, len(self._columns.rules) + 1 + number, check.finding(row, texts))
 
     def _ragged(self, rows: "pl.DataFrame") -> None:
         import polars as pl
@@ -223,3 +247,7 @@ def _value(text: str | None) -> str | None:
 
 def _verdict(at: int) -> str:
     return f"good{at}"
+
+
+def _kept_rule(number: int) -> str:
+    return f"rule{number}"

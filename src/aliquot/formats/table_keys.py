@@ -94,7 +94,7 @@ def find_doubles(frame: "pl.LazyFrame", columns: Columns, key: Key, hashes: "pl.
         .drop("hash")
     )
     seen: dict[tuple[str | None, ...], int] = {}
-    for row, texts in _rows(candidates):
+    for row, texts in rows_of(candidates):
         values = tuple(columns.rules[at].canonical(text) for at, text in zip(key.places, texts, strict=True))
         if None in values:
             continue
@@ -133,12 +133,13 @@ def _strangers(frame: "pl.LazyFrame", columns: Columns, own: list[int], other: l
     missed = local.join(known, on=names, how="anti", nulls_equal=True).drop(names).sort(ROW)
     fields = ", ".join(columns.names[at] for at in own)
     target = ", ".join(columns.names[at] for at in other)
-    for row, values in _rows(missed):
+    for row, values in rows_of(missed):
         words = f"is {_listed(values)}, which stands nowhere in {target}"
         tell(row, "foreign-key", fields, ", ".join(text or "" for text in values), "foreignKeys", words)
 
 
-def _rows(frame: "pl.LazyFrame") -> Iterator[tuple[int, tuple[str | None, ...]]]:
+def rows_of(frame: "pl.LazyFrame") -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """Give the rows of a frame, in order: the number in its first column, and the texts of the others."""
     for batch in frame.collect_batches(engine="streaming", maintain_order=True):
         for row, *texts in batch.iter_rows():
             yield row, tuple(texts)

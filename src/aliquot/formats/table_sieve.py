@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 # February 29 and the years before 1000 are left to the exact reader.
-_DATE = (
+DATE = (
     "[1-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_ZONED = _CLOCK + r"(?:\.[0-9]{1,6})?(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])?"
+CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_ZONED = CLOCK + r"(?:\.[0-9]{1,6})?(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])?"
 # What Rust's regular expressions know otherwise than Python's: groups with options, set operations, possessive
 # quantifiers, and escapes other than those of \\d and of punctuation.
 _DIFFERENT = re.compile(r"\(\?(?!:)|\[\[|\[:|&&|--|~~|[*+?}]\+|\{,|\\(?![d./+*()|\[\]{}?^$\\-])|\[\^?\]|\[\^[^\]]*\\d")
@@ -106,12 +106,12 @@ def _typed(rules: ColumnRules, cell: "pl.Expr") -> "pl.Expr | bool":  # one retu
         case "boolean", _:
             return cell.is_in([*field.true_values, *field.false_values])
         case "date", "default" | "%Y-%m-%d":
-            good = _whole(cell, _DATE)
+            good = _whole(cell, DATE)
             return good & _ordered(rules, cell) if _bounded(rules) else good
         case ("datetime", "default") if not _bounded(rules):
-            return _whole(cell, _DATE + "T" + _ZONED)
+            return _whole(cell, DATE + "T" + _ZONED)
         case "datetime", "%Y-%m-%d %H:%M:%S" | "%Y-%m-%dT%H:%M:%S" | "%Y-%m-%dT%H:%M:%SZ" if not _bounded(rules):
-            return _whole(cell, _DATE + form[8] + _CLOCK + form[17:])
+            return _whole(cell, DATE + form[8] + CLOCK + form[17:])
         case ("time", "default") if not _bounded(rules):
             return _whole(cell, _ZONED)
         case ("year", _) if not _bounded(rules):

@@ -9,6 +9,7 @@ from typing import Any
 
 from aliquot.formats.check import check
 from aliquot.formats.recognise import name_matches, recognise
+from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.model.file_type import FileType
@@ -103,9 +104,10 @@ def at_a_glance(landing: Landing, rules: Sequence[Rule]) -> Judgement | None:
     return None
 
 
-def judge(landing: Landing, rules: Sequence[Rule]) -> Judgement:
+def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = None) -> Judgement | None:
     """Decide on a landing by the first rule whose type recognises its first file.
 
+    Foreign keys are followed into the datasets of `referred`. Without it, what has such keys is put off (None).
     The files are read where they lie; a caller has to see that they did not change meanwhile.
     """
     first = landing.files[0]
@@ -124,8 +126,15 @@ def judge(landing: Landing, rules: Sequence[Rule]) -> Judgement:
         ]
         return _refused(reasons)
     into = next(rule.into for rule in rules if rule.type is found.type)
-    report = check(found.type, {each.name: Path(each.absolute) for each in landing.files})
+    references = None
+    if found.type.refers_to:
+        if referred is None:
+            return None
+        references = referred.tables(found.type)
+    report = check(found.type, {each.name: Path(each.absolute) for each in landing.files}, references)
     facts = report.facts | ({"also": list(found.candidates[1:])} if found.several else {})
+    if references:
+        facts["looked_up_in"] = [table.label for table in references.values()]
     return Judgement(
         into, found.type, report.valid, report.findings[:SHOWN], report.counts, facts, None if report.valid else report
     )

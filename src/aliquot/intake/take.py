@@ -1,7 +1,8 @@
 """Taking settled landings in: stored, judged, and committed in batches with their receipts."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from aliquot.intake.decided import Decided, Intake, Part, Taken
 from aliquot.intake.enter import enter
 from aliquot.intake.judge import Judgement, at_a_glance, judge
 from aliquot.intake.reconcile import TAKEN, Past, pasts
+from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.model.errors import AliquotError, Conflict, Invalid
@@ -72,19 +74,66 @@ def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     stored = _store_all(intake, landings, batch, taken)
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
-    decided: list[Decided] = []
     with TemporaryDirectory(prefix="aliquot-intake-") as folder:
-        aside = Path(folder)
+        round_ = _Round(intake, batch, before, Path(folder), taken)
+        referring = round_.decide(stored)
+        where = {each.digest: each for each in batch.flush()}
+        enter(intake, round_.decided, where, taken)
+        if referring:
+            # What they refer to may just have come with them.
+            last = replace(round_, decided=[], referred=Referred(intake.catalogue, intake.store, Path(folder)))
+            last.decide(referring)
+            enter(intake, last.decided, where | {each.digest: each for each in batch.flush()}, taken)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Landings that are decided on together. Without `referred`, tables that point to other datasets are put off."""
+
+    intake: Intake
+    batch: Batch
+    before: Mapping[str, Sequence[Past]]
+    folder: Path
+    taken: Taken
+    referred: Referred | None = None
+    decided: list[Decided] = field(default_factory=list[Decided])
+
+    def decide(self, stored: Sequence[_Stored]) -> list[_Stored]:
+        """Decide on landings, and give those that are put off."""
+        put_off: list[_Stored] = []
         for each in stored:
-            if each.quick is not None and each.parts[0].path not in before:
-                decided.append(Decided(each.landing, each.parts, each.quick))
+            if each.quick is not None and each.parts[0].path not in self.before:
+                self.decided.append(Decided(each.landing, each.parts, each.quick))
                 continue
-            last = [before[part.path][-1] if part.path in before else None for part in each.parts]
             try:
-                decided.append(_decide(intake, each, last, batch, aside))
+                decided = self._decide(each)
             except Conflict:
-                taken.changing += each.landing.files
-    enter(intake, decided, {each.digest: each for each in batch.flush()}, taken)
+                self.taken.changing += each.landing.files
+                continue
+            if decided is None:
+                put_off.append(each)
+            else:
+                self.decided.append(decided)
+        return put_off
+
+    def _decide(self, stored: _Stored) -> Decided | None:
+        landing, parts, rest, quick = stored
+        last = [self.before[part.path][-1] if part.path in self.before else None for part in parts]
+        if not self.intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
+            return Decided(landing, parts)
+        waiting = _waits_in(parts, last)
+        if quick is not None:
+            return Decided(landing, parts, quick, waiting)
+        judgement = judge(landing, self.intake.rules, self.referred)
+        if judgement is None:
+            return None
+        good = refused = None
+        if judgement.divisible:
+            good, refused, judgement = _split(landing.files[0], judgement, self.batch, self.folder)
+        # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
+        if tuple(_resting(file) for file in landing.files) != rest:
+            raise _moved(landing.files[0])
+        return Decided(landing, parts, judgement, waiting, good, refused)
 
 
 def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: Taken) -> list[_Stored]:
@@ -128,23 +177,6 @@ def _not_stored(landing: Landing, file: File, error: AliquotError, taken: Taken)
         taken.changing += landing.files
     else:
         taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
-
-
-def _decide(intake: Intake, stored: _Stored, last: Sequence[Past | None], batch: Batch, folder: Path) -> Decided:
-    landing, parts, rest, quick = stored
-    if not intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
-        return Decided(landing, parts)
-    waiting = _waits_in(parts, last)
-    if quick is not None:
-        return Decided(landing, parts, quick, waiting)
-    judgement = judge(landing, intake.rules)
-    good = refused = None
-    if judgement.divisible:
-        good, refused, judgement = _split(landing.files[0], judgement, batch, folder)
-    # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
-    if tuple(_resting(file) for file in landing.files) != rest:
-        raise _moved(landing.files[0])
-    return Decided(landing, parts, judgement, waiting, good, refused)
 
 
 def _same_again(part: Part, past: Past | None) -> bool:

@@ -1,6 +1,6 @@
 """What a step's files must be: rules that are checked beside the command, before anybody sees the files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
@@ -10,6 +10,7 @@ from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.digest import parse_digest
 from aliquot.model.errors import Invalid
 from aliquot.model.quantity import Bytes
+from aliquot.model.row_rule import RowRule
 from aliquot.model.table_schema import TableSchema
 
 
@@ -85,14 +86,24 @@ class Ensure(Definition):
     """A file type whose Table Schema each file must meet."""
     schema_: TableSchema | None = Setting(default=None, alias="schema")
     """The Table Schema that each file must meet, when no file type gives it: Frictionless Table Schema v2."""
+    rules: list[RowRule] = Setting(default=[])
+    """Rules across the columns of `schema`; a file type brings its own."""
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> "Ensure":
+        if self.rules and self.schema_ is None:
+            raise ValueError("'rules' needs columns to compare: give 'schema'; a file type brings its own rules")
+        return self
 
 
-def rule_document(rule: Ensure, table: TableSchema | None) -> dict[str, Any]:
-    """Write a rule as task documents and keys hold it: `table` is the schema of the file type that it names."""
+def rule_document(rule: Ensure, table: TableSchema | None, rules: Sequence[RowRule] = ()) -> dict[str, Any]:
+    """Write a rule as task documents and keys hold it: `table` and `rules` are of the file type that it names."""
     document = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     document["glob"] = rule.glob
     if table is not None:
         document["schema"] = table.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if rules:
+        document["rules"] = [each.model_dump(mode="json", exclude_defaults=True) for each in rules]
     return document
 
 

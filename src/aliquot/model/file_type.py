@@ -6,6 +6,7 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from aliquot.model.definition import Definition, Name
+from aliquot.model.row_rule import RowRule
 from aliquot.model.table_schema import TableSchema
 
 
@@ -37,6 +38,8 @@ class FileType(Definition):
     """What the content means, and so which checks it gets."""
     table: TableSchema | None = None
     """The columns of a table: Frictionless Table Schema v2."""
+    rules: list[RowRule] = Setting(default=[])
+    """Rules across the columns of a table, such as `paid <= charged`."""
     set: list[str] = Setting(default=[])
     """Files that belong together, such as `["{name}.imzML", "{name}.ibd"]`; the first is the one that is recognised."""
     describe: dict[str, Any] | None = None
@@ -44,12 +47,20 @@ class FileType(Definition):
     on_invalid: Literal["refuse", "split"] = "refuse"
     """Refuse a file with errors, or let its valid rows go on and put the refused rows into quarantine."""
 
+    @property
+    def refers_to(self) -> list[str]:
+        """List the datasets to which foreign keys of the table point."""
+        keys = self.table.foreign_keys if self.table else []
+        return list(dict.fromkeys(key.reference.resource for key in keys if key.reference.resource))
+
     @model_validator(mode="after")
     def _fits_together(self) -> "FileType":
         if self.table is not None and self.format != "table":
             raise ValueError(f"'table' needs 'format: table', but the format is {self.format!r}")
         if self.on_invalid == "split" and self.table is None:
             raise ValueError("'on_invalid: split' needs rows to split: give 'format: table' and 'table'")
+        if self.rules and self.table is None:
+            raise ValueError("'rules' needs columns to compare: give 'format: table' and 'table'")
         if not any((self.recognise.name, self.recognise.path, self.recognise.columns, self.recognise.magic,
                     self.recognise.root)):  # fmt: skip
             raise ValueError("'recognise' says nothing: give at least one of name, path, columns, magic, root")

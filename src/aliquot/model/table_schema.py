@@ -3,7 +3,7 @@
 Source: https://datapackage.org/standard/table-schema/
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic import Field as Setting
@@ -26,6 +26,35 @@ FieldNames = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 """Names of fields; one name may stand by itself."""
+
+
+def _without_labels(value: Any) -> Any:
+    """Keep the values of `{value, label}`, as v2 allows to say why something is missing."""
+    if not isinstance(value, list):
+        return value
+    return [
+        each["value"] if isinstance(each, dict) and set(each) <= {"value", "label"} and "value" in each else each
+        for each in cast("list[Any]", value)
+    ]
+
+
+MissingValues = Annotated[
+    list[str],
+    BeforeValidator(_without_labels),
+    WithJsonSchema({
+        "type": "array",
+        "items": {"anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"value": {"type": "string"}, "label": {"type": "string"}},
+                "required": ["value"],
+                "additionalProperties": False,
+            },
+        ]},
+    }),
+]  # fmt: skip
+"""Texts that stand for no value, with or without labels."""
 
 
 class Constraints(Definition):
@@ -74,7 +103,7 @@ class Field(Definition):
     """The URI of the kind of thing that it describes."""
     unit: str | None = None
     """The unit of its values."""
-    missing_values: list[str] | None = Setting(default=None, alias="missingValues")
+    missing_values: MissingValues | None = Setting(default=None, alias="missingValues")
     """Texts that stand for no value here, in place of the table's."""
     constraints: Constraints = Constraints()
     """What its values must meet."""
@@ -102,7 +131,7 @@ class ForeignKeyReference(Definition):
     """The columns that a foreign key points to; `resource` empty means the file itself."""
 
     resource: str = ""
-    """The table that is pointed to; empty is this one, and only this one is checked."""
+    """The dataset whose newest version has the table that is pointed to; empty is the file itself."""
     fields: FieldNames
     """Its columns."""
 
@@ -124,7 +153,7 @@ class TableSchema(Definition):
     fields_match: Literal["exact", "equal", "subset", "superset", "partial"] = Setting("exact", alias="fieldsMatch")
     """`exact`: these columns in this order; `equal`: in any order; `subset`: these and maybe others; `superset`: only
     these, maybe not all; `partial`: at least one of these."""
-    missing_values: list[str] = Setting(default=[""], alias="missingValues")
+    missing_values: MissingValues = Setting(default=[""], alias="missingValues")
     """Texts that stand for no value."""
     primary_key: FieldNames = Setting(default=[], alias="primaryKey")
     """Columns that together name a row: never empty, never twice the same."""
