@@ -60,6 +60,7 @@ def du(
                 "quarantine": size(whole.quarantine),
                 "runs": size(whole.runs),
                 "logs": size(whole.logs),
+                "previews": size(whole.previews),
                 "rest": size(whole.rest),
                 "total": size(whole.total),
                 "sweep would free": size(frees),

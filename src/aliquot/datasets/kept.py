@@ -16,6 +16,7 @@ from aliquot.db.tables import (
     key_input,
     load,
     output,
+    preview,
     receipt,
     run,
     run_step,
@@ -138,6 +139,7 @@ def unnamed(
         select(version.c.delta.label("digest")),
         results,
         read,
+        select(preview.c.digest.label("digest")).where(_looked_at(retention, now)),
         select(attempt.c.stdout.label("digest")).select_from(logs).where(kept_log, attempt.c.stdout.isnot(None)),
         select(attempt.c.stderr.label("digest")).select_from(logs).where(kept_log, attempt.c.stderr.isnot(None)),
     ).subquery("named")
@@ -168,6 +170,14 @@ def wanted_again(connection: Connection, sorted_steps: Steps, retention: Retenti
         .exists(),
         read.where(key_input.c.digest == blob.c.digest, _pending(retention, now)).correlate(blob).exists(),
     )
+
+
+def _looked_at(retention: Retention, now: float) -> ColumnElement[bool]:
+    """Give the condition for previews that somebody looked at within retention, of files that are there."""
+    source = blob.alias("source")
+    there = select(source.c.digest).where(source.c.digest == preview.c.source, source.c.doomed_at.is_(None)).exists()
+    before = _before(retention.previews, now)
+    return there if before is None else and_(preview.c.used_at > before, there)
 
 
 def _pending(retention: Retention, now: float) -> ColumnElement[bool]:

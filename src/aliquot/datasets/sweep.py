@@ -16,12 +16,13 @@ from aliquot.blobs import Store
 from aliquot.blobs.layout import BLOBS, blob_key, digest_of_key
 from aliquot.datasets import kept
 from aliquot.datasets.names import behind_store, named
+from aliquot.datasets.previews import forget_gone
 from aliquot.datasets.sweep_packs import sweep_packs
 from aliquot.datasets.sweep_report import Reason, SweepReport
 from aliquot.datasets.verify_uses import bundled_files
 from aliquot.db import Catalogue
 from aliquot.db.rows import among, chunks
-from aliquot.db.tables import attempt, blob, dataset, output, run, task
+from aliquot.db.tables import attempt, blob, dataset, output, preview, run, task
 from aliquot.model.digest import Digest
 from aliquot.model.lab_config import Retention
 
@@ -61,6 +62,7 @@ def sweep(
         _take_back(catalogue, back)
         _mark(catalogue, [each.digest for each in doomed if each.doomed_at is None], began)
         _remove(catalogue, store, retention, due, began, report)
+        catalogue.repeat(forget_gone)
     going = [(each.pack, each.size) for each in due if each.pack]
     sweep_packs(catalogue, store, began, before, going, report)
     _remove_unknown(catalogue, store, before, report, {each.digest for each in due})
@@ -103,6 +105,8 @@ def _reasons(connection: Connection, digests: Sequence[str], last: Sequence[str]
     found: dict[str, Reason] = {}
     results = set(last)
     for part in chunks(list(digests), 5_000):
+        shown = select(preview.c.digest).distinct().where(among(connection, preview.c.digest, part))
+        found |= dict.fromkeys(connection.execute(shown).scalars(), Reason.PREVIEW)
         for column in (attempt.c.stdout, attempt.c.stderr):
             logs = select(column).distinct().where(among(connection, column, part))
             found |= dict.fromkeys(connection.execute(logs).scalars(), Reason.LOG)

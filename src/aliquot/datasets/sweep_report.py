@@ -11,6 +11,7 @@ class Reason(StrEnum):
     OUTPUT = "output"
     INTERMEDIATE = "intermediate"
     LOG = "log"
+    PREVIEW = "preview"
     UNNAMED = "unnamed"
     UNKNOWN = "unknown"
     PACK = "pack"
@@ -21,6 +22,7 @@ WORDS: dict[Reason, str] = {
     Reason.OUTPUT: "outputs of runs past retention, not published",
     Reason.INTERMEDIATE: "intermediate files that no step reads any more",
     Reason.LOG: "logs past retention",
+    Reason.PREVIEW: "previews that nobody looked at lately, or whose file is gone",
     Reason.UNNAMED: "blobs that nothing names",
     Reason.UNKNOWN: "objects that the catalogue does not know, or knows elsewhere",
     Reason.PACK: "dead bytes in packs that are mostly dead",

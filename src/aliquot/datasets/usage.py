@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, select, union
 
 from aliquot.datasets.read import find_dataset
-from aliquot.db.tables import attempt, blob, dataset, entry, held_file, output, result, run, task, version
+from aliquot.db.tables import attempt, blob, dataset, entry, held_file, output, preview, result, run, task, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class StoreUse:
     quarantine: int
     runs: int
     logs: int
+    previews: int
     rest: int
     total: int
 
@@ -123,6 +124,7 @@ def store_use(connection: Connection) -> StoreUse:
         (select(held_file.c.path).where(held_file.c.digest == blob.c.digest).exists(), "quarantine"),
         (select(output.c.path).where(output.c.digest == blob.c.digest).exists(), "runs"),
         (blob.c.digest.in_(of_log), "logs"),
+        (select(preview.c.kind).where(preview.c.digest == blob.c.digest).exists(), "previews"),
         else_="rest",
     ).label("kind")
     sorted_blobs = select(kind, blob.c.size).where(blob.c.swept_at.is_(None)).subquery()
@@ -132,7 +134,7 @@ def store_use(connection: Connection) -> StoreUse:
             select(sorted_blobs.c.kind, func.sum(sorted_blobs.c.size)).group_by(sorted_blobs.c.kind)
         )
     }
-    parts = {name: sums.get(name, 0) for name in ("datasets", "quarantine", "runs", "logs", "rest")}
+    parts = {name: sums.get(name, 0) for name in ("datasets", "quarantine", "runs", "logs", "previews", "rest")}
     return StoreUse(**parts, total=sum(parts.values()))
 
 

@@ -75,6 +75,22 @@ emptied_pack = Table(
     comment="Packs whose last blobs sweep has moved elsewhere; they go when nobody can be reading them any more.",
 )
 
+preview = Table(
+    "preview",
+    metadata,
+    Column("source", Text, nullable=False, comment="digest of the file that it shows"),
+    Column("beside", Text, nullable=False, comment="digest of the file that belongs to it; empty without one"),
+    Column("kind", Text, nullable=False),
+    Column("part", Text, nullable=False, comment="summary, or a file that pages and pictures are read from"),
+    Column("code", Integer, nullable=False, comment="version of the code that made it"),
+    Column("digest", Text, nullable=False),
+    Column("used_at", Double, nullable=False, comment="to the day"),
+    PrimaryKeyConstraint("source", "beside", "kind", "part"),
+    Index("ix_preview_digest", "digest"),
+    comment="What is kept of files to show them; made again when it is gone.",
+    sqlite_with_rowid=False,
+)
+
 # --- datasets --------------------------------------------------------------------------------------------------------
 
 dataset = Table(

@@ -15,6 +15,8 @@ from aliquot.formats.gzipped import GZIP_MAGIC
 from aliquot.formats.preview_text import HEAD
 from aliquot.model.errors import Invalid
 
+_GIB = 2**30
+
 Maker = Callable[[Sequence[Path], Path], dict[str, Any]]
 
 
@@ -27,6 +29,8 @@ class Kind:
 
     maker: str
     code: int = 1
+    largest: int | None = None
+    """Bytes beyond which a file is shown by its beginning alone; None where no more than that is read anyway."""
 
     def load(self) -> Maker:
         """Import the function; some bring numpy, polars or pillow with them."""
@@ -35,13 +39,13 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "table": Kind("preview_table:keep_table"),
-    "imzml": Kind("preview_imzml:keep_image"),
-    "imzml-places": Kind("preview_imzml:keep_places"),
-    "mzml": Kind("preview_mzml:keep_run"),
-    "fastq": Kind("preview_fastq:keep_fastq"),
-    "picture": Kind("preview_image:keep_picture"),
-    "json": Kind("preview_text:keep_json"),
+    "table": Kind("preview_table:keep_table", largest=8 * _GIB),
+    "imzml": Kind("preview_imzml:keep_image", largest=64 * _GIB),
+    "imzml-places": Kind("preview_imzml:keep_places", largest=64 * _GIB),
+    "mzml": Kind("preview_mzml:keep_run", largest=32 * _GIB),
+    "fastq": Kind("preview_fastq:keep_fastq", largest=1024 * _GIB),
+    "picture": Kind("preview_image:keep_picture", largest=_GIB),
+    "json": Kind("preview_text:keep_json", largest=4 * 2**20),
     "text": Kind("preview_text:keep_text"),
     "bytes": Kind("preview_text:keep_bytes"),
 }

@@ -20,6 +20,7 @@ from aliquot.secrets.secret import Secret
 
 if TYPE_CHECKING:
     from aliquot.hub.hub import Hub
+    from aliquot.lab.previews import Previews
 
 STATE = ".aliquot"
 """The folder below a lab's own in which everything is that people do not write."""
@@ -93,6 +94,13 @@ class Lab:
 
         return open_hub(self._resolved("hub"), self.folder)
 
+    @cached_property
+    def previews(self) -> "Previews":
+        """Open the previews of stored files; with what lies in a bucket in a cache below the lab."""
+        from aliquot.lab.previews import Previews
+
+        return Previews(self.catalogue, self.store, self.folder / STATE / "previews")
+
     @property
     def work(self) -> Path:
         """Give the folder in which executors work."""
@@ -115,7 +123,7 @@ class Lab:
 
     def close(self) -> None:
         """End what still runs and let go of everything."""
-        for name in ("_executors", "store", "catalogue"):
+        for name in ("_executors", "previews", "store", "catalogue"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -94,6 +94,8 @@ class Retention(Definition):
     """Files that one step makes for another: from when the last step that reads them is done."""
     logs: Span = 30 * 86_400.0
     """What commands wrote to stdout and stderr: from the end of the run; the last lines stay."""
+    previews: Span = 30 * 86_400.0
+    """What is kept of files to show them quickly: from when somebody last looked; it is made again when needed."""
     grace: Seconds = Setting(default=86_400.0, ge=300)
     """How long bytes stay once `sweep` found that nothing needs them: longer than storing any file takes."""
 

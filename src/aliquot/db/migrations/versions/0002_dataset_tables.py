@@ -31,6 +31,24 @@ def upgrade() -> None:
         comment="Where each blob lies.",
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "preview",
+        sa.Column("source", sa.Text(), nullable=False, comment="digest of the file that it shows"),
+        sa.Column(
+            "beside", sa.Text(), nullable=False, comment="digest of the file that belongs to it; empty without one"
+        ),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column(
+            "part", sa.Text(), nullable=False, comment="summary, or a file that pages and pictures are read from"
+        ),
+        sa.Column("code", sa.Integer(), nullable=False, comment="version of the code that made it"),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("used_at", sa.Double(), nullable=False, comment="to the day"),
+        sa.PrimaryKeyConstraint("source", "beside", "kind", "part", name=op.f("pk_preview")),
+        comment="What is kept of files to show them; made again when it is gone.",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_preview_digest", "preview", ["digest"], unique=False)
     op.create_index(
         "ix_blob_doomed",
         "blob",
