@@ -120,4 +120,5 @@ class LabConfig(Definition):
     sources: dict[Name, Source] = Setting(default={})
     """Where files come from."""
     retention: Retention = Retention()
-    """For how long runs keep what they made, such as `{runs: 90d, intermediates: 7d, logs: 30d, grace: 1d}`."""
+    """For how long runs keep what they made, such as `{runs: 90d, intermediates: 7d, logs: 30d, previews: 30d,
+    grace: 1d}`."""
