@@ -49,7 +49,7 @@ $(VENV)/.uv:
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.uv pyproject.toml constraints.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging]'
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging,server]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt tests/services.txt

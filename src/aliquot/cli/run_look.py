@@ -15,8 +15,8 @@ from aliquot.cli.text import count, digest, moment, plain, plain_lines, size, sp
 from aliquot.engine import control, explain
 from aliquot.lab.outputs import output_bytes, write_outputs
 from aliquot.lab.outputs import outputs as run_outputs
-from aliquot.lab.runs import StepLine, attempts, parked, run_line, steps, tried_tasks
-from aliquot.lab.steering import held_by
+from aliquot.lab.run_detail import run_detail
+from aliquot.lab.runs import StepLine, attempts, tried_tasks
 from aliquot.model.cause import cause_words
 from aliquot.model.quantity import time_in_words
 from aliquot.model.state import State
@@ -33,29 +33,25 @@ def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
         The run.
     """
     with options.open() as lab, lab.catalogue.read() as connection:
-        row = control.find_run(connection, number)
-        run, by_step, failed = run_line(row), steps(connection, number), parked(connection, number)
-        held = held_by(connection, row, by_step, lab.config.pools)
+        found = run_detail(connection, number, lab.config.pools)
     if options.json:
-        limits = {"priority": row.priority, "deadline": row.deadline, "held": held}
-        more = {"parameters": row.parameters, "inputs": row.inputs, **limits}
-        told = {"steps": [each.document() for each in by_step], "parked_tasks": [each.document() for each in failed]}
-        print_json({**run.document(), **more, **told})
+        print_json(found.document())
         return
+    run, by_step, failed = found.run, found.steps, found.parked_tasks
     facts(
         {
             "run": str(run.run),
             "pipeline": run.pipeline,
             "state": run.state,
-            "": "; ".join(each for each in (run.message, held) if each),
+            "": "; ".join(each for each in (run.message, found.held) if each),
             "started by": run.who if run.cause == "manual" else f"{run.cause.replace('_', ' ')} ({run.who})",
             "created": moment(run.created_at),
             "took": span(run.ended_at - run.created_at) if run.ended_at else "",
-            "inputs": ", ".join(f"{name}: {of}@{version}" for name, (of, version) in row.inputs.items()),
-            "parameters": ", ".join(f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in row.parameters.items()),
+            "inputs": ", ".join(f"{name}: {of}@{version}" for name, (of, version) in found.inputs.items()),
+            "parameters": ", ".join(f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in found.parameters.items()),
             "publishes": "yes" if run.publish else "no",
-            "priority": str(row.priority) if row.priority else "",
-            "deadline": f"{time_in_words(row.deadline)} from its start" if row.deadline else "",
+            "priority": str(found.priority) if found.priority else "",
+            "deadline": f"{time_in_words(found.deadline)} from its start" if found.deadline else "",
         }
     )
     if run.state == State.PAUSED:

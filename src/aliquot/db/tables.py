@@ -22,11 +22,13 @@ from sqlalchemy import (
 from aliquot.db.access_tables import approval, audit, link, member, person, session, throttle, token
 from aliquot.db.columns import Id, Path, metadata, numbered, to
 from aliquot.db.intake_tables import held_file, quarantine, receipt
+from aliquot.db.server_tables import posted
 
 __all__ = [
     "Id", "Path", "approval", "attempt", "audit", "blob", "dataset", "definition", "entry", "event", "held_file",
-    "key_input", "link", "load", "member", "metadata", "output", "person", "published", "quarantine", "receipt",
-    "result", "run", "run_step", "session", "state_change", "tag", "tag_move", "task", "throttle", "token", "version",
+    "key_input", "link", "load", "member", "metadata", "output", "person", "posted", "published", "quarantine",
+    "receipt", "result", "run", "run_step", "session", "state_change", "tag", "tag_move", "task", "throttle", "token",
+    "version",
 ]  # fmt: skip
 
 # --- definitions -----------------------------------------------------------------------------------------------------
@@ -122,6 +124,7 @@ version = Table(
     Column("named", Boolean, nullable=False, comment="whether the store's own list of versions has it"),
     PrimaryKeyConstraint("dataset_id", "number"),
     Index("ix_version_run", "run_id"),
+    Index("ix_version_created", "created_at"),
     Index("ix_version_unnamed", "dataset_id", sqlite_where=text("NOT named"), postgresql_where=text("NOT named")),
 )
 
@@ -204,6 +207,8 @@ run = Table(
     Index("uq_run_signature", "pipeline", "cause", "signature", unique=True,
           sqlite_where=text("signature IS NOT NULL"), postgresql_where=text("signature IS NOT NULL")),
     Index("ix_run_state", "state"),
+    Index("ix_run_pipeline", "pipeline", "id"),
+    Index("ix_run_ended", "ended_at"),
 )  # fmt: skip
 
 run_step = Table(

@@ -1,13 +1,13 @@
 """Runs as people look at them: lines, counts by step, tasks, attempts and their output."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from aliquot.db.rows import chunks
-from aliquot.db.tables import attempt, run, run_step, task
+from aliquot.db.tables import attempt, definition, run, run_step, task
 from aliquot.engine.datums import label_of
 from aliquot.engine.parked import FAILED
 from aliquot.model.errors import Invalid
@@ -131,16 +131,36 @@ def run_line(row: Row[*tuple[Any, ...]]) -> RunLine:
 
 
 def runs(
-    connection: Connection, pipeline: str | None = None, state: str | None = None, limit: int | None = 20
+    connection: Connection,
+    pipeline: str | None = None,
+    state: str | None = None,
+    limit: int | None = 20,
+    before: int | None = None,
+    projects: Collection[str] | None = None,
 ) -> list[RunLine]:
-    """List runs, newest first; `pipeline` and `state` choose among them."""
+    """List runs, newest first; `pipeline` and `state` choose among them, `before` is the last of the page before.
+
+    `projects` keeps to those of these projects; None: of all.
+    """
     query = select(run).where(*_chosen(pipeline, state)).order_by(run.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(run.c.id < before)
+    if projects is not None:
+        query = query.where(run.c.project.in_(projects))
     return [run_line(row) for row in connection.execute(query)]
 
 
 def count_runs(connection: Connection, pipeline: str | None = None, state: str | None = None) -> int:
     """Count the runs that `runs` lists without a limit."""
     return connection.execute(select(func.count()).select_from(run).where(*_chosen(pipeline, state))).scalar_one()
+
+
+def pipeline_names(connection: Connection, projects: Collection[str] | None = None) -> list[str]:
+    """List the pipelines that are applied now, by name: those whose runs somebody may look for."""
+    query = select(definition.c.name).where(definition.c.kind == "pipeline", definition.c.current)
+    if projects is not None:
+        query = query.where(definition.c.project.in_(projects))
+    return list(connection.execute(query.order_by(definition.c.name)).scalars())
 
 
 def _chosen(pipeline: str | None, state: str | None) -> list[ColumnElement[bool]]:

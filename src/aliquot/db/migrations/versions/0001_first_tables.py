@@ -118,6 +118,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["definition_id"], ["definition.id"], name=op.f("fk_run_definition_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
+    op.create_index("ix_run_ended", "run", ["ended_at"], unique=False)
+    op.create_index("ix_run_pipeline", "run", ["pipeline", "id"], unique=False)
     op.create_index("ix_run_state", "run", ["state"], unique=False)
     op.create_index(
         "uq_run_signature",
@@ -286,6 +288,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_result")),
         comment="What succeeded, by key. Never run again while its row is here.",
     )
+    op.create_table(
+        "posted",
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="what the client calls the request: its Idempotency-Key"),
+        sa.Column("request", sa.Text(), nullable=False, comment="digest of method, path and body"),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False, comment="the JSON that was answered"),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("who", "key", name=op.f("pk_posted")),
+        comment="Requests that made something, and what was answered: the same one again makes nothing again.",
+    )
+    op.create_index("ix_posted_at", "posted", ["at"], unique=False)
 
     op.bulk_insert(sa.table("state_change", sa.column("kind"), sa.column("before"), sa.column("after")), allowed_rows())
     for statement in statements(op.get_context().dialect.name):

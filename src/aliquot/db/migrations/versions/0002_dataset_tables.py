@@ -180,6 +180,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_version_run_id")),
         sa.PrimaryKeyConstraint("dataset_id", "number", name=op.f("pk_version")),
     )
+    op.create_index("ix_version_created", "version", ["created_at"], unique=False)
     op.create_index("ix_version_run", "version", ["run_id"], unique=False)
     op.create_index(
         "ix_version_unnamed",

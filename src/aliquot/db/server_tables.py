@@ -1,0 +1,19 @@
+"""The tables of what the server remembers between requests."""
+
+from sqlalchemy import Column, Double, Index, Integer, PrimaryKeyConstraint, Table, Text
+
+from aliquot.db.columns import metadata
+
+posted = Table(
+    "posted",
+    metadata,
+    Column("who", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="what the client calls the request: its Idempotency-Key"),
+    Column("request", Text, nullable=False, comment="digest of method, path and body"),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False, comment="the JSON that was answered"),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("who", "key"),
+    Index("ix_posted_at", "at"),
+    comment="Requests that made something, and what was answered: the same one again makes nothing again.",
+)

@@ -1,0 +1,93 @@
+"""The lab's work in numbers: what waits and runs, for how long, what failed and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from aliquot.db.tables import attempt, load, quarantine, run, run_step, task
+from aliquot.engine.parked import FAILED
+from aliquot.model.state import ACTIVE, State
+
+_DAY = 86_400.0
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """How many tasks of runs that have not ended are in a state; `pool` is empty where the step names none."""
+
+    state: str
+    pool: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The numbers of one moment. `ages` are seconds by what waits; `used` seconds of wall and CPU in the last hour."""
+
+    tasks: list[TaskCount]
+    runs: Mapping[str, int]
+    causes: Mapping[str, int]
+    ages: Mapping[str, float]
+    quarantine: int
+    loads: int
+    used: Mapping[str, float]
+
+
+def queue(connection: Connection, now: float) -> Queue:
+    """Look at the lab's work at a time, in seconds since 1970."""
+    open_runs = [row.id for row in connection.execute(select(run.c.id).where(run.c.state.in_(list(ACTIVE))))]
+    waiting = select(func.count(), func.min(quarantine.c.arrived_at)).where(quarantine.c.state == "WAITING")
+    held, held_since = connection.execute(waiting).one()
+    queued = select(func.min(run.c.created_at)).where(run.c.state == State.QUEUED)
+    ages = {"quarantine": held_since, "queued_run": connection.execute(queued).scalar()}
+    loads = select(func.count()).select_from(load).where(load.c.state == "WAITING")
+    return Queue(
+        tasks=_tasks(connection, open_runs),
+        runs={
+            row.state: row.n
+            for row in connection.execute(
+                select(run.c.state, func.count().label("n")).where(run.c.state.in_(list(ACTIVE))).group_by(run.c.state)
+            )
+        },
+        causes=_causes(connection, now - _DAY),
+        ages={what: max(0.0, now - since) for what, since in ages.items() if since is not None},
+        quarantine=held,
+        loads=connection.execute(loads).scalar_one(),
+        used=_used(connection, now - _HOUR),
+    )
+
+
+def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:
+    if not open_runs:
+        return []
+    pool = func.coalesce(run_step.c.pool, "").label("pool")
+    query = (
+        select(task.c.state, pool, func.count().label("n"))
+        .join(run_step, (run_step.c.run_id == task.c.run_id) & (run_step.c.step == task.c.step))
+        .where(task.c.run_id.in_(select(run.c.id).where(run.c.state.in_(list(ACTIVE)))))
+        .group_by(task.c.state, pool)
+    )
+    return [TaskCount(row.state, row.pool, row.n) for row in connection.execute(query)]
+
+
+def _causes(connection: Connection, since: float) -> dict[str, int]:
+    recent = select(run.c.id).where((run.c.ended_at >= since) | run.c.state.in_(list(ACTIVE)))
+    query = (
+        select(func.coalesce(task.c.cause, "unknown").label("cause"), func.count().label("n"))
+        .where(task.c.run_id.in_(recent), task.c.state.in_(FAILED))
+        .group_by(task.c.cause)
+    )
+    return {row.cause: row.n for row in connection.execute(query)}
+
+
+def _used(connection: Connection, since: float) -> dict[str, float]:
+    recent = select(run.c.id).where((run.c.ended_at >= since) | run.c.state.in_(list(ACTIVE)))
+    query = (
+        select(func.coalesce(func.sum(attempt.c.wall), 0.0), func.coalesce(func.sum(attempt.c.cpu), 0.0))
+        .join(task, task.c.id == attempt.c.task_id)
+        .where(task.c.run_id.in_(recent), attempt.c.ended_at >= since)
+    )
+    wall, cpu = connection.execute(query).one()
+    return {"wall": wall, "cpu": cpu}

@@ -1,0 +1,1 @@
+"""The API: JSON for programs, under `/api/v1`."""

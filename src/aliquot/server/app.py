@@ -1,0 +1,76 @@
+"""The app: all routes, what stands before them, and what lives as long as it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from aliquot import __version__
+from aliquot.lab import Lab
+from aliquot.server import health
+from aliquot.server.api import description as api_description
+from aliquot.server.api import runs as api_runs
+from aliquot.server.guard import Guard
+from aliquot.server.live import streams
+from aliquot.server.live.broadcast import Broadcast
+from aliquot.server.metrics import Metrics
+from aliquot.server.problems import answer_errors
+from aliquot.server.routes import Registered, Routes
+from aliquot.server.settings import Settings
+from aliquot.server.site import Site
+from aliquot.server.web import home, runs, sign_in
+from aliquot.server.web.render import STATIC, Renderer
+
+PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes)
+"""What people see; left out with `--no-pages`."""
+
+PROGRAMS: tuple[Routes, ...] = (api_runs.routes, api_description.routes, streams.routes, health.routes)
+"""What programs ask."""
+
+
+def make_app(lab: Lab, settings: Settings) -> Guard:
+    """Build the app over an open lab; whoever starts it closes the lab."""
+    broadcast = Broadcast(lab)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        await broadcast.open()
+        yield
+        await broadcast.close()
+
+    # Its own pages of documentation would load scripts from elsewhere.
+    app = FastAPI(
+        title="Aliquot", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, lifespan=life,
+        description="Everything that the pages and the command line do.",
+    )  # fmt: skip
+    site = app.state.site = Site(lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast))
+    answer_errors(app)
+    for each in PROGRAMS + (PAGES if settings.pages else ()):
+        app.include_router(each.router)
+    if settings.pages:
+        app.mount("/static", _Unchanging(directory=STATIC), name="static")
+        app.add_route("/favicon.ico", _icon, include_in_schema=False)
+    return Guard(app, site, registered(pages=settings.pages))
+
+
+def registered(*, pages: bool = True) -> list[Registered]:
+    """List every route with its action, for the checks that go over all of them."""
+    return [route for each in PROGRAMS + (PAGES if pages else ()) for route in each.registered]
+
+
+class _Unchanging(StaticFiles):
+    """Files whose addresses change with their content."""
+
+    def file_response(self, full_path: str | Path, stat_result: object, scope: Scope, status_code: int = 200) -> Response:  # type: ignore[override]
+        response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
+        known = b"v=" in scope.get("query_string", b"")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if known else "public, max-age=300"
+        return response
+
+
+async def _icon(_request: object) -> Response:
+    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")

@@ -1,0 +1,138 @@
+"""What every request passes first: its id, the host it names, the size of its body; and what every answer carries."""
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aliquot.model.errors import Invalid
+from aliquot.server.routes import SMALL, Registered
+from aliquot.server.site import Site
+
+log: Any = structlog.get_logger()
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+)
+"""The content-security policy of pages: everything from here, nothing inline."""
+
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
+}
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Guard:
+    """Stands before the app."""
+
+    def __init__(self, app: ASGIApp, site: Site, registered: Sequence[Registered]) -> None:
+        self._app = app
+        self.site = site
+        settings = site.settings
+        self._settings = settings
+        self._hosts = settings.hosts
+        self._larger = [
+            (each.method, re.compile(re.sub(r"\{[^}]+\}", "[^/]+", each.path)), each.most)
+            for each in registered
+            if each.most != SMALL
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        number = scope["aliquot.request"] = secrets.token_hex(8)
+        began, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._mark(MutableHeaders(scope=message), number)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request=number):
+            refusal = self._refusal(scope)
+            try:
+                if refusal:
+                    await refusal(scope, receive, answer)
+                else:
+                    await self._app(scope, self._counted(scope, receive), answer)
+            except _TooLarge:
+                if not status:
+                    await _too_large(number)(scope, receive, answer)
+            finally:
+                self._tell(scope, status, time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers, number = Headers(scope=scope), scope["aliquot.request"]
+        host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]")
+        if self._hosts is not None and host not in self._hosts:
+            words = f"This server does not answer as {host!r}; ask it by its address, or start it with --url."
+            return _problem(400, Invalid("host-refused", words, host=host), number)
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._most(scope):
+            return _too_large(number)
+        return None
+
+    def _counted(self, scope: Scope, receive: Receive) -> Receive:
+        most, got = self._most(scope), 0
+
+        async def counted() -> Message:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > most:
+                raise _TooLarge
+            return message
+
+        return counted
+
+    def _most(self, scope: Scope) -> int:
+        found = (most for method, path, most in self._larger if method == scope["method"] and path.fullmatch(scope["path"]))
+        return next(found, SMALL)
+
+    def _mark(self, headers: MutableHeaders, number: str) -> None:
+        headers["x-request-id"] = number
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("content-security-policy", POLICY)
+        headers.setdefault("cache-control", "no-store")
+        if self._settings.secure:
+            headers.setdefault("strict-transport-security", "max-age=31536000")
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", None) or ("/static" if scope["path"].startswith("/static/") else "other")
+        self.site.metrics.note_request(scope["method"], path, status, seconds)
+        # The path as it was registered, and no query: what is typed into addresses may be secret.
+        log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 1))
+
+
+def _too_large(number: str) -> Response:
+    error = Invalid("body-too-large", "The body is larger than this address takes; send less.")
+    return _problem(413, error, number)
+
+
+def _problem(status: int, error: Invalid, number: str) -> Response:
+    said = {
+        "type": f"urn:aliquot:error:{error.code}", "title": error.family, "status": status, "detail": error.message,
+        "code": error.code, "facts": error.facts, "request": number,
+    }  # fmt: skip
+    return JSONResponse(said, status, media_type="application/problem+json")

@@ -1,0 +1,104 @@
+"""One look a second for all streams of this process, and who waits for which topic."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from aliquot.lab import Lab
+from aliquot.lab.posted import forget
+from aliquot.model.errors import AliquotError
+from aliquot.server.live.topics import Look
+
+log: Any = structlog.get_logger()
+
+INTERVAL = 1.0
+"""Seconds between looks."""
+HEARTBEAT = 15.0
+"""Seconds after which a silent stream says that it is there."""
+_FORGET_EVERY = 3600
+
+
+class Stream:
+    """What one open page waits for. What moves while it is busy is told once."""
+
+    def __init__(self, topics: Collection[str]) -> None:
+        self.topics = frozenset(topics)
+        self.moved: set[str] = set()
+        self.woken = asyncio.Event()
+
+
+class Broadcast:
+    """Looks for as long as somebody listens."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._streams: set[Stream] = set()
+        self._look = Look()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def streams(self) -> int:
+        """Count the open streams."""
+        return len(self._streams)
+
+    async def open(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """End all streams, and the looking."""
+        self.end_streams()
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def end_streams(self) -> None:
+        """Let all streams end: their browsers come back to whichever server is there then."""
+        self._closing = True
+        for each in self._streams:
+            each.woken.set()
+
+    async def listen(self, topics: Collection[str]) -> AsyncIterator[set[str]]:
+        """Give the topics that move, again and again; nothing in particular moved when it is an empty set."""
+        stream = Stream(topics)
+        self._streams.add(stream)
+        try:
+            while not self._closing:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stream.woken.wait(), HEARTBEAT)
+                stream.woken.clear()
+                moved, stream.moved = stream.moved, set()
+                if not self._closing:
+                    yield moved
+        finally:
+            self._streams.discard(stream)
+
+    async def _run(self) -> None:
+        rounds = 0
+        while True:
+            try:
+                if self._streams:
+                    self._tell(await run_in_threadpool(self._once))
+                if rounds % _FORGET_EVERY == 0:
+                    await run_in_threadpool(forget, self._lab.catalogue)
+            except AliquotError as error:
+                log.warning("the catalogue is out of reach; trying again", reason=error.message)
+            rounds += 1
+            await asyncio.sleep(INTERVAL)
+
+    def _once(self) -> set[str]:
+        with self._lab.catalogue.read() as connection:
+            return self._look.look(connection)
+
+    def _tell(self, moved: set[str]) -> None:
+        for each in self._streams:
+            mine = moved & each.topics
+            if mine:
+                each.moved |= mine
+                each.woken.set()

@@ -1,0 +1,121 @@
+"""Who a request comes from: a session's cookie or a token, and that a change was asked for by this site's own pages."""
+
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aliquot.access import audit
+from aliquot.access.by import By, nobody
+from aliquot.access.rights import DEFAULT_PROJECT
+from aliquot.access.secret_words import form_word, is_form_word
+from aliquot.access.sessions import by_session
+from aliquot.access.tokens import by_token
+from aliquot.model.errors import Denied, NotSignedIn
+from aliquot.server.settings import Settings
+from aliquot.server.site import site_of
+from aliquot.server.visit import Visit
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FIELD = "csrf"
+"""The name of the field in which a form carries its word."""
+HEADER = "x-csrf-token"
+
+def session_cookie(settings: Settings) -> str:
+    """Name the session's cookie; over https so that no other host and no path can set it."""
+    return "__Host-aliquot_session" if settings.secure else "aliquot_session"
+
+def guest_cookie(settings: Settings) -> str:
+    """Name the cookie that ties a sign-in form to the browser that it was given to."""
+    return "__Host-aliquot_guest" if settings.secure else "aliquot_guest"
+
+def visit_for(request: Request) -> Visit:
+    """Find out who asks; a token that is not valid is refused, a session that has ended is nobody."""
+    site, number = site_of(request), request.scope["aliquot.request"]
+    place = request.client.host if request.client else ""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind:
+        if kind.lower() != "bearer":
+            raise NotSignedIn("sign-in-needed", "Send a token as `Authorization: Bearer TOKEN`.")
+        return Visit(request, by_token(site.lab.catalogue, token.strip(), place, number), "")
+    word = request.cookies.get(session_cookie(site.settings))
+    guest = request.cookies.get(guest_cookie(site.settings)) or secrets.token_urlsafe(24)
+    request.state.guest = guest
+    by = nobody(place, number)
+    if word:
+        try:
+            by = by_session(site.lab.catalogue, word, place, number)
+        except NotSignedIn:
+            word = None
+    return Visit(request, by, form_word(word or guest))
+
+async def require_own(request: Request, visit: Visit) -> None:
+    """Refuse changes that another site's page has asked for; a token is sent by no page."""
+    if request.method in _READS or visit.by.how == "token":
+        return
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if (site is not None and site not in {"same-origin", "none"}) or (origin is not None and not _is_own(request, origin)):
+        raise Denied("other-origin", "A page of another site has asked for this; do it on a page of this one.")
+    given = request.headers.get(HEADER)
+    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+        field = (await request.form()).get(FIELD)
+        given = field if isinstance(field, str) else None
+    words = site_of(request).settings
+    word = request.cookies.get(session_cookie(words)) if visit.by.how == "session" else None
+    guest = request.cookies.get(guest_cookie(words))
+    holder = word or guest
+    if given is None or holder is None or not is_form_word(holder, given):
+        raise Denied("form-outdated", "This form is of an earlier sign-in; load its page again, then send it.")
+
+def _is_own(request: Request, origin: str) -> bool:
+    said, own = urlsplit(origin), urlsplit(site_of(request).settings.url)
+    if own.hostname and (said.scheme, said.netloc) == (own.scheme, own.netloc):
+        return True
+    return said.netloc == request.headers.get("host")
+
+def keep_session(response: Response, settings: Settings, word: str, seconds: float) -> None:
+    """Give a browser the word of its session."""
+    response.set_cookie(
+        session_cookie(settings), word, max_age=int(seconds), path="/", secure=settings.secure, httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+
+def keep_guest(visit: Visit, response: Response) -> None:
+    """Give a browser that is not signed in what its sign-in form is tied to."""
+    settings = visit.site.settings
+    response.set_cookie(
+        guest_cookie(settings), visit.request.state.guest, max_age=3600, path="/", secure=settings.secure,
+        httponly=True, samesite="lax",
+    )  # fmt: skip
+
+def forget_session(response: Response, settings: Settings) -> None:
+    """Take the word of its session from a browser."""
+    response.delete_cookie(session_cookie(settings), path="/", secure=settings.secure, httponly=True, samesite="lax")
+
+def still_in(visit: Visit) -> bool:
+    """Say whether the person of a long request is signed in still."""
+    try:
+        return visit_for(visit.request).by.name == visit.by.name
+    except NotSignedIn:
+        return False
+
+def note_denied(request: Request, error: Denied) -> None:
+    """Keep in the audit that something was refused."""
+    visit: Visit | None = getattr(request.state, "visit", None)
+    by: By = visit.by if visit else nobody(request.client.host if request.client else "", _number(request))
+    facts: dict[str, Any] = error.facts
+    action, project = str(facts.get("action") or error.code), str(facts.get("project") or DEFAULT_PROJECT)
+    subject = f"{request.method} {request.url.path}"[:300]
+
+    site_of(request).lab.catalogue.repeat(
+        lambda connection: audit.append(connection, by, action, subject, project=project, outcome="denied")
+    )
+
+def _number(request: Request) -> str:
+    return request.scope.get("aliquot.request", "")
+
+__all__ = ["Invalid", "arrive", "visit_for"]

@@ -1,0 +1,182 @@
+"""Registering routes: each names its action from the table of rights, and one without cannot be registered."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from aliquot.access.by import refusal
+from aliquot.access.rights import RIGHTS
+from aliquot.server.answers import json_answer
+from aliquot.server.people import require_own, visit_for
+from aliquot.server.problems import PROBLEMS
+from aliquot.server.visit import Visit
+
+PUBLIC = "public"
+"""The action of the few routes that anybody may ask: signing in, what the sign-in page is made of, whether it lives."""
+
+ProjectOf = Callable[[Connection, Mapping[str, str]], str]
+"""Finds the project of what a path names; `Missing` where there is none."""
+
+Function = Callable[..., Any]
+SMALL = 1024 * 1024
+"""Bytes that a request may have, unless its route says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A route as it was registered: for the checks that go over all of them."""
+
+    method: str
+    path: str
+    action: str
+    kind: str
+    """page, twin, form, api or raw."""
+    project: ProjectOf | None
+    most: int
+    """Bytes of its body at most."""
+
+
+@dataclass(slots=True)
+class Routes:
+    """The routes of one noun."""
+
+    prefix: str = ""
+    router: APIRouter = field(default_factory=APIRouter)
+    registered: list[Registered] = field(default_factory=list[Registered])
+
+    def page(
+        self, path: str, *, template: str, action: str, project: ProjectOf | None = None, twin: str = ""
+    ) -> Callable[[Function], Function]:
+        """Register a page and its twin `PATH.json`, from one function that gives a plain model."""
+
+        def register(function: Function) -> Function:
+            @wraps(function)
+            def document(**values: Any) -> Response:
+                return json_answer(_visit(values).request, function(**values))
+
+            @wraps(function)
+            def page(**values: Any) -> Response:
+                visit = _visit(values)
+                return visit.site.renderer.page(visit, template, function(**values))
+
+            # The twin first: the path of the page would take `12.json` for a value.
+            self._add("GET", twin or f"{path}.json", document, "twin", action, project, model=_model(function))
+            self._add("GET", path, page, "page", action, project)
+            return function
+
+        return register
+
+    def form(
+        self, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL
+    ) -> Callable[[Function], Function]:
+        """Register what a form does; the function gives the address of this server that the browser goes to then."""
+
+        def register(function: Function) -> Function:
+            @wraps(function)
+            def change(**values: Any) -> Response:
+                done = function(**values)
+                return done if isinstance(done, Response) else RedirectResponse(local_path(done), 303)
+
+            self._add("POST", path, change, "form", action, project, most)
+            return function
+
+        return register
+
+    def api(
+        self, method: str, path: str, *, action: str, project: ProjectOf | None = None, status: int = 200,
+        most: int = SMALL,
+    ) -> Callable[[Function], Function]:  # fmt: skip
+        """Register a route for programs, under `/api/v1`; the function gives a model, or a response as it is."""
+
+        def register(function: Function) -> Function:
+            @wraps(function)
+            def answer(**values: Any) -> Response:
+                found = function(**values)
+                return found if isinstance(found, Response) else json_answer(_visit(values).request, found, status)
+
+            self._add(method, path, answer, "api", action, project, most, model=_model(function), status=status)
+            return function
+
+        return register
+
+    def raw(
+        self, method: str, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL
+    ) -> Callable[[Function], Function]:
+        """Register a route whose function gives a response by itself: streams, downloads, pictures."""
+
+        def register(function: Function) -> Function:
+            self._add(method, path, function, "raw", action, project, most)
+            return function
+
+        return register
+
+    def _add(
+        self, method: str, path: str, endpoint: Function, kind: str, action: str, project: ProjectOf | None,
+        most: int = SMALL, model: Any = None, status: int = 200,
+    ) -> None:  # fmt: skip
+        if action != PUBLIC and action not in RIGHTS:
+            raise TypeError(f"{method} {path}: no row of access/rights.py has the action {action!r}")
+        full = self.prefix + path
+        self.registered.append(Registered(method, full, action, kind, project, most))
+        self.router.add_api_route(
+            full, endpoint, methods=[method], response_model=model, status_code=status,
+            include_in_schema=kind == "api", dependencies=[Depends(_check(action, project, kind))],
+            responses=PROBLEMS if kind == "api" else None,
+        )  # fmt: skip
+
+
+def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
+    """Make the check that runs before a route's function: who is it, and may they."""
+
+    async def check(request: Request) -> None:
+        # Kept before the form's word is looked at: a refusal is noted under the name of who asked.
+        visit = request.state.visit = await run_in_threadpool(visit_for, request)
+        await require_own(request, visit)
+        await run_in_threadpool(_require, visit, action, project)
+
+    check.__name__ = f"check_{kind}"
+    return check
+
+
+def _require(visit: Visit, action: str, project: ProjectOf | None) -> None:
+    if action == PUBLIC:
+        return
+    right, request = RIGHTS[action], visit.request
+    if project is not None:
+        # Who may do it nowhere is not told whether there is such a thing.
+        if visit.projects(action) == frozenset():
+            raise refusal(visit.by, action)
+        with visit.read() as connection:
+            visit.require(action, project(connection, request.path_params), request.url.path)
+    elif right.reach == "project":
+        if visit.projects(action) == frozenset():
+            raise refusal(visit.by, action)
+    else:
+        visit.require(action, subject=request.url.path)
+
+
+def local_path(address: str) -> str:
+    """Give an address of this server as it is, and the front page for any other: no open redirect."""
+    plain = address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else "/"
+
+
+def _visit(values: Mapping[str, Any]) -> Visit:
+    return values["visit"]
+
+
+def _model(function: Function) -> Any:
+    if "visit" not in inspect.signature(function).parameters:
+        raise TypeError(f"{function.__name__} has no parameter `visit`")
+    given = inspect.signature(function).return_annotation
+    if given is inspect.Signature.empty:
+        raise TypeError(f"{function.__name__} does not say which model it gives")
+    return None if isinstance(given, type) and issubclass(given, Response) else given

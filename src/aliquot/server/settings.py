@@ -1,0 +1,59 @@
+"""What the server is told when it starts."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aliquot.model.errors import Invalid
+
+DEFAULT_LISTEN = "127.0.0.1:8642"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the server listens, the address that people type (`url`, empty: where it listens), and whether pages are on."""
+
+    host: str
+    port: int
+    url: str = ""
+    pages: bool = True
+
+    @property
+    def loopback(self) -> bool:
+        """Say whether only this machine can reach the server."""
+        return _is_loopback(self.host)
+
+    @property
+    def secure(self) -> bool:
+        """Say whether people come over https, so that cookies may be kept to it."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Give the names under which the server answers; None: under any.
+
+        A page elsewhere could make a browser on this machine ask a loopback server under a name of its own.
+        """
+        named = urlsplit(self.url).hostname
+        if named:
+            return frozenset({named, "localhost", "127.0.0.1", "::1"})
+        return frozenset({self.host, "localhost", "127.0.0.1", "::1"}) if self.loopback else None
+
+
+def read_settings(listen: str, url: str = "", *, pages: bool = True) -> Settings:
+    """Read `HOST:PORT`, `:PORT` or `PORT`; port 0 takes any that is free."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdecimal() or int(port) > 65_535:
+        raise Invalid("listen-refused", f"{listen!r} is not HOST:PORT; write it like {DEFAULT_LISTEN}.", listen=listen)
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}):
+        raise Invalid("url-refused", f"{url!r} is not an address like https://lab.example.org; change --url.", url=url)
+    return Settings(host, int(port), url.rstrip("/"), pages=pages)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

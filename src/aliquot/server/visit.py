@@ -1,0 +1,78 @@
+"""One request: who asks, what they may, and the lab that they ask about."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+
+from blake3 import blake3
+from fastapi import Depends
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from aliquot.access.by import By, refusal
+from aliquot.access.rights import DEFAULT_PROJECT
+from aliquot.lab import Lab
+from aliquot.lab.posted import Answer, Sent, once
+from aliquot.server.site import Site, site_of
+
+T = TypeVar("T")
+
+
+class Visit:
+    """What a route's function is given: the lab, and the person with their rights."""
+
+    def __init__(self, request: Request, by: By, csrf: str) -> None:
+        self.request = request
+        self.by = by
+        self.csrf = csrf
+        """What each form of this session carries."""
+
+    @property
+    def site(self) -> Site:
+        """Give what all requests share."""
+        return site_of(self.request)
+
+    @property
+    def lab(self) -> Lab:
+        """Give the open lab."""
+        return self.site.lab
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Open a transaction that reads the catalogue."""
+        with self.lab.catalogue.read() as connection:
+            yield connection
+
+    def steer(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction that writes the catalogue."""
+        return self.lab.catalogue.repeat(work)
+
+    def may(self, action: str, project: str = DEFAULT_PROJECT) -> bool:
+        """Say whether the person may do this in a project: for what a page offers."""
+        return self.by.may(action, project)
+
+    def projects(self, action: str) -> frozenset[str] | None:
+        """Give the projects whose things a list may show; None: all."""
+        return self.by.projects(action)
+
+    def require(self, action: str, project: str = DEFAULT_PROJECT, subject: str = "") -> None:
+        """Refuse what the person may not do, where only the function knows the project."""
+        if not self.by.may(action, project):
+            raise refusal(self.by, action, project, subject)
+
+    def once(self, body: bytes, work: Callable[[Connection], Answer]) -> Answer:
+        """Do what makes something, once for each Idempotency-Key; `body` is what was sent."""
+        key = self.request.headers.get("idempotency-key")
+        if key is None:
+            return once(self.lab.catalogue, None, work)
+        said = blake3(f"{self.request.method} {self.request.url.path}\n".encode() + body).hexdigest()
+        return once(self.lab.catalogue, Sent(self.by.name, key, f"blake3:{said}"), work)
+
+
+def visit_of(request: Request) -> Visit:
+    """Give the visit that the route's check has made."""
+    return request.state.visit
+
+
+AVisit = Annotated[Visit, Depends(visit_of)]
+"""How a route's function asks for it."""

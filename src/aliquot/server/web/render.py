@@ -1,0 +1,128 @@
+"""Models to HTML: whole pages, the fragment that htmx asked for, and error pages."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from blake3 import blake3
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from aliquot import __version__
+from aliquot.access.by import nobody
+from aliquot.lab import Lab
+from aliquot.model.digest import PREFIX, short
+from aliquot.model.errors import AliquotError
+from aliquot.model.quantity import in_words
+from aliquot.model.words import count, span
+from aliquot.server.answers import tagged
+from aliquot.server.web.navigation import NAVIGATION, at
+
+if TYPE_CHECKING:
+    from aliquot.server.visit import Visit
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+_TITLES = {
+    "missing": "Not found",
+    "conflict": "Changed meanwhile",
+    "unavailable": "Out of reach",
+    "damaged": "Damaged",
+    "fault": "Something went wrong",
+}
+_THEMES = ("light", "dark")
+
+
+class Renderer:
+    """The templates, and what all of them may use."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
+        self._templates.globals |= {"count": count, "static": _Static(), "address": address, "version": __version__}
+        self._templates.globals["ui"] = self._templates.get_template("ui.html").module
+
+    def page(self, visit: "Visit", template: str, model: Any) -> Response:
+        """Render a page; or of it only the block that is named like the element that htmx fills."""
+        found = self._templates.get_template(template)
+        target = visit.request.headers.get("hx-target", "")
+        values = self._values(visit.request, visit) | {"page": model}
+        if "hx-request" in visit.request.headers and target in found.blocks:
+            context = found.new_context(values)
+            html = "".join(found.blocks[target](context))
+        else:
+            html = found.render(values)
+        response = tagged(visit.request, html.encode(), "text/html")
+        # One address gives both the page and parts of it.
+        response.headers["vary"] = "HX-Request, HX-Target, Cookie"
+        return response
+
+    def html(self, visit: "Visit", template: str, status: int = 200, **values: Any) -> Response:
+        """Render a page that is no model's, such as a form that was refused."""
+        found = self._templates.get_template(template)
+        return HTMLResponse(found.render(self._values(visit.request, visit) | values), status)
+
+    def error(self, request: Request, error: AliquotError, headers: Mapping[str, str]) -> Response:
+        """Render an error, as a page or as a fragment for htmx."""
+        template = "error_part.html" if "hx-request" in request.headers else "error.html"
+        title = {401: "Sign in first", 403: "Not allowed"}.get(error.http_status, _TITLES.get(error.family, "Not usable"))
+        values = self._values(request, getattr(request.state, "visit", None)) | {
+            "title": title, "error": error, "request_id": request.scope.get("aliquot.request", ""),
+        }  # fmt: skip
+        return HTMLResponse(self._templates.get_template(template).render(values), error.http_status, dict(headers))
+
+    def _values(self, request: Request, visit: "Visit | None") -> dict[str, Any]:
+        by = visit.by if visit else nobody("")
+        theme = request.cookies.get("aliquot_theme", "")
+        return {
+            "visit": visit,
+            "by": by,
+            "lab_name": self._lab.config.lab,
+            "theme": theme if theme in _THEMES else "",
+            "navigation": [(each, at(each, request.url.path)) for each in NAVIGATION if by.projects(each.action) != frozenset()],
+            "path": request.url.path,
+            "query": request.url.query,
+        }
+
+
+class _Static:
+    """Gives the address of a static file, with a part that changes with its content."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        if path not in self._known:
+            self._known[path] = f"/static/{path}?v={blake3((STATIC / path).read_bytes()).hexdigest()[:12]}"
+        return self._known[path]
+
+
+def zulu(at: float) -> str:
+    """Write a time as `<time datetime>` has it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def address(path: str, **query: Any) -> str:
+    """Write an address with a query, leaving out what is empty."""
+    said = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    return f"{path}?{said}" if said else path
+
+
+def _digest(text: str) -> str:
+    return short(text) if text.startswith(PREFIX) else text
+
+
+def _json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,122 @@
+// What makes pages better than they are without script: times in the reader's zone, live sections, copying.
+"use strict";
+(() => {
+  const spans = [[60, 1, "second"], [3570, 60, "minute"], [84600, 3600, "hour"], [6.5 * 86400, 86400, "day"]];
+  const near = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+  const two = (number) => String(number).padStart(2, "0");
+
+  function written(date) {
+    return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  }
+
+  function ago(date) {
+    const passed = (Date.now() - date.getTime()) / 1000;
+    if (Math.abs(passed) < 5) return "just now";
+    const found = spans.find(([most]) => Math.abs(passed) < most);
+    return found ? near.format(-Math.round(passed / found[1]), found[2]) : "";
+  }
+
+  function times(root) {
+    for (const each of root.querySelectorAll("time[data-time]")) {
+      const date = new Date(each.dateTime);
+      const full = written(date), relative = ago(date);
+      each.textContent = each.dataset.time === "full" ? (relative ? `${full} (${relative})` : full) : relative || full;
+      each.title = `${full} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+    }
+  }
+
+  function copies(root) {
+    if (!navigator.clipboard) return;
+    for (const each of root.querySelectorAll("[data-copy]")) each.hidden = false;
+  }
+
+  function prepare(root) {
+    times(root);
+    copies(root);
+    sign();
+  }
+
+  // --- live ---------------------------------------------------------------------------------------------------------
+  let source = null, openedBefore = false, away = false, hiddenSince = null;
+
+  function topics() {
+    const found = new Set();
+    for (const each of document.querySelectorAll("[data-live]")) for (const topic of each.dataset.live.split(" ")) found.add(topic);
+    return [...found].sort();
+  }
+
+  function moved(topic) {
+    document.body.dispatchEvent(new CustomEvent(`moved-${topic}`));
+  }
+
+  function sign() {
+    for (const each of document.querySelectorAll("[data-live-sign]")) {
+      each.hidden = !source;
+      each.classList.toggle("away", away);
+      each.textContent = away ? "reconnecting" : "live";
+    }
+  }
+
+  function open() {
+    const wanted = topics();
+    if (!wanted.length || source) return;
+    source = new EventSource(`/events/stream?topics=${encodeURIComponent(wanted.join(","))}`);
+    for (const topic of wanted) source.addEventListener(topic, () => moved(topic));
+    source.addEventListener("open", () => {
+      away = false;
+      sign();
+      // What moved while nobody listened is fetched once.
+      if (openedBefore) wanted.forEach(moved);
+      openedBefore = true;
+    });
+    source.addEventListener("error", () => { away = true; sign(); });
+    sign();
+  }
+
+  function close() {
+    if (source) source.close();
+    source = null;
+  }
+
+  // A browser keeps six connections to a server: pages that nobody looks at give theirs back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      hiddenSince = setTimeout(close, 10000);
+    } else {
+      clearTimeout(hiddenSince);
+      open();
+    }
+  });
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+
+  // --- what goes wrong ----------------------------------------------------------------------------------------------
+  const notice = () => document.getElementById("notice");
+
+  function tell(text) {
+    notice().textContent = text;
+    notice().hidden = !text;
+  }
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    tell(status === 503 ? "The lab is out of reach at the moment; this page goes on when it is back." : `The server refused this (${status}). Load the page again.`);
+  });
+  document.addEventListener("htmx:sendError", () => tell("The server does not answer; this page goes on when it is back."));
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) tell(""); });
+  document.addEventListener("htmx:afterSettle", (event) => prepare(event.detail.elt.parentNode || document));
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    tell("Copied.");
+    setTimeout(() => tell(""), 2000);
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare(document);
+    open();
+    setInterval(() => times(document), 15000);
+  });
+})();
