@@ -16,6 +16,8 @@ class LabFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {**os.environ, "ALIQUOT_USER": "tester", "COLUMNS": "100"}
+        # Labs of several tests are up at once.
+        self.environment |= {"ALIQUOT_LISTEN": "127.0.0.1:0"}
         self.environment.pop("ALIQUOT_LAB", None)
 
     def write(self, path: str, content: str | bytes) -> Path:

@@ -13,7 +13,9 @@ _DAY: dict[str, dict[str, str]] = {
         "apply": "Register what the lab's folder defines.",
     },
     "Keep going": {
-        "up": "Keep the lab alive: take files in, run pipelines, load tables.",
+        "up": "Keep the lab alive: take files in, run pipelines, load tables; show it in a browser.",
+        "daemon": "The same without pages.",
+        "serve": "Pages and API alone, beside `aliquot daemon`, here or on another machine.",
         "worker": "Work on the lab's runs beside `aliquot up`, here or on another machine.",
         "ingest": "Take files into a dataset by hand.",
         "quarantine": "See and decide about files that were refused.",

@@ -1,26 +1,12 @@
-"""`aliquot up`: keeping a lab alive."""
+"""`aliquot up`: keeping a lab alive, with its pages."""
 
-import os
-from collections.abc import Sequence
-from typing import Any
+from contextlib import AbstractContextManager
 
-import structlog
-
+from aliquot.cli.keeping import Beside, keep
 from aliquot.cli.options import OPTIONS, Options, noun
-from aliquot.cli.output import print_json, say
-from aliquot.cli.progress import Progress, event
-from aliquot.cli.stopping import stops
-from aliquot.cli.summary import show_summary
-from aliquot.cli.text import count, moment, plain, plain_lines
-from aliquot.cli.waiting import Waiting
-from aliquot.daemon import Daemon
-from aliquot.engine.pipelines import all_current
-from aliquot.engine.triggers import next_due
+from aliquot.cli.output import say
+from aliquot.cli.serving import LISTEN, Listen, Url, is_installed, serving
 from aliquot.lab import Lab
-from aliquot.lab.definitions import nothing_applied, pending
-from aliquot.model.errors import Invalid
-
-log: Any = structlog.get_logger()
 
 app = noun(
     "up",
@@ -31,70 +17,38 @@ app = noun(
 
 
 @app.default
-def up(*, until_idle: bool = False, options: Options = OPTIONS) -> int:
-    """Take files in, run pipelines and load tables, until Ctrl-C.
+def up(
+    *,
+    until_idle: bool = False,
+    listen: Listen = LISTEN,
+    url: Url = "",
+    no_pages: bool = False,
+    options: Options = OPTIONS,
+) -> int:
+    """Take files in, run pipelines, load tables, and show it all in a browser, until Ctrl-C.
 
     Parameters
     ----------
     until_idle
-        End when nothing is left to do, with a summary.
+        End when nothing is left to do, with a summary; nothing is served meanwhile.
+    listen
+        Where pages and API are, as HOST:PORT; by default 127.0.0.1:8642, which only this machine can reach.
+    url
+        The address that people type, where something stands before the server, like https://lab.example.org.
+    no_pages
+        Serve neither pages nor API; `aliquot serve` can do it elsewhere.
     """
-    as_lines = os.environ.get("ALIQUOT_LOG", "").lower() == "json"
-    with options.open(quiet=not as_lines) as lab:
-        _warn_of_changes(lab)
-        daemon, waiting = Daemon(lab), Waiting()
-        if not as_lines:
-            ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
-            say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
-            _say_next_due(lab)
-        with stops(daemon.stop) as asked, Progress(lab, silent=as_lines):
-            summary = daemon.run(
-                until_idle=until_idle,
-                tick=lambda: _tell(waiting.news(daemon.summary.sources), as_lines=as_lines),
-            )
-    if options.json:
-        print_json(summary.document())
-    elif until_idle and not asked:
-        show_summary(summary)
-    elif not as_lines:
-        say("The lab is down; what was under way is taken up again by the next `aliquot up`.")
-    return 1 if until_idle and summary.failed else 0
+    return keep(options, "aliquot up", until_idle=until_idle, beside=_beside(listen, url, none=until_idle or no_pages))
 
 
-def _tell(news: Sequence[str], *, as_lines: bool) -> None:
-    for each in news:
-        if as_lines:
-            log.info("a file waits", reason=each)
-        else:
-            event(each)
+def _beside(listen: str, url: str, *, none: bool) -> Beside | None:
+    if none:
+        return None
+    if not is_installed():
+        say("There are no pages: install them with pip install 'aliquot[server]', or say --no-pages.")
+        return None
 
+    def serve(lab: Lab) -> AbstractContextManager[object]:
+        return serving(lab, listen, url)
 
-def _say_next_due(lab: Lab) -> None:
-    """Say which run the clock will start next, if one does."""
-    with lab.catalogue.read() as connection:
-        found = [each.pipeline for each in all_current(connection)]
-    due = [(at, each.pipeline) for each in found if (schedule := each.trigger.schedule) and (at := next_due(schedule))]
-    if due:
-        at, name = min(due)
-        say(f"Next by the clock: {plain(name)}, {moment(at)}.")
-
-
-def _warn_of_changes(lab: Lab) -> None:
-    from rich.text import Text
-
-    try:
-        changes = pending(lab)
-    except Invalid as error:
-        words = f"{plain_lines(error.message)}\nThe lab runs with what was registered before."
-        say(Text.assemble(("warning: ", "bold yellow"), words))
-        return
-    if changes and nothing_applied(lab):
-        words = "Nothing is applied yet, so this lab does nothing; run `aliquot apply`."
-        say(Text.assemble(("warning: ", "bold yellow"), words))
-    elif changes:
-        named = ", ".join(f"{change.kind} {plain(change.name)}" for change in changes[:5])
-        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-        what = count(len(changes), "definition")
-        verb = "differs" if len(changes) == 1 else "differ"
-        words = f"{what} of this folder {verb} from what is registered ({named}{more}); `aliquot apply` registers it."
-        say(Text.assemble(("warning: ", "bold yellow"), words))
+    return serve

@@ -49,7 +49,9 @@ def start_wished(connection: Connection, wish: Wish, by: By) -> int:
     number = start(connection, order)
     assert number is not None  # only an order with a signature can find its run there already
     after = {"pipeline": wish.pipeline, "parameters": dict(wish.parameters), "inputs": dict(wish.inputs)}
-    audit.append(connection, by, "run.start", f"run {number}", project=project, after={**after, "publish": wish.publish})
+    audit.append(
+        connection, by, "run.start", f"run {number}", project=project, after={**after, "publish": wish.publish}
+    )
     return number
 
 

@@ -1,8 +1,8 @@
 """The app: all routes, what stands before them, and what lives as long as it does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from os import PathLike, stat_result
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
@@ -37,7 +37,7 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
     broadcast = Broadcast(lab)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def life(_: FastAPI) -> AsyncGenerator[None]:
         await broadcast.open()
         yield
         await broadcast.close()
@@ -65,8 +65,11 @@ def registered(*, pages: bool = True) -> list[Registered]:
 class _Unchanging(StaticFiles):
     """Files whose addresses change with their content."""
 
-    def file_response(self, full_path: str | Path, stat_result: object, scope: Scope, status_code: int = 200) -> Response:  # type: ignore[override]
-        response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Give a file, to be kept for ever where the address names its content."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
         known = b"v=" in scope.get("query_string", b"")
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if known else "public, max-age=300"
         return response

@@ -105,7 +105,9 @@ class Guard:
         return counted
 
     def _most(self, scope: Scope) -> int:
-        found = (most for method, path, most in self._larger if method == scope["method"] and path.fullmatch(scope["path"]))
+        found = (
+            most for method, path, most in self._larger if method == scope["method"] and path.fullmatch(scope["path"])
+        )
         return next(found, SMALL)
 
     def _mark(self, headers: MutableHeaders, number: str) -> None:

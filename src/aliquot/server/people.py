@@ -24,13 +24,16 @@ FIELD = "csrf"
 """The name of the field in which a form carries its word."""
 HEADER = "x-csrf-token"
 
+
 def session_cookie(settings: Settings) -> str:
     """Name the session's cookie; over https so that no other host and no path can set it."""
     return "__Host-aliquot_session" if settings.secure else "aliquot_session"
 
+
 def guest_cookie(settings: Settings) -> str:
     """Name the cookie that ties a sign-in form to the browser that it was given to."""
     return "__Host-aliquot_guest" if settings.secure else "aliquot_guest"
+
 
 def visit_for(request: Request) -> Visit:
     """Find out who asks; a token that is not valid is refused, a session that has ended is nobody."""
@@ -52,13 +55,16 @@ def visit_for(request: Request) -> Visit:
             word = None
     return Visit(request, by, form_word(word or guest))
 
+
 async def require_own(request: Request, visit: Visit) -> None:
     """Refuse changes that another site's page has asked for; a token is sent by no page."""
     if request.method in _READS or visit.by.how == "token":
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    if (site is not None and site not in {"same-origin", "none"}) or (origin is not None and not _is_own(request, origin)):
+    if (site is not None and site not in {"same-origin", "none"}) or (
+        origin is not None and not _is_own(request, origin)
+    ):
         raise Denied("other-origin", "A page of another site has asked for this; do it on a page of this one.")
     given = request.headers.get(HEADER)
     if given is None and request.headers.get("content-type", "").startswith(_FORMS):
@@ -71,11 +77,13 @@ async def require_own(request: Request, visit: Visit) -> None:
     if given is None or holder is None or not is_form_word(holder, given):
         raise Denied("form-outdated", "This form is of an earlier sign-in; load its page again, then send it.")
 
+
 def _is_own(request: Request, origin: str) -> bool:
     said, own = urlsplit(origin), urlsplit(site_of(request).settings.url)
     if own.hostname and (said.scheme, said.netloc) == (own.scheme, own.netloc):
         return True
     return said.netloc == request.headers.get("host")
+
 
 def keep_session(response: Response, settings: Settings, word: str, seconds: float) -> None:
     """Give a browser the word of its session."""
@@ -83,6 +91,7 @@ def keep_session(response: Response, settings: Settings, word: str, seconds: flo
         session_cookie(settings), word, max_age=int(seconds), path="/", secure=settings.secure, httponly=True,
         samesite="lax",
     )  # fmt: skip
+
 
 def keep_guest(visit: Visit, response: Response) -> None:
     """Give a browser that is not signed in what its sign-in form is tied to."""
@@ -92,9 +101,11 @@ def keep_guest(visit: Visit, response: Response) -> None:
         httponly=True, samesite="lax",
     )  # fmt: skip
 
+
 def forget_session(response: Response, settings: Settings) -> None:
     """Take the word of its session from a browser."""
     response.delete_cookie(session_cookie(settings), path="/", secure=settings.secure, httponly=True, samesite="lax")
+
 
 def still_in(visit: Visit) -> bool:
     """Say whether the person of a long request is signed in still."""
@@ -102,6 +113,7 @@ def still_in(visit: Visit) -> bool:
         return visit_for(visit.request).by.name == visit.by.name
     except NotSignedIn:
         return False
+
 
 def note_denied(request: Request, error: Denied) -> None:
     """Keep in the audit that something was refused."""
@@ -115,7 +127,6 @@ def note_denied(request: Request, error: Denied) -> None:
         lambda connection: audit.append(connection, by, action, subject, project=project, outcome="denied")
     )
 
+
 def _number(request: Request) -> str:
     return request.scope.get("aliquot.request", "")
-
-__all__ = ["Invalid", "arrive", "visit_for"]

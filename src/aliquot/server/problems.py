@@ -100,7 +100,8 @@ async def _validation(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return await _aliquot(request, Missing("address-missing", "There is nothing at this address; look for it from the front page."))  # fmt: skip
+        words = "There is nothing at this address; look for it from the front page."
+        return await _aliquot(request, Missing("address-missing", words))
     found = Invalid("request-refused", f"The request cannot be used: {error.detail}.")
     response = await _aliquot(request, found)
     response.status_code = error.status_code
@@ -164,5 +165,3 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _id(request: Request) -> str:
     return request.scope.get("aliquot.request", "")
-
-

@@ -90,8 +90,8 @@ class Server:
         if not self._settings.loopback and not anybody:
             raise Invalid(
                 "listen-refused",
-                f"Nobody has an account yet, so this lab is served to this machine alone, not at {self._settings.host}. "
-                "Start it without --listen, sign in with the link that it prints, then start it again.",
+                "Nobody has an account yet, so this lab can be served to this machine alone; start it without "
+                "--listen, sign in with the link that it prints, then start it again.",
                 host=self._settings.host,
             )
         return self._lab.catalogue.repeat(lambda connection: first_administrator(connection, by))

@@ -11,7 +11,7 @@ DEFAULT_LISTEN = "127.0.0.1:8642"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the server listens, the address that people type (`url`, empty: where it listens), and whether pages are on."""
+    """Where the server listens, the address that people type (empty: where it listens), and whether pages are on."""
 
     host: str
     port: int

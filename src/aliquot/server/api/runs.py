@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Body, Query
+from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from aliquot.lab.starting import Wish, start_wished
 from aliquot.server.answers import json_answer, json_bytes
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
-from aliquot.server.web.runs import MOST, PAGE, page_of_runs, project_of_run
+from aliquot.server.web.runs import PAGE, Limit, page_of_runs, project_of_run
 
 routes = Routes("/api/v1")
 
@@ -52,7 +52,11 @@ class Started(BaseModel):
 
 @routes.api("GET", "/runs", action="run.read")
 def list_runs(
-    visit: AVisit, pipeline: str = "", state: str = "", cursor: str = "", limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE
+    visit: AVisit,
+    pipeline: str = "",
+    state: str = "",
+    cursor: str = "",
+    limit: Limit = PAGE,
 ) -> RunList:
     """List runs, newest first."""
     found, following = page_of_runs(visit, pipeline, state, cursor, limit)

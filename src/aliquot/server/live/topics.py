@@ -9,7 +9,7 @@ ARRIVALS, QUARANTINE, RUNS, VERSIONS = "arrivals", "quarantine", "runs", "versio
 GENERAL = (ARRIVALS, QUARANTINE, RUNS, VERSIONS)
 
 _BACK = 200
-"""So many event rows before the newest are looked at again: a transaction may commit later than one with a higher id."""
+"""So many rows before the newest are looked at again: a transaction may commit later than one with a higher id."""
 
 
 def topic_of_run(number: int) -> str:

@@ -12,7 +12,7 @@ routes = Routes()
 
 @routes.page("/", template="home.html", action="home.read", twin="/home.json")
 def home(visit: AVisit) -> Glance:
-    """What arrives, runs, is stuck, waits for a person, and what came of today."""
+    """Show what arrives, runs, is stuck, waits for a person, and what came of today."""
     with visit.read() as connection:
         return glance(connection, start_of_day(time.time()))
 

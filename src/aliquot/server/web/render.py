@@ -51,8 +51,9 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
-        self._templates.globals |= {"count": count, "static": _Static(), "address": address, "version": __version__}
-        self._templates.globals["ui"] = self._templates.get_template("ui.html").module
+        shared: Any = self._templates.globals
+        shared.update(count=count, static=_Static(), address=address, version=__version__)
+        shared["ui"] = self._templates.get_template("ui.html").module
 
     def page(self, visit: "Visit", template: str, model: Any) -> Response:
         """Render a page; or of it only the block that is named like the element that htmx fills."""
@@ -77,7 +78,9 @@ class Renderer:
     def error(self, request: Request, error: AliquotError, headers: Mapping[str, str]) -> Response:
         """Render an error, as a page or as a fragment for htmx."""
         template = "error_part.html" if "hx-request" in request.headers else "error.html"
-        title = {401: "Sign in first", 403: "Not allowed"}.get(error.http_status, _TITLES.get(error.family, "Not usable"))
+        title = {401: "Sign in first", 403: "Not allowed"}.get(
+            error.http_status, _TITLES.get(error.family, "Not usable")
+        )
         values = self._values(request, getattr(request.state, "visit", None)) | {
             "title": title, "error": error, "request_id": request.scope.get("aliquot.request", ""),
         }  # fmt: skip
@@ -85,14 +88,16 @@ class Renderer:
 
     def _values(self, request: Request, visit: "Visit | None") -> dict[str, Any]:
         by = visit.by if visit else nobody("")
-        theme = request.cookies.get("aliquot_theme", "")
+        theme, path = request.cookies.get("aliquot_theme", ""), request.url.path
         return {
             "visit": visit,
             "by": by,
             "lab_name": self._lab.config.lab,
             "theme": theme if theme in _THEMES else "",
-            "navigation": [(each, at(each, request.url.path)) for each in NAVIGATION if by.projects(each.action) != frozenset()],
-            "path": request.url.path,
+            "navigation": [
+                (each, at(each, request.url.path)) for each in NAVIGATION if by.projects(each.action) != frozenset()
+            ],
+            "path": path,
             "query": request.url.query,
         }
 

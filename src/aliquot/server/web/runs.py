@@ -19,7 +19,8 @@ from aliquot.server.visit import AVisit, Visit
 routes = Routes()
 
 PAGE = 50
-MOST = 200
+Limit = Annotated[int, Query(ge=1, le=200)]
+"""Lines of a list at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ def page_of_runs(visit: Visit, pipeline: str, state: str, cursor: str, limit: in
 
 @routes.page("/runs", template="runs.html", action="run.read")
 def list_runs(
-    visit: AVisit, pipeline: str = "", state: str = "", cursor: str = "", limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE
+    visit: AVisit,
+    pipeline: str = "",
+    state: str = "",
+    cursor: str = "",
+    limit: Limit = PAGE,
 ) -> RunsPage:
     """List runs, newest first."""
     found, following = page_of_runs(visit, pipeline, state, cursor, limit)

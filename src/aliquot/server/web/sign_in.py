@@ -89,7 +89,9 @@ def theme(visit: AVisit, theme: Annotated[str, Form()] = "") -> Response:
     response = RedirectResponse(local_path(back.path + (f"?{back.query}" if back.query else "")), 303)
     settings = visit.site.settings
     known = theme if theme in {"light", "dark"} else ""
-    response.set_cookie("aliquot_theme", known, max_age=_YEAR, path="/", secure=settings.secure, httponly=True, samesite="lax")
+    response.set_cookie(
+        "aliquot_theme", known, max_age=_YEAR, path="/", secure=settings.secure, httponly=True, samesite="lax"
+    )
     return response
 
 

@@ -1,0 +1,45 @@
+"""The server as `up` and `serve` start it. FastAPI is imported here, and by no other command."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+from cyclopts import Parameter
+
+from aliquot.cli.keeping import as_lines
+from aliquot.cli.output import say
+from aliquot.lab import Lab
+
+if TYPE_CHECKING:
+    from aliquot.server.serve import Server
+
+log: Any = structlog.get_logger()
+
+LISTEN = "127.0.0.1:8642"
+Listen = Annotated[str, Parameter(env_var="ALIQUOT_LISTEN", metavar="HOST:PORT")]
+Url = Annotated[str, Parameter(env_var="ALIQUOT_URL", metavar="URL")]
+
+
+def is_installed() -> bool:
+    """Say whether the extra is there."""
+    return all(find_spec(each) for each in ("fastapi", "uvicorn", "jinja2", "argon2", "prometheus_client", "multipart"))
+
+
+@contextmanager
+def serving(lab: Lab, listen: str, url: str, *, pages: bool = True) -> "Generator[Server]":
+    """Serve a lab for as long as the context is open, and say where."""
+    from aliquot.server.serve import Server
+    from aliquot.server.settings import read_settings
+
+    settings = read_settings(listen, url, pages=pages)
+    with Server(lab, settings) as server:
+        if as_lines():
+            log.info("the server listens", address=server.address)
+        else:
+            say(f"{'Pages and API are' if pages else 'The API is'} at {server.address}.")
+        if server.first_link:
+            # Not in the log, where it would stay: whoever has it becomes the administrator.
+            say(f"Nobody has signed in yet. The first administrator sets a password here, once: {server.first_link}")
+        yield server
