@@ -1,8 +1,9 @@
 """The lab at a glance: what arrives, what runs, what is stuck, what waits for a person, and what came of today."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
 
 from aliquot.db.tables import dataset, load, quarantine, receipt, run, version
 from aliquot.lab.runs import RunLine, StepLine, run_line, steps
@@ -87,17 +88,30 @@ class Glance:
     """Whether nothing has ever arrived or run."""
 
 
-def glance(connection: Connection, since: float) -> Glance:
-    """Look at the lab; what is counted "today" begins at `since`."""
-    moving = run.c.state.in_([each for each in ACTIVE if each != State.PAUSED])
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of which projects somebody may see runs, receipts, quarantine and datasets; None: of all."""
+
+    runs: Collection[str] | None = None
+    receipts: Collection[str] | None = None
+    quarantine: Collection[str] | None = None
+    datasets: Collection[str] | None = None
+
+
+def glance(connection: Connection, since: float, seen: Seen) -> Glance:
+    """Look at what somebody may see of the lab; what is counted "today" begins at `since`."""
+    mine = _of(run.c.project, seen.runs)
+    moving = run.c.state.in_([each for each in ACTIVE if each != State.PAUSED]) & mine
     # Stuck is what does not go on by itself: held runs, and those of today that failed or have parked something.
     ended_badly = (run.c.ended_at >= since) & (
         run.c.state.in_([State.EXECUTOR_ERROR, State.SYSTEM_ERROR]) | (run.c.parked > 0)
     )
-    stuck = (run.c.state == State.PAUSED) | ended_badly
+    stuck = ((run.c.state == State.PAUSED) | ended_badly) & mine
+    held_for_me = (quarantine.c.state == "WAITING") & _of(quarantine.c.project, seen.quarantine)
     active = connection.execute(select(run).where(moving).order_by(run.c.id.desc()).limit(_RUNS)).all()
     held = connection.execute(select(run).where(stuck).order_by(run.c.id.desc()).limit(_RUNS)).all()
-    arrivals, results, waiting = _arrivals(connection, since), _results(connection, since), _waiting(connection)
+    arrivals, results = _arrivals(connection, since, seen.receipts), _results(connection, since, seen.datasets)
+    waiting = _waiting(connection, held_for_me)
     return Glance(
         since=since,
         arrivals=arrivals,
@@ -106,20 +120,20 @@ def glance(connection: Connection, since: float) -> Glance:
         stuck=[run_line(row) for row in held],
         stuck_total=_count(connection, run, stuck),
         waiting=waiting,
-        waiting_total=_count(connection, quarantine, quarantine.c.state == "WAITING"),
-        failed_loads=_failed_loads(connection),
+        waiting_total=_count(connection, quarantine, held_for_me),
+        failed_loads=_failed_loads(connection, mine),
         results=results,
         empty=not (arrivals or active or held or results or waiting or _anything(connection)),
     )
 
 
-def _arrivals(connection: Connection, since: float) -> list[Arrivals]:
+def _arrivals(connection: Connection, since: float, projects: Collection[str] | None) -> list[Arrivals]:
     # Receipts are written in the order in which they are taken: today's are those after the last of before.
     before = select(receipt.c.id).where(receipt.c.taken_at < since).order_by(receipt.c.id.desc()).limit(1)
     first = connection.execute(before).scalar() or 0
     query = (
         select(receipt.c.source, receipt.c.decision, func.count().label("n"), func.max(receipt.c.id).label("last"))
-        .where(receipt.c.id > first)
+        .where(receipt.c.id > first, _receipts_of(projects))
         .group_by(receipt.c.source, receipt.c.decision)
     )
     counts: dict[str, dict[str, int]] = {}
@@ -142,27 +156,28 @@ def _arrivals(connection: Connection, since: float) -> list[Arrivals]:
     ]
 
 
-def _waiting(connection: Connection) -> list[HeldFileLine]:
-    query = (
-        select(quarantine).where(quarantine.c.state == "WAITING").order_by(quarantine.c.arrived_at.desc()).limit(_HELD)
-    )
+def _waiting(connection: Connection, condition: ColumnElement[bool]) -> list[HeldFileLine]:
+    query = select(quarantine).where(condition).order_by(quarantine.c.arrived_at.desc()).limit(_HELD)
     return [
         HeldFileLine(row.id, row.source, row.path, row.into, sum(row.counts.values()), row.arrived_at)
         for row in connection.execute(query)
     ]
 
 
-def _failed_loads(connection: Connection) -> list[FailedLoad]:
+def _failed_loads(connection: Connection, mine: ColumnElement[bool]) -> list[FailedLoad]:
     newest = select(func.max(load.c.id)).group_by(load.c.table_name)
-    query = select(load).where(load.c.state == "FAILED", load.c.id.in_(newest)).order_by(load.c.table_name)
+    failed = (
+        select(load).join(run, run.c.id == load.c.run_id).where(load.c.state == "FAILED", load.c.id.in_(newest), mine)
+    )
+    query = failed.order_by(load.c.table_name)
     return [FailedLoad(row.run_id, row.table_name, row.message) for row in connection.execute(query)]
 
 
-def _results(connection: Connection, since: float) -> list[ResultLine]:
+def _results(connection: Connection, since: float, projects: Collection[str] | None) -> list[ResultLine]:
     query = (
         select(dataset.c.name, version)
         .join(dataset, dataset.c.id == version.c.dataset_id)
-        .where(version.c.created_at >= since, version.c.run_id.is_not(None))
+        .where(version.c.created_at >= since, version.c.run_id.is_not(None), _of(dataset.c.project, projects))
         .order_by(version.c.created_at.desc())
         .limit(_RESULTS)
     )
@@ -170,6 +185,19 @@ def _results(connection: Connection, since: float) -> list[ResultLine]:
         ResultLine(row.name, row.number, row.run_id, row.added, row.removed, row.bytes, row.parked, row.created_at)
         for row in connection.execute(query)
     ]
+
+
+def _of(column: Column[str], projects: Collection[str] | None) -> ColumnElement[bool]:
+    return true() if projects is None else column.in_(projects)
+
+
+def _receipts_of(projects: Collection[str] | None) -> ColumnElement[bool]:
+    """Keep to arrivals in datasets, or in quarantine, of some projects."""
+    if projects is None:
+        return true()
+    taken = receipt.c.dataset.in_(select(dataset.c.name).where(dataset.c.project.in_(projects)))
+    held = receipt.c.quarantine_id.in_(select(quarantine.c.id).where(quarantine.c.project.in_(projects)))
+    return taken | held
 
 
 def _count(connection: Connection, of: Table, condition: ColumnElement[bool]) -> int:

@@ -14,13 +14,13 @@ How to add a page:
 3. `action` is a row of `access/rights.py`; without one a route cannot be registered. `project` finds, by the path's
    values, the project in which it is asked for; a list has none, and keeps to `visit.projects(action)`. What only the
    function can know it asks for with `visit.require(action, project)`.
-4. The template in `web/templates/` extends `frame.html`, has `{% block content %}`, and is made of the macros of
+4. The template in `look/templates/` extends `frame.html`, has `{% block content %}`, and is made of the macros of
    `ui.html` (`ui.table`, `ui.state`, `ui.ago`, `ui.digest`, `ui.facts`, `ui.empty`, …). No inline style or script.
 5. What a person changes is `@routes.form("/things/{number}/cancel", action=…)`: it does it, and gives the address to go
-   to. Each form has `{{ ui.token(visit) }}`; without it the form is refused.
+   to. Each form has `{{ ui.token(csrf) }}`; without it the form is refused.
 6. Live: `<section {{ ui.live("run-12", address, "steps") }}>` is fetched again when a topic of `live/topics.py` moves.
 7. The same for programs: `@routes.api("GET", "/things/{number}", …)` in `api/NOUN.py`, with `Routes("/api/v1")`; what
    makes something runs in `visit.once(…)`, which honours Idempotency-Key.
-8. Put the modules into `app.py`, the noun into `web/navigation.py`, and an example address into
+8. Put the modules into `app.py`, the noun into `look/navigation.py`, and an example address into
    `tests/server_pages.py`: screenshots, axe, sizes and rights go over all of it. Then look at `make screenshots`.
 """

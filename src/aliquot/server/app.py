@@ -11,19 +11,19 @@ from starlette.types import Scope
 
 from aliquot import __version__
 from aliquot.lab import Lab
-from aliquot.server import health
+from aliquot.server import health, streams
 from aliquot.server.api import description as api_description
 from aliquot.server.api import runs as api_runs
 from aliquot.server.guard import Guard
-from aliquot.server.live import streams
 from aliquot.server.live.broadcast import Broadcast
+from aliquot.server.look.render import STATIC, Renderer
 from aliquot.server.metrics import Metrics
 from aliquot.server.problems import answer_errors
-from aliquot.server.routes import Registered, Routes
+from aliquot.server.registered import Registered
+from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
 from aliquot.server.web import home, runs, sign_in
-from aliquot.server.web.render import STATIC, Renderer
 
 PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes)
 """What people see; left out with `--no-pages`."""
@@ -47,14 +47,15 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
         title="Aliquot", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, lifespan=life,
         description="Everything that the pages and the command line do.",
     )  # fmt: skip
-    site = app.state.site = Site(lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast))
+    routes = registered(pages=settings.pages)
+    site = app.state.site = Site(lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes)
     answer_errors(app)
     for each in PROGRAMS + (PAGES if settings.pages else ()):
         app.include_router(each.router)
     if settings.pages:
         app.mount("/static", _Unchanging(directory=STATIC), name="static")
         app.add_route("/favicon.ico", _icon, include_in_schema=False)
-    return Guard(app, site, registered(pages=settings.pages))
+    return Guard(app, site, routes)
 
 
 def registered(*, pages: bool = True) -> list[Registered]:

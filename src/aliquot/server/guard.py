@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aliquot.model.errors import Invalid
-from aliquot.server.routes import SMALL, Registered
+from aliquot.server.registered import SMALL, Registered
 from aliquot.server.site import Site
 
 log: Any = structlog.get_logger()

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -11,9 +10,8 @@ from prometheus_client.metrics_core import Metric
 from aliquot.lab import Lab
 from aliquot.lab.queue import queue
 from aliquot.model.errors import AliquotError
-
-if TYPE_CHECKING:
-    from aliquot.server.live.broadcast import Broadcast
+from aliquot.server.live.broadcast import Broadcast
+from aliquot.server.reach import reach_database, reach_store
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -21,7 +19,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 class Metrics:
     """Counts of this process, and a look at the catalogue for each scrape."""
 
-    def __init__(self, lab: Lab, broadcast: "Broadcast") -> None:
+    def __init__(self, lab: Lab, broadcast: Broadcast) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "aliquot_requests", "Requests by route and status.", ("method", "route", "status"), registry=self._registry
@@ -45,7 +43,7 @@ class Metrics:
 
 
 class _OfLab:
-    def __init__(self, lab: Lab, broadcast: "Broadcast") -> None:
+    def __init__(self, lab: Lab, broadcast: Broadcast) -> None:
         self._lab = lab
         self._broadcast = broadcast
 
@@ -55,8 +53,6 @@ class _OfLab:
 
     def collect(self) -> Iterator[Metric]:
         """Look at the lab."""
-        from aliquot.server.health import reach_database, reach_store
-
         yield GaugeMetricFamily("aliquot_streams", "Pages that wait for events.", self._broadcast.streams)
         up = GaugeMetricFamily("aliquot_reachable", "1 where it answers.", labels=["part"])
         latency = GaugeMetricFamily("aliquot_latency_seconds", "Time of the smallest question.", labels=["part"])

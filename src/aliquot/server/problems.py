@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from aliquot.model.errors import AliquotError, Denied, Invalid, Missing, NotSignedIn, Unavailable
 from aliquot.server.people import note_denied
 from aliquot.server.site import site_of
+from aliquot.server.visit import Visit
 
 log: Any = structlog.get_logger()
 
@@ -135,7 +136,9 @@ def answer(request: Request, error: AliquotError) -> Response:
         return JSONResponse(problem.model_dump(), status, headers, "application/problem+json")
     if isinstance(error, NotSignedIn):
         return _to_sign_in(request)
-    return site_of(request).renderer.error(request, error, headers)
+    visit: Visit | None = getattr(request.state, "visit", None)
+    by, csrf = (visit.by, visit.csrf) if visit else (None, "")
+    return site_of(request).renderer.error(request, by, csrf, error, headers)
 
 
 def _to_sign_in(request: Request) -> Response:

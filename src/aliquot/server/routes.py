@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -17,31 +16,13 @@ from aliquot.access.rights import RIGHTS
 from aliquot.server.answers import json_answer
 from aliquot.server.people import require_own, visit_for
 from aliquot.server.problems import PROBLEMS
+from aliquot.server.registered import SMALL, ProjectOf, Registered
 from aliquot.server.visit import Visit
 
 PUBLIC = "public"
 """The action of the few routes that anybody may ask: signing in, what the sign-in page is made of, whether it lives."""
 
-ProjectOf = Callable[[Connection, Mapping[str, str]], str]
-"""Finds the project of what a path names; `Missing` where there is none."""
-
 Function = Callable[..., Any]
-SMALL = 1024 * 1024
-"""Bytes that a request may have, unless its route says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A route as it was registered: for the checks that go over all of them."""
-
-    method: str
-    path: str
-    action: str
-    kind: str
-    """page, twin, form, api or raw."""
-    project: ProjectOf | None
-    most: int
-    """Bytes of its body at most."""
 
 
 @dataclass(slots=True)
@@ -65,7 +46,8 @@ class Routes:
             @wraps(function)
             def page(**values: Any) -> Response:
                 visit = _visit(values)
-                return visit.site.renderer.page(visit, template, function(**values))
+                model = function(**values)
+                return visit.site.renderer.page(visit.request, visit.by, visit.csrf, template, model)
 
             # The twin first: the path of the page would take `12.json` for a value.
             self._add("GET", twin or f"{path}.json", document, "twin", action, project, model=_model(function))

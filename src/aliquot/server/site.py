@@ -1,18 +1,16 @@
 """What all requests of one server share."""
 
-import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from aliquot.lab import Lab
+from aliquot.server.live.broadcast import Broadcast
+from aliquot.server.look.render import Renderer
+from aliquot.server.metrics import Metrics
+from aliquot.server.registered import Registered
 from aliquot.server.settings import Settings
-
-if TYPE_CHECKING:
-    from aliquot.server.live.broadcast import Broadcast
-    from aliquot.server.metrics import Metrics
-    from aliquot.server.web.render import Renderer
 
 
 @dataclass(slots=True)
@@ -21,10 +19,11 @@ class Site:
 
     lab: Lab
     settings: Settings
-    renderer: "Renderer"
-    broadcast: "Broadcast"
-    metrics: "Metrics"
-    start_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    renderer: Renderer
+    broadcast: Broadcast
+    metrics: Metrics
+    registered: Sequence[Registered]
+    """Every route, with its action."""
 
 
 def site_of(request: Request) -> Site:

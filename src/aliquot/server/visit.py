@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from blake3 import blake3
 from fastapi import Depends
 from sqlalchemy import Connection
 from starlette.requests import Request
+from starlette.responses import Response
 
 from aliquot.access.by import By, refusal
 from aliquot.access.rights import DEFAULT_PROJECT
@@ -36,6 +37,10 @@ class Visit:
     def lab(self) -> Lab:
         """Give the open lab."""
         return self.site.lab
+
+    def html(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Render a page that is no model's, such as a form that was refused."""
+        return self.site.renderer.html(self.request, self.by, self.csrf, template, status, **values)
 
     @contextmanager
     def read(self) -> Generator[Connection]:

@@ -63,9 +63,7 @@ def document(visit: Visit) -> dict[str, Any]:
         "session": {"type": "apiKey", "in": "cookie", "name": "aliquot_session"},
     }
     said["security"] = [{"token": []}, {"session": []}]
-    from aliquot.server.app import registered
-
-    actions = {(each.method.lower(), each.path): each.action for each in registered()}
+    actions = {(each.method.lower(), each.path): each.action for each in visit.site.registered}
     for path, methods in said["paths"].items():
         for method, each in methods.items():
             each["x-aliquot-action"] = actions[method, path]

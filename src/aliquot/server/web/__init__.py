@@ -1,1 +1,1 @@
-"""The pages: a module for each noun, templates, and what browsers load."""
+"""The pages: a module for each noun."""

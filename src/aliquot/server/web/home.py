@@ -3,7 +3,7 @@
 import time
 from datetime import datetime
 
-from aliquot.lab.home import Glance, glance
+from aliquot.lab.home import Glance, Seen, glance
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
 
@@ -13,8 +13,9 @@ routes = Routes()
 @routes.page("/", template="home.html", action="home.read", twin="/home.json")
 def home(visit: AVisit) -> Glance:
     """Show what arrives, runs, is stuck, waits for a person, and what came of today."""
+    seen = Seen(*(visit.projects(each) for each in ("run.read", "receipt.read", "quarantine.read", "dataset.read")))
     with visit.read() as connection:
-        return glance(connection, start_of_day(time.time()))
+        return glance(connection, start_of_day(time.time()), seen)
 
 
 def start_of_day(now: float) -> float:

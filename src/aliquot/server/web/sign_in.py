@@ -97,14 +97,14 @@ def theme(visit: AVisit, theme: Annotated[str, Form()] = "") -> Response:
 
 def _form(visit: Visit, after: str, error: AliquotError | None = None, name: str = "") -> Response:
     status = error.http_status if error else 200
-    response = visit.site.renderer.html(visit, "login.html", status, error=error, next=after, name=name)
+    response = visit.html("login.html", status, error=error, next=after, name=name)
     keep_guest(visit, response)
     return response
 
 
 def _welcome(visit: Visit, word: str, name: str, error: AliquotError | None = None) -> Response:
     status = error.http_status if error else 200
-    response = visit.site.renderer.html(visit, "welcome.html", status, error=error, word=word, name=name)
+    response = visit.html("welcome.html", status, error=error, word=word, name=name)
     keep_guest(visit, response)
     return response
 

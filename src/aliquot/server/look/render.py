@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from blake3 import blake3
@@ -13,17 +13,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from aliquot import __version__
-from aliquot.access.by import nobody
+from aliquot.access.by import By, nobody
 from aliquot.lab import Lab
 from aliquot.model.digest import PREFIX, short
 from aliquot.model.errors import AliquotError
 from aliquot.model.quantity import in_words
 from aliquot.model.words import count, span
 from aliquot.server.answers import tagged
-from aliquot.server.web.navigation import NAVIGATION, at
-
-if TYPE_CHECKING:
-    from aliquot.server.visit import Visit
+from aliquot.server.look.navigation import NAVIGATION, at
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -55,43 +52,44 @@ class Renderer:
         shared.update(count=count, static=_Static(), address=address, version=__version__)
         shared["ui"] = self._templates.get_template("ui.html").module
 
-    def page(self, visit: "Visit", template: str, model: Any) -> Response:
+    def page(self, request: Request, by: By, csrf: str, template: str, model: Any) -> Response:
         """Render a page; or of it only the block that is named like the element that htmx fills."""
         found = self._templates.get_template(template)
-        target = visit.request.headers.get("hx-target", "")
-        values = self._values(visit.request, visit) | {"page": model}
-        if "hx-request" in visit.request.headers and target in found.blocks:
+        target = request.headers.get("hx-target", "")
+        values = self._values(request, by, csrf) | {"page": model}
+        if "hx-request" in request.headers and target in found.blocks:
             context = found.new_context(values)
             html = "".join(found.blocks[target](context))
         else:
             html = found.render(values)
-        response = tagged(visit.request, html.encode(), "text/html")
+        response = tagged(request, html.encode(), "text/html")
         # One address gives both the page and parts of it.
         response.headers["vary"] = "HX-Request, HX-Target, Cookie"
         return response
 
-    def html(self, visit: "Visit", template: str, status: int = 200, **values: Any) -> Response:
+    def html(self, request: Request, by: By, csrf: str, template: str, status: int = 200, **values: Any) -> Response:
         """Render a page that is no model's, such as a form that was refused."""
         found = self._templates.get_template(template)
-        return HTMLResponse(found.render(self._values(visit.request, visit) | values), status)
+        return HTMLResponse(found.render(self._values(request, by, csrf) | values), status)
 
-    def error(self, request: Request, error: AliquotError, headers: Mapping[str, str]) -> Response:
+    def error(
+        self, request: Request, by: By | None, csrf: str, error: AliquotError, headers: Mapping[str, str]
+    ) -> Response:
         """Render an error, as a page or as a fragment for htmx."""
         template = "error_part.html" if "hx-request" in request.headers else "error.html"
         title = {401: "Sign in first", 403: "Not allowed"}.get(
             error.http_status, _TITLES.get(error.family, "Not usable")
         )
-        values = self._values(request, getattr(request.state, "visit", None)) | {
+        values = self._values(request, by or nobody(""), csrf) | {
             "title": title, "error": error, "request_id": request.scope.get("aliquot.request", ""),
         }  # fmt: skip
         return HTMLResponse(self._templates.get_template(template).render(values), error.http_status, dict(headers))
 
-    def _values(self, request: Request, visit: "Visit | None") -> dict[str, Any]:
-        by = visit.by if visit else nobody("")
+    def _values(self, request: Request, by: By, csrf: str) -> dict[str, Any]:
         theme, path = request.cookies.get("aliquot_theme", ""), request.url.path
         return {
-            "visit": visit,
             "by": by,
+            "csrf": csrf,
             "lab_name": self._lab.config.lab,
             "theme": theme if theme in _THEMES else "",
             "navigation": [

@@ -13,7 +13,7 @@
     const passed = (Date.now() - date.getTime()) / 1000;
     if (Math.abs(passed) < 5) return "just now";
     const found = spans.find(([most]) => Math.abs(passed) < most);
-    return found ? near.format(-Math.round(passed / found[1]), found[2]) : "";
+    return found ? near.format(-Math.round(passed / found[1]), found[2]).replace(".", "") : "";
   }
 
   function times(root) {
