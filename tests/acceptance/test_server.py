@@ -50,8 +50,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def admin(server: RunningServer) -> Iterator[httpx.Client]:
-    with server.administrator() as client:
-        yield client
+    client = server.administrator()
+    yield client
+    client.close()
 
 
 def token_of(client: httpx.Client) -> dict[str, str]:
@@ -227,7 +228,7 @@ def test_up_serves_beside_the_loop_and_ends_with_open_streams(tmp_path: Path) ->
     lab = LabFolder(tmp_path)
     lab.write("aliquot.yaml", "lab: alone\n")
     with running_server(lab, "up") as started:
-        with started.administrator() as client, client.stream("GET", "/events/stream") as stream:
+        with started.administrator().stream("GET", "/events/stream") as stream:
             next(stream.iter_lines())
             assert started.stop() == 0
         assert "The lab is down" in started.log()
