@@ -33,8 +33,21 @@ _HEADERS = {
 }
 
 
-class _TooLarge(Exception):
-    pass
+class _Body:
+    """Hands on a body up to so many bytes, and then nothing more of it."""
+
+    def __init__(self, most: int, receive: Receive) -> None:
+        self._left = most
+        self._receive = receive
+        self.too_large = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.too_large = True
+            return {"type": "http.disconnect"}
+        return message
 
 
 class Guard:
@@ -59,23 +72,22 @@ class Guard:
             return
         number = scope["aliquot.request"] = secrets.token_hex(8)
         began, status = time.perf_counter(), 0
+        body = _Body(self._most(scope), receive)
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._mark(MutableHeaders(scope=message), number)
-            await send(message)
+            # Whatever the app makes of a body that was cut off, the answer is the one below.
+            if not body.too_large:
+                await send(message)
 
         with structlog.contextvars.bound_contextvars(request=number):
-            refusal = self._refusal(scope)
             try:
-                if refusal:
-                    await refusal(scope, receive, answer)
-                else:
-                    await self._app(scope, self._counted(scope, receive), answer)
-            except _TooLarge:
-                if not status:
+                await (self._refusal(scope) or self._app)(scope, body.receive, answer)
+                if body.too_large:
+                    body.too_large = False
                     await _too_large(number)(scope, receive, answer)
             finally:
                 self._tell(scope, status, time.perf_counter() - began)
@@ -90,19 +102,6 @@ class Guard:
         if length.isdecimal() and int(length) > self._most(scope):
             return _too_large(number)
         return None
-
-    def _counted(self, scope: Scope, receive: Receive) -> Receive:
-        most, got = self._most(scope), 0
-
-        async def counted() -> Message:
-            nonlocal got
-            message = await receive()
-            got += len(message.get("body", b""))
-            if got > most:
-                raise _TooLarge
-            return message
-
-        return counted
 
     def _most(self, scope: Scope) -> int:
         found = (

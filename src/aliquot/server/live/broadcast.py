@@ -32,7 +32,7 @@ class Stream:
 
 
 class Broadcast:
-    """Looks for as long as somebody listens."""
+    """Looks for as long as the server lives."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -83,8 +83,8 @@ class Broadcast:
         rounds = 0
         while True:
             try:
-                if self._streams:
-                    self._tell(await run_in_threadpool(self._once))
+                # Also while nobody listens: what moves just after a page was made must not be what is known already.
+                self._tell(await run_in_threadpool(self._once))
                 if rounds % _FORGET_EVERY == 0:
                     await run_in_threadpool(forget, self._lab.catalogue)
             except AliquotError as error:
