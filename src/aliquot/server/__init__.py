@@ -21,6 +21,6 @@ How to add a page:
 6. Live: `<section {{ ui.live("run-12", address, "steps") }}>` is fetched again when a topic of `live/topics.py` moves.
 7. The same for programs: `@routes.api("GET", "/things/{number}", …)` in `api/NOUN.py`, with `Routes("/api/v1")`; what
    makes something runs in `visit.once(…)`, which honours Idempotency-Key.
-8. Put the modules into `app.py`, the noun into `look/navigation.py`, and an example address into
-   `tests/server_pages.py`: screenshots, axe, sizes and rights go over all of it. Then look at `make screenshots`.
+8. Put the modules into `app.py` and the noun into `look/navigation.py`. `tests/running_server.py` starts a real server
+   for tests.
 """
