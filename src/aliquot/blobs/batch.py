@@ -12,6 +12,7 @@ from aliquot.blobs.durable import file_changed, open_source
 from aliquot.blobs.layout import blob_key, key_of, pack_key
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
+from aliquot.blobs.readers import Read, Readers, Resting, useful_readers
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
@@ -22,8 +23,8 @@ Known = Callable[[Collection[Digest]], Mapping[Digest, Location]]
 Moved = Callable[[Collection[tuple[Location, Location]]], None]
 """Is told of blobs that lie elsewhere now: the old place of each and the new one, which is durable."""
 
-Resting = tuple[str, int, int]
-"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
+MANY_FILES = 10_000
+"""Files from which on readers are worth their start."""
 
 _AHEAD = 2
 _TOGETHER = 64
@@ -71,6 +72,10 @@ class Batch:
 
     def add_files(self, files: Sequence[Resting]) -> Iterator[Blob | AliquotError]:
         """Add the content of many files, as `add_file` does; gives for each its blob, or why it could not be added."""
+        readers = useful_readers() if len(files) >= MANY_FILES else 0
+        if readers:
+            yield from self._add_read(files, readers)
+            return
         for start in range(0, len(files), _TOGETHER):
             part = files[start : start + _TOGETHER]
             read = [_read_small(*file) for file in part]
@@ -78,6 +83,25 @@ class Batch:
             self._pack([each for each in blobs if each])
             for (path, *expected), blob in zip(part, blobs, strict=True):
                 yield Blob(blob[0], len(blob[1])) if blob else self._try_file(path, (expected[0], expected[1]))
+
+    def _add_read(self, files: Sequence[Resting], count: int) -> Iterator[Blob | AliquotError]:
+        """Add files that processes of their own read."""
+        with Readers(count) as readers:
+            for part in readers.read(files):
+                self._pack_read(part)
+                for (path, size, mtime_ns), digest in zip(part.files, part.digests, strict=True):
+                    yield Blob(digest, size) if digest else self._try_file(path, (size, mtime_ns))
+
+    def _pack_read(self, part: Read) -> None:
+        """Pack what was read together: as it lies in memory if it fills a pack, or with what else there is."""
+        blobs = part.blobs()
+        if len(part.content) < FULL:
+            self._pack((digest, bytes(data)) for digest, data in blobs)
+            part.release()
+            return
+        with self._lock:
+            self._write_later(PackBuffer.around(part.content, blobs), part.release)
+        self._room.acquire()
 
     def _try_file(self, path: str, expected: tuple[int, int]) -> Blob | AliquotError:
         try:
@@ -129,9 +153,14 @@ class Batch:
     def _write_ahead(self) -> None:
         """Hand the full buffer over. Under the lock, so that a flush finds it among what is being written."""
         full, self._buffer = self._buffer, PackBuffer()
+        self._write_later(full)
+
+    def _write_later(self, buffer: PackBuffer, then: Callable[[], None] | None = None) -> None:
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "packs")
-        future = self._writer.submit(self._write, full)
+        future = self._writer.submit(self._write, buffer)
+        if then:
+            future.add_done_callback(lambda _: then())
         future.add_done_callback(lambda _: self._room.release())
         self._writing.append(future)
 
@@ -142,7 +171,7 @@ class Batch:
         rest = buffer.without(set(known))
         if not rest.digests():
             return list(known.values())
-        pieces = list(_pieces(rest.content()))
+        pieces = list(rest.pieces())
         pack = _digest_pieces(pieces)
         self._objects.put_object(pack_key(pack), pieces)
         places = rest.locations(pack)
@@ -157,7 +186,7 @@ class Batch:
         """
         if not known or self._moved is None or self._objects.root is None:
             return {}
-        damaged: dict[Digest | None, dict[Location, bytes]] = {}
+        damaged: dict[Digest | None, dict[Location, bytes | memoryview]] = {}
         for digest, data in buffer.blobs():
             place = known.get(digest)
             if place and data and not self._objects.holds(key_of(place), place.offset, data):
@@ -165,7 +194,7 @@ class Batch:
         left = [place for pack, good in damaged.items() if not (pack and self._mend(pack, good)) for place in good]
         return {place.digest: place for place in left}
 
-    def _mend(self, pack: Digest, good: Mapping[Location, bytes]) -> bool:
+    def _mend(self, pack: Digest, good: Mapping[Location, bytes | memoryview]) -> bool:
         """Put good bytes into a damaged pack; false, and nothing done, if it would not be whole by that."""
         try:
             content = bytearray(self._objects.read_object(pack_key(pack)))
@@ -204,13 +233,7 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _pieces(parts: list[bytes]) -> Iterator[bytes]:
-    """Put some parts together at a time: that costs less than a write of each, or than memory for all of them."""
-    for start in range(0, len(parts), _TOGETHER):
-        yield b"".join(parts[start : start + _TOGETHER])
-
-
-def _digest_pieces(pieces: Iterable[bytes]) -> Digest:
+def _digest_pieces(pieces: Iterable[bytes | memoryview]) -> Digest:
     hasher = blake3()
     for piece in pieces:
         hasher.update(piece)

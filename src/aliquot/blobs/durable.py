@@ -38,7 +38,7 @@ class Writer:
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned()
 
-    def write(self, key: str, parts: Iterable[bytes]) -> bool:
+    def write(self, key: str, parts: Iterable[bytes | memoryview]) -> bool:
         """Write a new file from bytes; a file of that name that is there already stays, if its bytes are the same.
 
         Says whether it had to be replaced, since it was damaged.

@@ -56,7 +56,7 @@ class Objects:
             raise file_changed(path)
         return digest, size
 
-    def put_object(self, key: str, parts: Iterable[bytes]) -> None:
+    def put_object(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
         """Write an object under a key that its content decides; durable only after `settle`."""
         if self._writer:
             if self._writer.write(key, parts):
@@ -160,7 +160,7 @@ class Objects:
                 os.close(self._packs.popitem(last=False)[1])
             return _pread(handle, length, start)
 
-    def holds(self, key: str, start: int, data: bytes) -> bool:
+    def holds(self, key: str, start: int, data: bytes | memoryview) -> bool:
         """Say whether an object has these bytes, from byte `start`."""
         try:
             return self.read_range(key, start, len(data)) == data

@@ -6,7 +6,7 @@ bytes with the length of the compressed index, little-endian; the eight bytes `A
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import zstandard
 
@@ -20,6 +20,9 @@ FOOTER = struct.Struct("<Q8s")
 SMALL = 128 * 1024
 """Blobs under this many bytes travel in packs."""
 
+_PIECE = 1024 * 1024
+_TOGETHER = 64
+
 FULL = 16 * 1024 * 1024
 """A pack is closed when it holds this many bytes."""
 
@@ -28,14 +31,25 @@ class PackBuffer:
     """The blobs of a pack that is being filled."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
+        self._whole: memoryview | None = None
         self._places: dict[Digest, tuple[int, int]] = {}
         self.size = 0
+
+    @classmethod
+    def around(cls, whole: memoryview, blobs: Iterable[tuple[Digest, memoryview]]) -> "PackBuffer":
+        """Make a pack of blobs that lie one after the other in memory, without a copy of them."""
+        made = cls()
+        for digest, data in blobs:
+            made.add(digest, data)
+        # Shorter when two of the blobs are the same.
+        made._whole = whole if made.size == len(whole) else None
+        return made
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self._places
 
-    def add(self, digest: Digest, data: bytes) -> None:
+    def add(self, digest: Digest, data: bytes | memoryview) -> None:
         """Add a blob, once."""
         if digest not in self._places:
             self._places[digest] = (self.size, len(data))
@@ -52,7 +66,7 @@ class PackBuffer:
                 rest.add(digest, data)
         return rest
 
-    def blobs(self) -> Iterable[tuple[Digest, bytes]]:
+    def blobs(self) -> Iterable[tuple[Digest, bytes | memoryview]]:
         """Give the blobs, in their order."""
         return zip(self._places, self._parts, strict=True)
 
@@ -60,11 +74,17 @@ class PackBuffer:
         """List the blobs, in their order."""
         return list(self._places)
 
-    def content(self) -> list[bytes]:
-        """Give the pack's bytes, in parts, index and footer included."""
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Give the pack's bytes, index and footer included, in pieces that are neither small nor large."""
+        if self._whole is not None:
+            yield from (self._whole[at : at + _PIECE] for at in range(0, self.size, _PIECE))
+        else:
+            # To put some together costs less than a write of each, or than memory for all of them.
+            for start in range(0, len(self._parts), _TOGETHER):
+                yield b"".join(self._parts[start : start + _TOGETHER])
         rows = [[hex_of(digest), offset, size] for digest, (offset, size) in self._places.items()]
         index = zstandard.compress(json.dumps(rows, separators=(",", ":")).encode(), 3)
-        return [*self._parts, index, FOOTER.pack(len(index), MAGIC)]
+        yield index + FOOTER.pack(len(index), MAGIC)
 
     def locations(self, pack: Digest) -> list[Location]:
         """Say where each blob lies once the pack has its name."""

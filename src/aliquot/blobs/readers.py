@@ -1,0 +1,172 @@
+"""Readers: processes that read and digest thousands of small files, so that every core works on them."""
+
+import mmap
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import blake3
+
+from aliquot.blobs import reader_program as program
+from aliquot.blobs.pack import FULL
+from aliquot.model.digest import PREFIX, Digest
+from aliquot.model.errors import Unavailable
+
+Resting = tuple[str, int, int]
+"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
+
+_MOST = 4
+_SEGMENTS = 2
+
+
+class Read(NamedTuple):
+    """Files that were read together: their digests (None: not as they had been seen to rest), and their content.
+
+    The content of those that were read lies in `content` one after the other, until `release` is called.
+    """
+
+    files: Sequence[Resting]
+    digests: Sequence[Digest | None]
+    content: memoryview
+    release: Callable[[], None]
+
+    def blobs(self) -> Iterator[tuple[Digest, memoryview]]:
+        """Give each blob with its bytes, in their order."""
+        at = 0
+        for (_, size, _), digest in zip(self.files, self.digests, strict=True):
+            if digest:
+                yield digest, self.content[at : at + size]
+                at += size
+
+
+def useful_readers() -> int:
+    """Say how many readers this machine has work for; 0 where they would not help."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return min(cores, _MOST) if cores > 1 and hasattr(os, "memfd_create") else 0
+
+
+class Readers:
+    """Some readers, which end with the context. Each fills one segment of shared memory while the other is stored."""
+
+    def __init__(self, count: int) -> None:
+        self._readers = [_Reader() for _ in range(count)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def read(self, files: Sequence[Resting]) -> Iterator[Read]:
+        """Read files, some thousands at a time, in their order; a reader that dies is `Unavailable`."""
+        parts = _parts(files)
+        asked: deque[_Reader] = deque()
+        for reader in self._readers * _SEGMENTS:
+            if part := next(parts, None):
+                reader.ask(part)
+                asked.append(reader)
+        while asked:
+            reader = asked.popleft()
+            yield reader.answer()
+            if part := next(parts, None):
+                reader.ask(part)
+                asked.append(reader)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        handles = [os.memfd_create("aliquot", os.MFD_CLOEXEC) for _ in range(_SEGMENTS)]
+        try:
+            for handle in handles:
+                os.ftruncate(handle, program.SEGMENT)
+            self._segments = [memoryview(mmap.mmap(handle, program.SEGMENT)) for handle in handles]
+            packages = Path(blake3.__file__).parent.parent
+            command = [sys.executable, "-I", "-S", program.__file__, str(packages), *map(str, handles)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=handles, start_new_session=True
+            )
+        finally:
+            for handle in handles:
+                os.close(handle)
+        self._free = deque(range(_SEGMENTS))
+        self._freed = threading.Semaphore(_SEGMENTS)
+        self._asked: deque[tuple[int, Sequence[Resting]]] = deque()
+
+    def ask(self, files: Sequence[Resting]) -> None:
+        """Let files be read, once there is a segment for them."""
+        self._freed.acquire()
+        number = self._free.popleft()
+        segment = self._segments[number]
+        places = b"\0".join(os.fsencode(place) for place, _, _ in files) + b"\0"
+        stamps = b"".join(program.STAMPS.pack(size, mtime_ns) for _, size, mtime_ns in files)
+        segment[program.ROOM : program.ROOM + len(places)] = places
+        segment[program.STAMPS_AT : program.STAMPS_AT + len(stamps)] = stamps
+        assert self._process.stdin
+        self._asked.append((number, files))
+        try:
+            os.write(self._process.stdin.fileno(), program.QUESTION.pack(number, len(files), len(places)))
+        except BrokenPipeError as error:
+            raise self._died() from error
+
+    def answer(self) -> Read:
+        """Wait for the oldest files that were asked for."""
+        assert self._process.stdout
+        number, files = self._asked.popleft()
+        if not os.read(self._process.stdout.fileno(), 1):
+            raise self._died()
+        segment = self._segments[number]
+        end = program.DIGESTS_AT + len(files) * program.DIGEST
+        raw = bytes(segment[program.DIGESTS_AT : end])
+        names = raw.hex()
+        digests: list[Digest | None] = [Digest(PREFIX + names[at : at + 64]) for at in range(0, len(names), 64)]
+        size = sum(size for _, size, _ in files)
+        if program.NOT_READ in raw:
+            for at, file in enumerate(files):
+                if raw[at * program.DIGEST : (at + 1) * program.DIGEST] == program.NOT_READ:
+                    digests[at] = None
+                    size -= file[1]
+        return Read(files, digests, segment[:size], lambda: self._release(number))
+
+    def _release(self, number: int) -> None:
+        self._free.append(number)
+        self._freed.release()
+
+    def close(self) -> None:
+        """End the process; nothing that it was asked for is of use any more."""
+        self._process.kill()
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def _died(self) -> Unavailable:
+        return Unavailable(
+            "reader-died",
+            f"A process that read files ended before its work was done (status {self._process.wait()}); nothing is "
+            "half done. Try again, and see that there is memory enough.",
+        )
+
+
+def _parts(files: Sequence[Resting]) -> Iterator[Sequence[Resting]]:
+    """Cut files into what makes a pack, or fills a segment's room for names."""
+    start = content = names = 0
+    for at, (place, size, _) in enumerate(files):
+        # A letter takes four bytes at most.
+        length = len(place) + 1 if place.isascii() else 4 * len(place) + 1
+        if at > start and (content >= FULL or at - start >= program.FILES or names + length > program.NAMES):
+            yield files[start:at]
+            start, content, names = at, 0, 0
+        content += size
+        names += length
+    if start < len(files):
+        yield files[start:]
