@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import zstandard
 
 from aliquot.model.blob import Location
-from aliquot.model.digest import PREFIX, Digest, hex_of
+from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Damaged
 
 MAGIC = b"ALQPACK1"
@@ -40,10 +40,19 @@ class PackBuffer:
     def around(cls, whole: memoryview, blobs: Iterable[tuple[Digest, memoryview]]) -> "PackBuffer":
         """Make a pack of blobs that lie one after the other in memory, without a copy of them."""
         made = cls()
-        for digest, data in blobs:
-            made.add(digest, data)
-        # Shorter when two of the blobs are the same.
-        made._whole = whole if made.size == len(whole) else None
+        together = list(blobs)
+        places: dict[Digest, tuple[int, int]] = {}
+        at = 0
+        for digest, data in together:
+            size = len(data)
+            places[digest] = (at, size)
+            at += size
+        if len(places) == len(together):
+            made._places, made._whole, made.size = places, whole, at
+            made._parts += [data for _, data in together]
+        else:
+            for digest, data in together:
+                made.add(digest, data)
         return made
 
     def __contains__(self, digest: Digest) -> bool:
@@ -82,8 +91,10 @@ class PackBuffer:
             # To put some together costs less than a write of each, or than memory for all of them.
             for start in range(0, len(self._parts), _TOGETHER):
                 yield b"".join(self._parts[start : start + _TOGETHER])
-        rows = [[hex_of(digest), offset, size] for digest, (offset, size) in self._places.items()]
-        index = zstandard.compress(json.dumps(rows, separators=(",", ":")).encode(), 3)
+        # Put together by hand, since there are many and all alike.
+        start = len(PREFIX)
+        rows = ",".join([f'["{digest[start:]}",{offset},{size}]' for digest, (offset, size) in self._places.items()])
+        index = zstandard.compress(f"[{rows}]".encode(), 3)
         yield index + FOOTER.pack(len(index), MAGIC)
 
     def locations(self, pack: Digest) -> list[Location]:

@@ -14,7 +14,7 @@ import struct
 import sys
 
 QUESTION = struct.Struct("<III")
-STAMPS = struct.Struct("<qq")
+STAMPS = struct.Struct("=qq")
 DIGEST = 32
 NOT_READ = bytes(DIGEST)
 """Stands for the digest of a file that was not as it had been seen to rest, or that cannot be read."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -106,8 +107,8 @@ class _Reader:
         self._freed.acquire()
         number = self._free.popleft()
         segment = self._segments[number]
-        places = b"\0".join(os.fsencode(place) for place, _, _ in files) + b"\0"
-        stamps = b"".join(program.STAMPS.pack(size, mtime_ns) for _, size, mtime_ns in files)
+        places = os.fsencode("\0".join([place for place, _, _ in files])) + b"\0"
+        stamps = array("q", [number for _, size, mtime_ns in files for number in (size, mtime_ns)]).tobytes()
         segment[program.ROOM : program.ROOM + len(places)] = places
         segment[program.STAMPS_AT : program.STAMPS_AT + len(stamps)] = stamps
         assert self._process.stdin
