@@ -9,7 +9,9 @@ WORKERS ?= auto
 EVENTS ?= 1000
 SEED ?=
 
-.PHONY: demo test soak bench bench-peers lint docs setup setup-dev clean
+ONLY ?=
+
+.PHONY: demo test soak bench bench-peers screenshots lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -28,6 +30,10 @@ bench-peers: setup-dev
 	@test -d .venv-peers || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-peers
 	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet snakemake redun luigi
 	$(BIN)/python benchmarks/run.py peers
+
+# Every page, light and dark, on a desktop and on a phone; ONLY keeps the addresses that hold a word.
+screenshots: setup-dev
+	@$(BIN)/python tests/screenshots.py screenshots $(ONLY)
 
 docs: setup-dev
 	@$(BIN)/python docs/generate.py

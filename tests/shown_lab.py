@@ -1,0 +1,60 @@
+"""A lab with something of everything, for looking at pages: claims and imaging on generated data, in one folder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab_folder import LabFolder
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+_SETTINGS = """
+lab: riverside
+executor: {kind: process, workers: 2}
+sources:
+  billing:
+    watch: ./inbox/billing
+    settled: {quiet: 1s}
+    accept:
+      - {type: charges, into: billing}
+      - {type: transactions, into: billing}
+  instrument:
+    watch: ./inbox/instrument
+    settled: {quiet: 1s, set: ["{name}.imzML", "{name}.ibd"]}
+    accept:
+      - {type: imzml, into: measurements}
+"""
+_PARKS = """
+pipeline: checks
+title: A check of every file, of which one fails
+inputs: {notes: {dataset: notes}}
+steps:
+  look:
+    inputs: {file: {from: notes, glob: "/*"}}
+    command: |
+      echo "looking at $FILE"
+      grep -q sample "$FILE" || { echo "no sample is named in it" >&2; exit 3; }
+      cp "$FILE" "$OUT/"
+    retry: {attempts: 1}
+"""
+
+
+def make_shown_lab(folder: Path) -> LabFolder:
+    """Make the lab, with versions, runs, tables, a file in quarantine, and a run with a parked datum."""
+    for name in ("claims", "imaging-ms"):
+        shutil.copytree(
+            EXAMPLES / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "aliquot.yaml")
+        )
+        billing = ["billing", "--months", "1", "--bad-rows", "4"] if name == "claims" else ["instrument"]
+        inbox = folder / "inbox" / billing[0]
+        subprocess.run([sys.executable, EXAMPLES / name / "generate.py", inbox, *billing[1:]], check=True)
+    lab = LabFolder(folder)
+    lab.write("aliquot.yaml", _SETTINGS)
+    lab.write("pipelines/checks.yaml", _PARKS)
+    for name, text in (("one.txt", "sample 1"), ("two.txt", "sample 2"), ("<b>three.txt", "nothing")):
+        lab.write(f"notes/{name}", text)
+    lab.run("apply")
+    lab.up(expect=None)
+    lab.run("ingest", "notes", "notes")
+    lab.run("run", "start", "checks", "--wait", expect=None)
+    return lab
