@@ -370,7 +370,7 @@ BROKEN = [
         "types/t.yaml:2:20: recognise.magic: 'gzip' is not bytes in hexadecimal; write pairs of digits, like 1f8b",
     ]),
     ("type format", T, 'type: t\nrecognise: {name: "*"}\nformat: tabel\n', [
-        "types/t.yaml:3:9: format: expected 'table', 'imzml', 'fastq', 'archive' or 'any', but found the text 'tabel'; did you mean 'table'?",
+        "types/t.yaml:3:9: format: expected 'table', 'imzml', 'mzml', 'fastq', 'bam', 'vcf', 'archive' or 'any', but found the text 'tabel'; did you mean 'table'?",
     ]),
     ("type table", T, 'type: t\nrecognise: {name: "*"}\ntable: {fields: [{name: x}]}\n', [
         "types/t.yaml:3:1: table: 'table' needs 'format: table', but the format is 'any'",

@@ -15,6 +15,7 @@ from aliquot.formats.recognise import Recognition, name_matches, recognise
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Severity
+from lab_files import bgzf
 
 
 def type_of(name: str, recognise: dict[str, Any], **more: Any) -> FileType:
@@ -29,7 +30,10 @@ IMAGE = type_of("image", {"name": "*.imzML"}, format="imzml")
 PLATE = type_of("plate", {"path": "/plates/**/raw/*"})
 PICTURE = type_of("picture", {"magic": "89 50 4e 47"})
 RUN = type_of("run", {"root": "RunInfo"})
-ALL = [CHARGES, TRANSACTIONS, READS, UPLOAD, IMAGE, PLATE, PICTURE, RUN]
+VARIANTS = type_of("variants", {"name": "*.vcf.gz"}, format="vcf")
+ALIGNED = type_of("aligned", {"name": "*.bam"}, format="bam")
+SPECTRA = type_of("spectra", {"name": "*.mzML"}, format="mzml")
+ALL = [CHARGES, TRANSACTIONS, READS, UPLOAD, IMAGE, PLATE, PICTURE, RUN, VARIANTS, ALIGNED, SPECTRA]
 
 
 def look(folder: Path, name: str, content: bytes, *types: FileType, path: str | None = None) -> Recognition:
@@ -63,6 +67,12 @@ def small_tar() -> bytes:
         ("a.imzml", b"<?xml version='1.0'?><x:mzML xmlns:x='u'/>", "image"),
         ("a.imzML", b"<!DOCTYPE mzML><mzML>", "image"),
         ("a.imzML", "<?xml version='1.0' encoding='utf-16'?><indexedmzML>".encode("utf-16"), "image"),
+        ("a.mzML", b"<?xml version='1.0'?><indexedmzML>", "spectra"),
+        ("a.mzML", gzip.compress(b"<?xml version='1.0'?><mzML xmlns='u'>", mtime=0), "spectra"),
+        ("a.vcf.gz", bgzf(b"##fileformat=VCFv4.2\n"), "variants"),
+        ("a.vcf.gz", b"##fileformat=VCFv4.2\n", "variants"),
+        ("a.bam", bgzf(b"BAM\x01"), "aligned"),
+        ("a.bam", b"", "aligned"),
         ("p.dat", b"\x89PNG\r\n", "picture"),
         ("p.xml", b"<!-- note --><RunInfo Version='2'><Run/>", "run"),
         ("p.xml", b"<!DOCTYPE RunInfo SYSTEM 'x.dtd'><RunInfo/>", "run"),
@@ -103,6 +113,13 @@ def test_a_path_is_recognised(tmp_path: Path, path: str) -> None:
         (READS, "a_R1.fastq.gz", gzip.compress(b"\x00", mtime=0), "does not begin as a FASTQ file does, with '@'"),
         (UPLOAD, "a.tar", b"hello", "is not a .tar, .tar.gz or .zip archive"),
         (UPLOAD, "a.tar", gzip.compress(b"hello", mtime=0), "is not a .tar, .tar.gz or .zip archive"),
+        (VARIANTS, "a.vcf.gz", gzip.compress(b"BCF\x02", mtime=0),
+         "does not begin as a VCF file does, with ##fileformat=VCF"),
+        (ALIGNED, "a.bam", b"BAM", "is not a BAM file: what is in its blocks does not begin with the letters BAM"),
+        (SPECTRA, "a.mzML", b"<mzXML>", "is not an mzML file: it does not begin as XML with the root element <mzML>"),
+        (SPECTRA, "a.mzML", gzip.compress(b"<mzXML>", mtime=0), "is not mzML: what is packed is another kind"),
+        (SPECTRA, "a.mzML", b'<mzML><cvParam accession="IMS:1000080"/>',
+         "is one half of an imzML pair, and not mzML alone"),
         (IMAGE, "a.imzML", b"<html>",
          "is not an imzML file: it does not begin as XML with the root element <mzML>"),
     ],
@@ -166,12 +183,12 @@ def test_a_file_that_cannot_be_read_fits_nothing_that_looks_into_it(tmp_path: Pa
     assert found.reasons == {"charges": "the file cannot be read (No such file or directory)"}
 
 
-@pytest.mark.parametrize("name", ["table", "imzml", "fastq", "archive", "any"])
+@pytest.mark.parametrize("name", ["table", "imzml", "mzml", "fastq", "bam", "vcf", "archive", "any"])
 def test_every_format_answers_to_its_name(name: str) -> None:
     assert format_named(name).name == name
 
 
-@pytest.mark.parametrize("name", ["imzml", "fastq", "archive", "any"])
+@pytest.mark.parametrize("name", ["imzml", "mzml", "fastq", "bam", "vcf", "archive", "any"])
 def test_a_missing_file_is_a_finding_in_every_format(tmp_path: Path, name: str) -> None:
     files = {"a.imzML": tmp_path / "gone", "a.ibd": tmp_path / "gone"}
     report = check(type_of("x", {"name": "*"}, format=name), files)
@@ -202,7 +219,7 @@ def test_an_empty_file_of_any_kind_is_a_warning(tmp_path: Path) -> None:
 def test_only_tables_load_polars() -> None:
     code = (
         "import sys, aliquot.formats.check as c, aliquot.formats.recognise;"
-        "[c.format_named(n) for n in ('any', 'imzml', 'fastq', 'archive')];"
+        "[c.format_named(n) for n in ('any', 'imzml', 'mzml', 'fastq', 'bam', 'vcf', 'archive')];"
         "print(sorted({'polars', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

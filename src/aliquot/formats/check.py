@@ -40,6 +40,18 @@ def format_named(name: str) -> Format:
             from aliquot.formats.fastq import Fastq
 
             return Fastq()
+        case "mzml":
+            from aliquot.formats.mzml import Mzml
+
+            return Mzml()
+        case "bam":
+            from aliquot.formats.bam import Bam
+
+            return Bam()
+        case "vcf":
+            from aliquot.formats.vcf import Vcf
+
+            return Vcf()
         case "archive":
             from aliquot.formats.archive import Archive
 

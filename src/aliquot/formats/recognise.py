@@ -17,6 +17,11 @@ from aliquot.model.glob import Glob, GlobError, compile_glob
 
 _HEAD = 4096
 _SHOWN = 8
+_VCF = b"##fileformat=VCF"
+_BAM = b"BAM\x01"
+_MZML = re.compile(rb"<(?:\w+:)?(?:indexed)?mzML[\s>]")
+_IMZML = re.compile(rb"IMS:10000(?:80|30|31)")
+"""Terms of imzML alone: the identifier that ties it to its other half, and how arrays are kept there."""
 _ENDING = re.compile(r"(?:\.[A-Za-z0-9]+)+\Z")
 
 
@@ -159,11 +164,26 @@ def _misfit_of_format(type_: FileType, look: _Look) -> str | None:
     begins = None if look.unpacked is None else look.unpacked.lstrip()[:1]
     if type_.format == "fastq" and begins not in (None, b"", b"@"):
         return "does not begin as a FASTQ file does, with '@'"
+    if type_.format == "vcf" and look.unpacked and not look.unpacked.startswith(_VCF):
+        return "does not begin as a VCF file does, with ##fileformat=VCF"
+    if type_.format == "bam" and look.unpacked and not look.unpacked.startswith(_BAM):
+        return "is not a BAM file: what is in its blocks does not begin with the letters BAM"
+    if type_.format == "mzml":
+        return _misfit_of_mzml(look)
     if type_.format == "archive" and not look.archive:
         return "is not a .tar, .tar.gz or .zip archive"
     if type_.format == "imzml" and look.root not in ("mzML", "indexedmzML"):
         return "is not an imzML file: it does not begin as XML with the root element <mzML>"
     return None
+
+
+def _misfit_of_mzml(look: _Look) -> str | None:
+    if look.head.startswith(GZIP_MAGIC):
+        begins = look.unpacked
+        return None if begins is None or _MZML.search(begins[:_HEAD]) else "is not mzML: what is packed is another kind"
+    if look.root not in ("mzML", "indexedmzML"):
+        return "is not an mzML file: it does not begin as XML with the root element <mzML>"
+    return "is one half of an imzML pair, and not mzML alone" if _IMZML.search(look.head) else None
 
 
 def _listed(columns: Sequence[str]) -> str:

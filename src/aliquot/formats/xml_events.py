@@ -1,9 +1,8 @@
 """XML as a stream of start and end tags, for files that anybody may have written: bounded memory, no DTD."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
 from xml.parsers import expat
 
 from aliquot.model.errors import Invalid
@@ -37,6 +36,13 @@ def read_xml(path: Path, start: Start, end: End | None = None) -> None:
     Raises `Invalid`: `xml-malformed` for what is not XML or ends too early, `xml-refused` for a document type, for
     nesting beyond 256 levels and for a tag, comment or the like beyond 16 MiB, none of which a laboratory's file needs.
     """
+    parser = make_parser(start, end)
+    with path.open("rb") as file:
+        feed(parser, iter(lambda: file.read(_READ), b""))
+
+
+def make_parser(start: Start, end: End | None = None) -> expat.XMLParserType:
+    """Make the parser of `read_xml`, for what has to know more of it, such as places in the file."""
     parser = expat.ParserCreate(namespace_separator=" ")
     names: dict[str, str] = {}
     depth = 0
@@ -66,8 +72,7 @@ def read_xml(path: Path, start: Start, end: End | None = None) -> None:
     parser.StartElementHandler = started
     parser.EndElementHandler = ended
     parser.StartDoctypeDeclHandler = document_type
-    with path.open("rb") as file:
-        _feed(parser, file)
+    return parser
 
 
 def root_of(path: Path) -> str | None:
@@ -93,10 +98,11 @@ def root_of(path: Path) -> str | None:
     return found[0] if found else None
 
 
-def _feed(parser: expat.XMLParserType, file: BinaryIO) -> None:
+def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
+    """Give a parser the whole of a file, in pieces; raises what `read_xml` raises."""
     fed = 0
     try:
-        while block := file.read(_READ):
+        for block in pieces:
             parser.Parse(block, False)
             fed += len(block)
             # Until a tag is complete, expat keeps it whole, and looks at it again with each block.

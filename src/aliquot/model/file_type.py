@@ -34,7 +34,7 @@ class FileType(Definition):
     """What people call it."""
     recognise: Recognise
     """What a file must be like; name and content, not name alone."""
-    format: Literal["table", "imzml", "fastq", "archive", "any"] = "any"
+    format: Literal["table", "imzml", "mzml", "fastq", "bam", "vcf", "archive", "any"] = "any"
     """What the content means, and so which checks it gets."""
     table: TableSchema | None = None
     """The columns of a table: Frictionless Table Schema v2."""
