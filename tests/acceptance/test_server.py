@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -211,6 +212,21 @@ def test_a_taken_port_is_told(server: RunningServer) -> None:
     listen = server.address.removeprefix("http://")
     done = server.lab.run("serve", "--listen", listen, "--json", expect=5)
     assert json.loads(done.stderr[done.stderr.index("{\n") :])["code"] == "port-taken"
+
+
+def test_a_second_lab_is_up_at_another_port(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path)
+    lab.environment.pop("ALIQUOT_LISTEN")
+    lab.write("aliquot.yaml", "lab: alone\n")
+    with socket.socket() as first:
+        # Whoever has the port, this test or another one of this machine: it is taken.
+        with suppress(OSError):
+            first.bind(("127.0.0.1", 8642))
+            first.listen()
+        with running_server(lab, "up") as second:
+            assert "Port 8642 is taken" in second.log()
+            with second.client() as client:
+                assert client.get("/health/live").json() == {"live": True}
 
 
 def test_another_address_takes_people(tmp_path: Path) -> None:

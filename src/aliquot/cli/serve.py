@@ -20,7 +20,8 @@ def serve(*, listen: Listen = LISTEN, url: Url = "", no_pages: bool = False, opt
     Parameters
     ----------
     listen
-        Where, as HOST:PORT; by default 127.0.0.1:8642, which only this machine can reach. Port 0 takes a free one.
+        Where, as HOST:PORT; by default 127.0.0.1:8642, or a free port where that is taken; only this
+        machine can reach it. Port 0 takes a free one.
     url
         The address that people type, where something stands before the server, like https://lab.example.org.
     no_pages

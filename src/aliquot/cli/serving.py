@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 log: Any = structlog.get_logger()
 
-LISTEN = "127.0.0.1:8642"
+LISTEN = ""
+"""The default: 127.0.0.1:8642, or another port where that one is taken."""
 Listen = Annotated[str, Parameter(env_var="ALIQUOT_LISTEN", metavar="HOST:PORT")]
 Url = Annotated[str, Parameter(env_var="ALIQUOT_URL", metavar="URL")]
 
@@ -38,6 +39,8 @@ def serving(lab: Lab, listen: str, url: str, *, pages: bool = True) -> "Generato
         if as_lines():
             log.info("the server listens", address=server.address)
         else:
+            if settings.any_port and server.port != settings.port:
+                say(f"Port {settings.port} is taken, perhaps by another lab that is up.")
             say(f"{'Pages and API are' if pages else 'The API is'} at {server.address}.")
         if server.first_link:
             # Not in the log, where it would stay: whoever has it becomes the administrator.

@@ -32,7 +32,8 @@ def up(
     until_idle
         End when nothing is left to do, with a summary; nothing is served meanwhile.
     listen
-        Where pages and API are, as HOST:PORT; by default 127.0.0.1:8642, which only this machine can reach.
+        Where pages and API are, as HOST:PORT; by default 127.0.0.1:8642, or a free port where that is taken; only this
+        machine can reach it.
     url
         The address that people type, where something stands before the server, like https://lab.example.org.
     no_pages

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -106,6 +107,8 @@ def _listen(settings: Settings) -> socket.socket:
         made.listen(2048)
     except OSError as error:
         made.close()
+        if settings.any_port:
+            return _listen(replace(settings, port=0, any_port=False))
         where = f"{settings.host}:{settings.port}"
         words = f"The address {where} cannot be listened at ({error.strerror}); give another with --listen HOST:PORT."
         raise Unavailable("port-taken", words, listen=where) from error

@@ -17,6 +17,8 @@ class Settings:
     port: int
     url: str = ""
     pages: bool = True
+    any_port: bool = False
+    """Whether another port does, where this one is taken."""
 
     @property
     def loopback(self) -> bool:
@@ -41,7 +43,9 @@ class Settings:
 
 
 def read_settings(listen: str, url: str = "", *, pages: bool = True) -> Settings:
-    """Read `HOST:PORT`, `:PORT` or `PORT`; port 0 takes any that is free."""
+    """Read `HOST:PORT`, `:PORT` or `PORT`; port 0 takes any that is free, and so does nothing if 8642 is taken."""
+    any_port = not listen
+    listen = listen or DEFAULT_LISTEN
     host, _, port = listen.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65_535:
@@ -49,7 +53,7 @@ def read_settings(listen: str, url: str = "", *, pages: bool = True) -> Settings
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}):
         raise Invalid("url-refused", f"{url!r} is not an address like https://lab.example.org; change --url.", url=url)
-    return Settings(host, int(port), url.rstrip("/"), pages=pages)
+    return Settings(host, int(port), url.rstrip("/"), pages=pages, any_port=any_port)
 
 
 def _is_loopback(host: str) -> bool:
