@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-DEFAULT_PROJECT = "lab"
-"""The project of everything that names none."""
+from aliquot.model.reference import DEFAULT_PROJECT
+
+__all__ = ["ALL", "DEFAULT_PROJECT", "EVERYWHERE", "NOTHING", "RIGHTS", "Reach", "Right", "Rights", "Role"]
 
 EVERYWHERE = "*"
 """Stands for all projects where a person's roles are written down."""

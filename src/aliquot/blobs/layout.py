@@ -6,6 +6,7 @@ from aliquot.model.digest import Digest, hex_of
 BLOBS = "blobs/"
 PACKS = "packs/"
 VERSIONS = "versions/"
+AUDIT = "audit/"
 
 
 def blob_key(digest: Digest) -> str:
@@ -34,3 +35,8 @@ def digest_of_key(key: str) -> Digest:
 def version_key(dataset: str, number: int) -> str:
     """Give the key of the object that names a version's digest and delta."""
     return f"{VERSIONS}{dataset}/{number:010d}.json"
+
+
+def anchor_key(number: int) -> str:
+    """Give the key of the object that remembers the digest of a row of the audit."""
+    return f"{AUDIT}{number:012d}.json"

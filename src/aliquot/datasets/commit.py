@@ -21,7 +21,7 @@ from aliquot.db.tables import dataset, entry, version
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict, Invalid, Unavailable
-from aliquot.model.reference import require_name
+from aliquot.model.reference import DEFAULT_PROJECT, require_name
 
 _TRIES = 20
 _MANY = 10_000
@@ -41,6 +41,8 @@ class Change:
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     run_id: int | None = None
     parked: int = 0
+    project: str = DEFAULT_PROJECT
+    """The project of the dataset, if this is its first version."""
     receipts: "Callable[[Connection, Draft], Mapping[str, int]] | None" = None
     """Writes the receipts to which the adds refer, in the commit's transaction and before all else, and gives their ids
     by path. It is called again when the commit is tried again."""
@@ -116,7 +118,8 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
         row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).first()
     if row is None:
         with catalogue.write() as connection:
-            insert_missing(connection, dataset, [{"name": change.dataset, "head": 0, "created_at": time.time()}])
+            new = {"name": change.dataset, "head": 0, "created_at": time.time(), "project": change.project}
+            insert_missing(connection, dataset, [new])
             row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).one()
     with catalogue.read() as connection:
         head = connection.execute(

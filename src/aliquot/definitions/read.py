@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from aliquot.definitions.bundle import gather
+from aliquot.definitions.check_access import check_access, check_projects
 from aliquot.definitions.check_ensure import check_types
 from aliquot.definitions.check_lab import (
     check_config,
@@ -183,6 +184,9 @@ def _check_together(
     problems, presumed = reading.problems, reading.presumed
     if config is not None:
         problems += check_config(config.text, config.model, reading.folder, presumed["type"])
+        problems += check_access(config.text, config.model)
+        for several in (types, pipelines, records):
+            problems += check_projects(config, several)
         for found in (config, *types.values(), *pipelines.values(), *records.values()):
             problems += check_references(found.text, config.model.vaults)
     for found in pipelines.values():

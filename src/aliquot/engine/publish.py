@@ -223,7 +223,7 @@ def _drafts(
             "inputs": row.inputs,
             **({"parked": parked} if parked else {}),
         }
-        change = Change(each.publish, adds, removes, provenance, row.id, verdict.parked)
+        change = Change(each.publish, adds, removes, provenance, row.id, verdict.parked, row.project)
         drafts[name] = (prepare(catalogue, store, change), each.from_)
     return drafts
 

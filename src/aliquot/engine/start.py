@@ -64,6 +64,7 @@ def start(connection: Connection, order: Order) -> int | None:
         "priority": pipeline.priority if order.priority is None else order.priority,
         "deadline": pipeline.deadline if order.deadline is None else order.deadline,
         "who": order.who,
+        "project": pipeline.project,
         "fence": 0,
         "created_at": time.time(),
     }

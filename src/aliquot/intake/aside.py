@@ -44,6 +44,7 @@ def put_aside(
                     "findings": [finding.document() for finding in judgement.findings],
                     "counts": dict(judgement.counts),
                     "state": "WAITING",
+                    "project": intake.project,
                     "arrived_at": each.landing.seen_at,
                 }
             )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from aliquot.access.projects import project_of_dataset
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.intake.decided import Intake, Taken
@@ -17,7 +18,7 @@ from aliquot.model.errors import Invalid, Missing
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Settled
-from aliquot.model.reference import require_name
+from aliquot.model.reference import DEFAULT_PROJECT, require_name
 
 
 @seldom()
@@ -28,16 +29,20 @@ def ingest(
     paths: Sequence[Path],
     who: str,
     types: Sequence[FileType] = (),
+    project: str = DEFAULT_PROJECT,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
 
     With `types`, the first that recognises a file says how it is checked, and what none recognises goes to quarantine;
     without, everything is accepted unread. A path that is not there is `Missing`; two files of one name are `Invalid`.
+    `project` is the one that the dataset shall belong to, if it is new.
     """
     require_name("dataset", dataset)
     files, findings = _find(paths)
     rules = [Rule(dataset, each) for each in types] or [Rule(dataset)]
-    intake = Intake(catalogue, store, receipts_name(dataset), rules, who, by_hand=True)
+    with catalogue.read() as connection:
+        project = project_of_dataset(connection, dataset) or project
+    intake = Intake(catalogue, store, receipts_name(dataset), rules, who, by_hand=True, project=project)
     return take(intake, _landings(files, types)), findings
 
 

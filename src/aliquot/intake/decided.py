@@ -12,6 +12,7 @@ from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.model.digest import Digest
 from aliquot.model.finding import Finding
+from aliquot.model.reference import DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Intake:
     who: str
     by_hand: bool = False
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
+    project: str = DEFAULT_PROJECT
+    """The project of what is refused, and of the datasets that it makes."""
 
 
 class Part(NamedTuple):

@@ -121,7 +121,13 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
     done = commit(
         intake.catalogue,
         intake.store,
-        Change(into, adds, provenance={"intake": intake.source, "who": intake.who}, receipts=receipts),
+        Change(
+            into,
+            adds,
+            provenance={"intake": intake.source, "who": intake.who},
+            project=intake.project,
+            receipts=receipts,
+        ),
     )
     taken.added += done.added
     taken.unchanged += len(adds) - done.added

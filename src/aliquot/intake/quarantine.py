@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from aliquot.access.projects import project_of_held
 from aliquot.blobs import Store
 from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Committed, Draft, commit
@@ -24,6 +25,7 @@ from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict, Damaged, Invalid, Missing
 from aliquot.model.finding import Finding, finding_from
+from aliquot.model.reference import DEFAULT_PROJECT
 
 _PAGE = 100
 STATES = ("WAITING", "RELEASED", "REJECTED")
@@ -131,6 +133,7 @@ def release(
         if not over_newer:
             _require_newest(connection, held, target)
         locations = _places(connection, held)
+        project = project_of_held(connection, id_) or DEFAULT_PROJECT
     _require_sound(store, held, locations)
     now = time.time()
 
@@ -145,7 +148,7 @@ def release(
 
     adds = [NewEntry(each.path, each.digest, each.size, _origin(held)) for each in held.files]
     provenance = {"quarantine": id_, "released_by": who, "because": because}
-    return commit(catalogue, store, Change(target, adds, provenance=provenance, receipts=decided))
+    return commit(catalogue, store, Change(target, adds, provenance=provenance, project=project, receipts=decided))
 
 
 def reject(catalogue: Catalogue, id_: int, who: str, because: str) -> None:

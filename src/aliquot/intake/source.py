@@ -56,7 +56,7 @@ class SourceIntake:
         self.root = folder_of(source, lab)
         self._source = source
         rules = _rules(name, source, types)
-        self._intake = Intake(catalogue, store, name, rules, who, rivals=rivals or {})
+        self._intake = Intake(catalogue, store, name, rules, who, rivals=rivals or {}, project=source.project)
         self._settling = Settling(source.settled, [rule.type.set for rule in rules if rule.type])
         self._done: set[File] = set()
 

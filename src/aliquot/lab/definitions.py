@@ -95,5 +95,6 @@ def _write(connection: Connection, changes: list[Change], found: Definitions, wh
                 applied_at=time.time(),
                 applied_by=who,
                 current=True,
+                project=each.model.project,
             )
         )

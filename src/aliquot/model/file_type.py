@@ -6,6 +6,7 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from aliquot.model.definition import Definition, Name
+from aliquot.model.reference import DEFAULT_PROJECT
 from aliquot.model.row_rule import RowRule
 from aliquot.model.table_schema import TableSchema
 
@@ -32,6 +33,8 @@ class FileType(Definition):
     """The name by which sources and pipelines refer to it."""
     title: str = ""
     """What people call it."""
+    project: Name = DEFAULT_PROJECT
+    """The project that it belongs to: one of `projects` in aliquot.yaml."""
     recognise: Recognise
     """What a file must be like; name and content, not name alone."""
     format: Literal["table", "imzml", "mzml", "fastq", "bam", "vcf", "archive", "any"] = "any"

@@ -6,7 +6,9 @@ from pydantic import ConfigDict, model_validator
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
+from aliquot.model.login import LoginSettings
 from aliquot.model.quantity import Seconds
+from aliquot.model.reference import DEFAULT_PROJECT
 
 
 class Settled(Definition):
@@ -42,6 +44,8 @@ class Source(Definition):
     """The first type that recognises a file wins; what nothing accepts goes to quarantine."""
     after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of the file at the source, once it is safe."""
+    project: Name = DEFAULT_PROJECT
+    """The project of what comes from here, and of the datasets that it makes: one of `projects`."""
     ignore: list[str] = Setting(default=[])
     """Globs over file names that are never looked at, such as `*.tmp`."""
 
@@ -100,6 +104,15 @@ class Retention(Definition):
     """How long bytes stay once `sweep` found that nothing needs them: longer than storing any file takes."""
 
 
+class Approvals(Definition):
+    """What a second person has to sign before it is done."""
+
+    quarantine_release: bool = Setting(default=False, alias="quarantine.release")
+    """Releasing files from quarantine."""
+    pipeline_publish: bool = Setting(default=False, alias="pipeline.publish")
+    """Registering pipelines, file types and record types."""
+
+
 class LabConfig(Definition):
     """The whole of `aliquot.yaml`."""
 
@@ -122,3 +135,9 @@ class LabConfig(Definition):
     retention: Retention = Retention()
     """For how long runs keep what they made, such as `{runs: 90d, intermediates: 7d, logs: 30d, previews: 30d,
     grace: 1d}`."""
+    projects: list[Name] = Setting(default=[])
+    """What datasets, pipelines and records can belong to, beside the project `lab` of all that name none."""
+    approvals: Approvals = Approvals()
+    """What takes a second person's signature, such as `{quarantine.release: true}`."""
+    login: LoginSettings = LoginSettings()
+    """How people sign in, beside names and passwords."""

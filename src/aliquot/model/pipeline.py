@@ -12,6 +12,7 @@ from aliquot.model.ensure import Ensure
 from aliquot.model.function import FUNCTION, module_file, require_function
 from aliquot.model.inputs import Combination, Inputs, StepInput, combination, flat
 from aliquot.model.quantity import Bytes, Seconds
+from aliquot.model.reference import DEFAULT_PROJECT
 from aliquot.model.retry import Retry
 from aliquot.model.schedule import MOST_PRIORITY, RunLimit, Schedule
 from aliquot.model.table_schema import TableSchema
@@ -236,6 +237,8 @@ class Pipeline(Definition):
     """What people call it."""
     description: str = ""
     """What it is for."""
+    project: Name = DEFAULT_PROJECT
+    """The project of the pipeline, its runs and the datasets that it makes: one of `projects` in aliquot.yaml."""
     parameters: dict[str, dict[str, Any]] = Setting(default={})
     """Typed values that a person may set, each a JSON Schema: forms, flags and checks follow from it."""
     inputs: dict[str, PipelineInput] = Setting(default={})

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name
+from aliquot.model.reference import DEFAULT_PROJECT
 
 
 class RecordType(Definition):
@@ -14,6 +15,8 @@ class RecordType(Definition):
     """The name of the kind."""
     title: str = ""
     """What people call it."""
+    project: Name = DEFAULT_PROJECT
+    """The project that it belongs to: one of `projects` in aliquot.yaml."""
     parent: Name | None = None
     """The record type of which every such record belongs to one."""
     describes: Literal["dataset", "version", "file", "nothing"] = "nothing"

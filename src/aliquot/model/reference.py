@@ -10,6 +10,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}", re.ASCII)
 
 LATEST = "latest"
 
+DEFAULT_PROJECT = "lab"
+"""The project of everything that names none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
