@@ -50,6 +50,12 @@ def nobody(place: str, request: str = "", name: str = "") -> By:
     return By(name, "nobody", NOTHING, place, request)
 
 
+def require_may(by: By, action: str, project: str = DEFAULT_PROJECT, subject: str = "") -> None:
+    """Refuse what somebody may not do, with `Denied` or `NotSignedIn`; who answers them keeps it in the audit."""
+    if not by.may(action, project):
+        raise refusal(by, action, project, subject)
+
+
 def refusal(by: By, action: str, project: str = DEFAULT_PROJECT, subject: str = "") -> Denied | NotSignedIn:
     """Give the error that tells somebody why they may not, without telling whether the subject is there."""
     if by.how == "nobody":

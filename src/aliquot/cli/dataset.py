@@ -12,10 +12,10 @@ from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, say_rest, table
 from aliquot.cli.text import ago, count, plain, size
 from aliquot.cli.verify import verify_and_show
-from aliquot.datasets import history, tags
+from aliquot.datasets import history
 from aliquot.datasets.export import export as export_files
 from aliquot.datasets.read import difference, entries, one_entry, resolve
-from aliquot.datasets.remove import remove_paths
+from aliquot.lab import acts_data
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import Reference, parse_reference
 
@@ -188,7 +188,7 @@ def tag(
     with options.open() as lab:
         with lab.catalogue.read() as connection:
             number = None if remove else resolve(connection, asked).number
-        moved = tags.move_tag(lab.catalogue, asked.dataset, name, number, lab.who)
+        moved = acts_data.move_tag(lab.catalogue, lab.by, asked.dataset, name, number)
     if options.json:
         print_json({"dataset": asked.dataset, **moved.document()})
     elif remove:
@@ -235,7 +235,7 @@ def remove(
     if of != Reference(of.dataset):
         raise Invalid("reference-refused", f"Files are removed from the newest version; name the dataset {of.dataset}.")
     with options.open() as lab:
-        done = remove_paths(lab.catalogue, lab.store, of.dataset, paths, lab.who, because)
+        done = acts_data.remove(lab.catalogue, lab.store, lab.by, of.dataset, paths, because)
     if options.json:
         print_json({"dataset": done.dataset, "version": done.number, "removed": done.removed})
         return

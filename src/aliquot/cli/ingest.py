@@ -12,9 +12,8 @@ from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say
 from aliquot.cli.text import count, plain
 from aliquot.definitions.problem import nearest
-from aliquot.intake.by_hand import ingest as take_in
 from aliquot.intake.decided import Taken
-from aliquot.lab import Lab
+from aliquot.lab import Lab, acts_data
 from aliquot.lab.definitions import file_types
 from aliquot.model.errors import Missing
 from aliquot.model.file_type import FileType
@@ -50,7 +49,7 @@ def ingest(
     """
     with options.open() as lab:
         types = () if unchecked else _types(lab, dataset, type)
-        taken, passed_over = take_in(lab.catalogue, lab.store, dataset, paths, lab.who, types)
+        taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types)
     bad = bool(taken.quarantined or taken.changing or taken.unreadable)
     if options.json:
         print_json(_document(taken, passed_over))

@@ -13,6 +13,7 @@ from aliquot.cli.logs import prepare_logs
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from aliquot.access.by import By
     from aliquot.lab import Lab
 
 T = TypeVar("T")
@@ -49,10 +50,10 @@ class Options:
         prepare_logs(quiet=quiet)
         return open_lab(self.lab)
 
-    def steer(self, work: "Callable[[Connection], T]") -> T:
-        """Do `work` in a transaction that writes the lab's catalogue, and give what it gives."""
+    def steer(self, work: "Callable[[Connection, By], T]") -> T:
+        """Do `work` in a transaction that writes the lab's catalogue, as the person here; give what it gives."""
         with self.open() as lab:
-            return lab.catalogue.repeat(work)
+            return lab.catalogue.repeat(lambda connection: work(connection, lab.by))
 
     def read(self, work: "Callable[[Connection], T]") -> T:
         """Give what `work` reads from the lab's catalogue."""

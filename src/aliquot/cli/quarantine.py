@@ -14,7 +14,7 @@ from aliquot.cli.text import ago, count, moment, plain, size
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
 from aliquot.intake import quarantine
-from aliquot.lab import Lab
+from aliquot.lab import Lab, acts_data
 from aliquot.model.errors import Missing
 
 app = noun("quarantine")
@@ -126,7 +126,7 @@ def release(
     with options.open() as lab:
         if into is not None:
             _require_known(lab, into)
-        done = quarantine.release(lab.catalogue, lab.store, number, lab.who, because, into, over_newer=over_newer)
+        done = acts_data.release(lab.catalogue, lab.store, lab.by, number, because, into, over_newer=over_newer)
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return
@@ -159,7 +159,7 @@ def reject(number: _Id, /, *, because: str, options: Options = OPTIONS) -> None:
         The reason, which stays with the decision.
     """
     with options.open() as lab:
-        quarantine.reject(lab.catalogue, number, lab.who, because)
+        acts_data.reject(lab.catalogue, lab.by, number, because)
     if options.json:
         print_json({"id": number, "decision": "rejected"})
         return

@@ -11,6 +11,7 @@ from aliquot.cli.output import facts, heading, line, print_json, say, stdout
 from aliquot.cli.text import count, moment, plain, plain_lines, size, span
 from aliquot.engine import control
 from aliquot.engine.parked import chosen_causes, parked_tasks
+from aliquot.lab import acts_run
 from aliquot.lab.runs import AttemptLine, TaskLine, attempts, task_lines
 from aliquot.model.cause import CAUSES, cause_words, counted_causes
 from aliquot.model.errors import Invalid
@@ -107,7 +108,7 @@ def retry(
     with options.open() as lab:
         with lab.catalogue.write() as connection:
             outdated = control.outdated(connection, number)
-            new, chosen = control.retry(connection, number, lab.who, names, causes)
+            new, chosen = acts_run.retry(connection, lab.by, number, names, causes)
         if outdated:
             say(
                 f"The pipeline {outdated} has changed since run {number}, which is tried again with its own definition "

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json, say
-from aliquot.engine.recall import recompute as recompute_run
+from aliquot.lab import acts_run
 
 
 def recompute(
@@ -23,7 +23,7 @@ def recompute(
     """
     with options.open() as lab:
         with lab.catalogue.write() as connection:
-            started = recompute_run(connection, number, lab.who)
+            started = acts_run.recompute(connection, lab.by, number)
         if wait:
             from aliquot.cli.wait import wait_for
 

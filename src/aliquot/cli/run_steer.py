@@ -9,6 +9,7 @@ from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json, say
 from aliquot.cli.text import count
 from aliquot.engine import control
+from aliquot.lab import acts_run
 from aliquot.lab.runs import steps
 from aliquot.model.state import State
 
@@ -24,7 +25,7 @@ def cancel(number: _Number, /, *, options: Options = OPTIONS) -> None:
         The run.
     """
     with options.open() as lab, lab.catalogue.write() as connection:
-        row = control.cancel(connection, number)
+        row = acts_run.cancel(connection, lab.by, number)
         looked_after = control.looked_after(row)
     if options.json:
         print_json({"run": number, "state": row.state, "cancel_asked": True})
@@ -46,7 +47,7 @@ def pause(number: _Number, /, *, options: Options = OPTIONS) -> None:
         The run.
     """
     with options.open() as lab, lab.catalogue.write() as connection:
-        row = control.pause(connection, number)
+        row = acts_run.pause(connection, lab.by, number)
         running = sum(each.running for each in steps(connection, number))
     if options.json:
         print_json({"run": number, "state": row.state, "under_way": running})
@@ -64,7 +65,7 @@ def resume(number: _Number, /, *, options: Options = OPTIONS) -> None:
     number
         The run.
     """
-    _say(options, options.steer(lambda connection: control.resume(connection, number)), "goes on")
+    _say(options, options.steer(lambda connection, by: acts_run.resume(connection, by, number)), "goes on")
 
 
 def priority(
@@ -83,7 +84,7 @@ def priority(
     priority
         From -1000 to 1000; a run has 0 unless its pipeline or its start said otherwise.
     """
-    row = options.steer(lambda connection: control.prioritise(connection, number, priority))
+    row = options.steer(lambda connection, by: acts_run.prioritise(connection, by, number, priority))
     _say(options, row, f"has priority {priority}")
 
 

@@ -3,8 +3,8 @@
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import count, size, span
-from aliquot.datasets.sweep import sweep as sweep_store
 from aliquot.datasets.sweep_report import WORDS, SweepReport
+from aliquot.lab.acts_data import sweep_store
 from aliquot.model.errors import Invalid
 
 app = noun("sweep")
@@ -28,7 +28,7 @@ def sweep(*, dry_run: bool = False, yes: bool = False, options: Options = OPTION
         raise Invalid("sweep-unconfirmed", "Say --dry-run to see what would go, or --yes to let it go.")
     with options.open() as lab:
         retention = lab.config.retention
-        report = sweep_store(lab.catalogue, lab.store, retention, dry_run=dry_run)
+        report = sweep_store(lab, lab.by, dry_run=dry_run)
         bucket = lab.store.objects.root is None
     if options.json:
         print_json(report.document())

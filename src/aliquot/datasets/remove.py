@@ -1,6 +1,8 @@
 """Taking files out of a dataset: a new version without them, while the old ones keep them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import Connection
 
 from aliquot.blobs import Store
 from aliquot.datasets.commit import Change, Committed, commit
@@ -11,14 +13,23 @@ from aliquot.model.reference import Reference
 
 
 def remove_paths(
-    catalogue: Catalogue, store: Store, of: str, paths: Sequence[str], who: str, because: str
+    catalogue: Catalogue,
+    store: Store,
+    of: str,
+    paths: Sequence[str],
+    who: str,
+    because: str,
+    beside: Callable[[Connection, Committed], None] | None = None,
 ) -> Committed:
-    """Commit a version of the dataset `of` without these files and folders; one that is not there is `Missing`."""
+    """Commit a version of the dataset `of` without these files and folders; one that is not there is `Missing`.
+
+    `beside` joins the transaction.
+    """
     if not paths:
         raise Invalid("paths-absent", "Name at least one file or folder to remove.", dataset=of)
     gone = _expand(catalogue, of, paths)
     provenance = {"cause": "removal", "who": who, "because": because}
-    return commit(catalogue, store, Change(of, (), gone, provenance))
+    return commit(catalogue, store, Change(of, (), gone, provenance), beside)
 
 
 def _expand(catalogue: Catalogue, of: str, paths: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Tags: names for versions that move only when somebody moves them, and leave a trace."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,10 +29,18 @@ class TagMove:
         return asdict(self)
 
 
-def move_tag(catalogue: Catalogue, of: str, name: str, number: int | None, who: str) -> TagMove:
+def move_tag(
+    catalogue: Catalogue,
+    of: str,
+    name: str,
+    number: int | None,
+    who: str,
+    beside: Callable[[Connection, TagMove], None] | None = None,
+) -> TagMove:
     """Put a tag of the dataset `of` on a version, or take it away with None; a tag that is there already stays.
 
-    Names that would read as a version are `Invalid`; a version or tag that is not there is `Missing`.
+    Names that would read as a version are `Invalid`; a version or tag that is not there is `Missing`. `beside` joins
+    the transaction of a move.
     """
     require_name("tag", name)
     if name == LATEST or name.isdecimal():
@@ -57,6 +66,8 @@ def move_tag(catalogue: Catalogue, of: str, name: str, number: int | None, who: 
         else:
             connection.execute(update(tag).where(here).values(number=number))
         connection.execute(insert(tag_move).values(dataset_id=row.id, **asdict(moved)))
+        if beside:
+            beside(connection, moved)
         return moved
 
     return catalogue.repeat(work)

@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -114,12 +114,13 @@ def release(
     into: str | None = None,
     *,
     over_newer: bool = False,
+    beside: Callable[[Connection, Committed], None] | None = None,
 ) -> Committed:
     """Commit what was refused to its dataset after all; its findings stay attached to it.
 
     `into` names the dataset where nothing recognised the file (`Invalid` without), or another one. What has been
     decided already is `Conflict`, and so is a newer file in its place, unless `over_newer` says that it shall go.
-    Bytes that are not what they were are `Damaged`.
+    Bytes that are not what they were are `Damaged`. `beside` joins the transaction.
     """
     _require_reason(because)
     with catalogue.read() as connection:
@@ -148,11 +149,18 @@ def release(
 
     adds = [NewEntry(each.path, each.digest, each.size, _origin(held)) for each in held.files]
     provenance = {"quarantine": id_, "released_by": who, "because": because}
-    return commit(catalogue, store, Change(target, adds, provenance=provenance, project=project, receipts=decided))
+    return commit(
+        catalogue, store, Change(target, adds, provenance=provenance, project=project, receipts=decided), beside
+    )
 
 
-def reject(catalogue: Catalogue, id_: int, who: str, because: str) -> None:
-    """Decide that what was refused stays out; what has been decided already is `Conflict`."""
+def reject(
+    catalogue: Catalogue, id_: int, who: str, because: str, beside: Callable[[Connection], None] | None = None
+) -> None:
+    """Decide that what was refused stays out; what has been decided already is `Conflict`.
+
+    `beside` joins the transaction.
+    """
     _require_reason(because)
 
     def decided(connection: Connection) -> None:
@@ -161,6 +169,8 @@ def reject(catalogue: Catalogue, id_: int, who: str, because: str) -> None:
             raise _decided(id_)
         values = {"decision": "rejected", "who": who}
         connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
+        if beside:
+            beside(connection)
 
     catalogue.repeat(decided)
 

@@ -1,10 +1,13 @@
 """Registering what the lab's folder defines."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from aliquot.access import audit
+from aliquot.access.by import By, require_may
 from aliquot.datasets import places
 from aliquot.db.tables import definition
 from aliquot.definitions.difference import Change, Registered, difference
@@ -14,9 +17,16 @@ from aliquot.lab.lab import Lab
 from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Pipeline
 
+Beside = Callable[[Connection], None]
 
-def apply(lab: Lab, *, dry_run: bool = False) -> list[Change]:
-    """Register what changed in the lab's folder; with `dry_run` only say what would."""
+
+def apply(lab: Lab, by: By | None = None, *, dry_run: bool = False, also: Beside | None = None) -> list[Change]:
+    """Register what changed in the lab's folder, for the person at this machine or for another.
+
+    With `dry_run`, only say what would change. `also` joins the transaction.
+    """
+    by = by or lab.by
+    require_may(by, "pipeline.publish", subject="definitions")
     found = read_lab(lab.folder)
     batch = lab.store.batch()
     for each in found:
@@ -31,7 +41,10 @@ def apply(lab: Lab, *, dry_run: bool = False) -> list[Change]:
     def write(connection: Connection) -> list[Change]:
         places.record(connection, locations)
         now = difference(registered(connection), found)
-        _write(connection, now, found, lab.who)
+        _write(connection, now, found, by.name)
+        if also:
+            also(connection)
+        _note(connection, by, now, found)
         return now
 
     return lab.catalogue.repeat(write)
@@ -69,6 +82,17 @@ def pipelines(connection: Connection) -> dict[str, Pipeline]:
 def _documents(connection: Connection, kind: str) -> dict[str, Any]:
     query = select(definition).where(definition.c.kind == kind, definition.c.current).order_by(definition.c.name)
     return {row.name: row.document for row in connection.execute(query)}
+
+
+def _note(connection: Connection, by: By, changes: list[Change], found: Definitions) -> None:
+    digests = {(each.kind, each.name): each.digest for each in found}
+    after = [
+        {"kind": each.kind, "name": each.name, "change": each.change, "digest": digests.get((each.kind, each.name))}
+        for each in changes
+        if each.change != "unchanged"
+    ]
+    if after:
+        audit.append(connection, by, "pipeline.publish", "definitions", after=after)
 
 
 def _write(connection: Connection, changes: list[Change], found: Definitions, who: str) -> None:

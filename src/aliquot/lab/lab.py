@@ -2,12 +2,14 @@
 
 import getpass
 import os
+import socket
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from aliquot.access.by import By, at_the_machine
 from aliquot.blobs import Store, open_store
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.definitions.read import LAB_FILE, read_config
@@ -110,6 +112,11 @@ class Lab:
     def who(self) -> str:
         """Name the person at this machine, for receipts and traces."""
         return os.environ.get("ALIQUOT_USER") or getpass.getuser()
+
+    @property
+    def by(self) -> By:
+        """Give the person at this machine, whom the file system has let into the lab's folder, for the audit."""
+        return at_the_machine(self.who, f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}")
 
     @property
     def executor_for(self) -> Callable[[str | None], Executor]:
