@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from aliquot.cli.audit import app as audit
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, line, print_json, say
 from aliquot.cli.verify import verify_and_show
@@ -11,6 +12,7 @@ from aliquot.datasets.rebuild import rebuild as rebuild_catalogue
 from aliquot.db import open_catalogue
 
 app = noun("admin")
+app.command(audit)
 
 
 @app.command

@@ -31,10 +31,15 @@ _DAY: dict[str, dict[str, str]] = {
         "pipeline": "See pipelines, and what a run would do.",
         "run": "Start, watch, explain, repeat and cancel runs.",
     },
+    "People": {
+        "user": "Accounts and roles; who is signed in; who may do what.",
+        "token": "Make, list and end what programs sign in with.",
+        "project": "See projects and their members; move datasets between them.",
+    },
     "Upkeep": {
         "du": "See what takes how many bytes.",
         "sweep": "Free space: remove what nothing needs any more.",
-        "admin": "Verify everything; rebuild a lost catalogue.",
+        "admin": "Verify everything; read the audit; rebuild a lost catalogue.",
     },
 }
 

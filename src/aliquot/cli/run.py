@@ -16,7 +16,7 @@ from aliquot.cli.run_steer import cancel, pause, priority, resume
 from aliquot.cli.text import ago, plain, span
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
-from aliquot.engine.start import start as start_run
+from aliquot.lab import acts_run
 from aliquot.lab.runs import RunLine, count_runs, runs
 from aliquot.lab.unapplied import difference_from_applied
 from aliquot.model.errors import Invalid
@@ -61,8 +61,7 @@ def start(
         with lab.catalogue.write() as connection:
             applied = current(connection, pipeline)
             order = order_of(applied, parameter or (), input or (), publish=publish, who=lab.who)
-            number = start_run(connection, replace(order, **_limits(priority, deadline)))
-        assert number is not None
+            number = acts_run.start(connection, lab.by, replace(order, **_limits(priority, deadline)))
         if differs := difference_from_applied(lab, applied):
             say(plain(differs))
         if wait:

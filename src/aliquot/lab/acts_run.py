@@ -9,10 +9,39 @@ from sqlalchemy import Connection, Row
 
 from aliquot.access import audit
 from aliquot.access.by import By, require_may
+from aliquot.access.projects import project_of_dataset
 from aliquot.engine import control, recall
+from aliquot.engine.start import Order
+from aliquot.engine.start import start as engine_start
+from aliquot.model.reference import parse_reference
 from aliquot.model.task import Cause
 
 RunRow = Row[*tuple[Any, ...]]
+
+
+def start(connection: Connection, by: By, order: Order) -> int:
+    """Queue a run that a person asks for, and give its number."""
+    pipeline = order.applied.pipeline
+    project, subject = pipeline.project, f"pipeline {pipeline.pipeline}"
+    require_may(by, "run.start", project, subject)
+    if order.publish:
+        require_may(by, "run.publish", project, subject)
+    if order.priority is not None:
+        require_may(by, "run.prioritise", project, subject)
+    for reference in order.inputs.values():
+        # What a run gives would show an input to people who may not read it.
+        name = parse_reference(reference).dataset
+        of = project_of_dataset(connection, name)
+        if of is not None:
+            require_may(by, "dataset.read", of, f"dataset {name}")
+    number = engine_start(connection, order)
+    assert number is not None  # only an order with a signature can find its run there already
+    after = {
+        "pipeline": pipeline.pipeline, "definition": order.applied.digest, "parameters": dict(order.parameters),
+        "inputs": dict(order.inputs), "publish": order.publish,
+    }  # fmt: skip
+    audit.append(connection, by, "run.start", f"run {number}", project=project, after=after)
+    return number
 
 
 def cancel(connection: Connection, by: By, number: int) -> RunRow:

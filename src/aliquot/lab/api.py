@@ -15,8 +15,8 @@ import structlog
 
 from aliquot.definitions.difference import Change
 from aliquot.engine.pipelines import all_current, current
-from aliquot.engine.start import Order, start
-from aliquot.lab import definitions
+from aliquot.engine.start import Order
+from aliquot.lab import acts_run, definitions
 from aliquot.lab.api_dataset import Dataset
 from aliquot.lab.api_run import Run
 from aliquot.lab.lab import Lab as Parts
@@ -117,9 +117,7 @@ class Pipeline:
                 current(connection, self.name), dict(parameters or {}), dict(inputs or {}), publish=publish,
                 who=self._parts.who,
             )  # fmt: skip
-            number = start(connection, order)
-            assert number is not None
-            return number
+            return acts_run.start(connection, self._parts.by, order)
 
         return Run(self._parts, self._parts.catalogue.repeat(work))
 
