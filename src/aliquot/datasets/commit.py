@@ -67,6 +67,11 @@ class Draft:
     files: int
     bytes: int
 
+    @property
+    def before(self) -> int:
+        """Give the number of the version that the change was compared with."""
+        return self.number if self.delta is None else self.number - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
@@ -136,7 +141,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     if is_named(store, change.dataset, number + 1):
         with catalogue.read() as connection:
             now = connection.execute(select(dataset.c.head).where(dataset.c.id == row.id)).scalar_one()
-        raise _moved(change.dataset) if now > number else behind_store(change.dataset, number + 1)
+        raise moved(change.dataset) if now > number else behind_store(change.dataset, number + 1)
     header = Header(change.dataset, number + 1, parent, change.provenance, change.parked)
     delta = store.put_bytes(write_delta(header, adds, gone))
     digest = version_digest(parent, delta.digest, change.provenance)
@@ -151,7 +156,7 @@ def apply(connection: Connection, draft: Draft) -> Committed:
     if draft.delta is None or draft.digest is None:
         moved = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
         if moved != draft.number:
-            raise _moved(change.dataset)
+            raise moved(change.dataset)
         return Committed(change.dataset, draft.number, 0, 0, new=False)
     advanced = connection.execute(
         update(dataset)
@@ -159,7 +164,7 @@ def apply(connection: Connection, draft: Draft) -> Committed:
         .values(head=draft.number)
     )
     if advanced.rowcount != 1:
-        raise _moved(change.dataset)
+        raise moved(change.dataset)
     places.record(connection, [draft.delta])
     connection.execute(
         insert(version).values(
@@ -299,5 +304,6 @@ def _compare(
     return adds, gone, freed, replaced
 
 
-def _moved(name: str) -> Conflict:
+def moved(name: str) -> Conflict:
+    """Give the error for a change that was compared with a version that is not the newest any more."""
     return Conflict("dataset-moved", f"Somebody else has just committed to {name}; read it again.", dataset=name)

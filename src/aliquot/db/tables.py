@@ -222,6 +222,8 @@ run_step = Table(
     Column("pool", Text, comment="a pool of aliquot.yaml whose limit holds for the step's tasks"),
     Column("left_out", Integer, nullable=False, server_default="0", comment="datums that the step's `when` leaves out"),
     Column("parts", JSON, comment="what the keys of the step's tasks have in common"),
+    Column("carried_from", Id, comment="the run whose tasks of this step, all complete, are the first of this one's"),
+    Column("carried", Integer, nullable=False, server_default="0", comment="how many those are"),
     PrimaryKeyConstraint("run_id", "step"),
     comment="The steps of a run, in order; `planned_at` says that all of the step's tasks are there.",
 )

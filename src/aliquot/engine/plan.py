@@ -68,11 +68,14 @@ def input_files(
     step: Step,
     bound: Mapping[str, Version],
     made: Mapping[str, Sequence[File]],
+    but: str | None = None,
 ) -> dict[str, Sequence[File]]:
-    """Gather the files of a step's inputs: from bound versions, or from what earlier steps `made`."""
+    """Gather the files of a step's inputs, `but` for one: from bound versions, or from what earlier steps `made`."""
     read: dict[str, list[File]] = {}
     files: dict[str, Sequence[File]] = {}
     for name, given in step.inputs.items():
+        if name == but:
+            continue
         if given.from_ in pipeline.inputs:
             if given.from_ not in read:
                 found = entries(connection, bound[given.from_])

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, func, select
 from aliquot.datasets.read import Version, resolve
 from aliquot.db import Catalogue
 from aliquot.db.tables import run_step, task
+from aliquot.engine.carry import Carried, carried_tasks, write_carried
 from aliquot.engine.combine import early
 from aliquot.engine.datums import File
 from aliquot.engine.environments import Environments
@@ -57,13 +58,17 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one planning has found: tasks to add to `before` others, and what to remember."""
+    """What one planning has found: tasks to add to `before` others, and what to remember.
+
+    `carried` are taken from an earlier run, where the step can be planned so.
+    """
 
     parts: StepParts
     added: Sequence[Planned]
     before: int
     left_out: int
     taken: set[str]
+    carried: Carried | None = None
 
 
 class Planner:
@@ -110,9 +115,10 @@ class Planner:
             hold(connection)
             if not planning.unfinished:
                 _require_unmoved(connection, row, sources, complete)
+            before = write_carried(connection, row, planning.step, found.carried) if found.carried else found.before
             write_tasks(
                 connection, row.id, planning.step, found.parts, found.added,
-                before=found.before, left_out=found.left_out, last=not planning.unfinished,
+                before=before, left_out=found.left_out, last=not planning.unfinished,
             )  # fmt: skip
 
         # Put back only now: a memory of what was not written would leave datums out until the last planning.
@@ -154,6 +160,10 @@ class Planner:
         # What runs the commands may change while a run is under way; the keys of one step have it in common.
         parts = parts_from(kept.parts) if kept.parts else self._new_parts(connection, row, applied, step)
         bound = bound_versions(connection, row)
+        if not planning.unfinished and not kept.datums:
+            carried = carried_tasks(connection, row, applied, planning.step, parts, bound)
+            if carried is not None:
+                return _Found(parts, carried.added, 0, carried.left_out, set(), carried)
         open_inputs = {name for name, each in step.inputs.items() if each.from_ in planning.unfinished}
         taken = _complete_keys(connection, row.id, planning.unfinished)
         # What one open input has brought since the last time makes all of the new datums; of several, the new files

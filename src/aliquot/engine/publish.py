@@ -11,20 +11,16 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from aliquot.blobs import Store
 from aliquot.datasets import places
-from aliquot.datasets.commit import Change, Committed, Draft, apply, name_versions, prepare
-from aliquot.datasets.delta import NewEntry
-from aliquot.datasets.read import entries, resolve
+from aliquot.datasets.commit import Change, Committed, Draft, apply, moved, name_versions, prepare
 from aliquot.db import Catalogue
-from aliquot.db.tables import dataset, load, published, run, run_step, task
+from aliquot.db.tables import load, published, run, run_step, task
+from aliquot.engine.changes import Made, changes, made_for
 from aliquot.engine.claim import has_open_tasks
-from aliquot.engine.datums import File
 from aliquot.engine.parked import FAILED
 from aliquot.engine.pipelines import Applied
-from aliquot.engine.plan import made_by
 from aliquot.model.cause import counted_causes
 from aliquot.model.errors import Conflict, Invalid, Unavailable
 from aliquot.model.pipeline import Allow, Pipeline
-from aliquot.model.reference import Reference
 from aliquot.model.state import State
 from aliquot.model.task import Cause
 
@@ -120,18 +116,18 @@ def step_counts(connection: Connection, run_id: int) -> list[StepCount]:
 
 def finish(catalogue: Catalogue, store: Store, row: Row[*tuple[Any, ...]], applied: Applied) -> Verdict | None:
     """End a run: publish, ask for loads, and change its state together; None when the run is no longer ours to end."""
-    outputs = applied.pipeline.outputs.values()
+    outputs = applied.pipeline.outputs
     for attempt in range(_TRIES):
         with catalogue.read() as connection:
             verdict = judge(connection, row.id, applied.pipeline)
-            made: dict[str, list[File]] = {}
+            made: dict[str, Made] = {}
             if verdict.state is State.COMPLETE:
                 try:
-                    made = {each.from_: made_by(connection, row.id, each.from_) for each in outputs}
+                    made = {name: made_for(connection, row, name, each) for name, each in outputs.items()}
                 except Invalid as error:
                     verdict = replace(verdict, state=State.EXECUTOR_ERROR, message=error.message)
-        drafts = _drafts(catalogue, store, row, applied, verdict, made)
         try:
+            drafts = _drafts(catalogue, store, row, applied, verdict, made)
             with catalogue.write() as connection:
                 newer = _newer(connection, row) if row.publish else None
                 if newer and verdict.state is State.COMPLETE:
@@ -202,7 +198,7 @@ def _drafts(
     row: Row[*tuple[Any, ...]],
     applied: Applied,
     verdict: Verdict,
-    made: Mapping[str, Sequence[File]],
+    made: Mapping[str, Made],
 ) -> dict[str, tuple[Draft, str]]:
     drafts: dict[str, tuple[Draft, str]] = {}
     if not row.publish or verdict.state is not State.COMPLETE:
@@ -211,7 +207,7 @@ def _drafts(
         if not each.publish:
             continue
         with catalogue.read() as connection:
-            adds, removes = _changes(connection, row.id, each.from_, each.publish, made[each.from_])
+            adds, removes = changes(connection, row.id, each.from_, each.publish, made[name])
             parked = _parked(connection, row.id) if verdict.parked else []
         provenance = {
             "run": row.id,
@@ -224,29 +220,11 @@ def _drafts(
             **({"parked": parked} if parked else {}),
         }
         change = Change(each.publish, adds, removes, provenance, row.id, verdict.parked, row.project)
-        drafts[name] = (prepare(catalogue, store, change), each.from_)
+        draft = prepare(catalogue, store, change)
+        if made[name].beyond not in {None, draft.before}:
+            raise moved(each.publish)
+        drafts[name] = (draft, each.from_)
     return drafts
-
-
-def _changes(
-    connection: Connection, run_id: int, step: str, name: str, made: Sequence[File]
-) -> tuple[list[NewEntry], list[str]]:
-    """Compare what a full run would give with what the dataset holds."""
-    exists = connection.execute(select(dataset.c.id).where(dataset.c.name == name)).first()
-    found_now = entries(connection, resolve(connection, Reference(name))) if exists else ()
-    held = {each.path: each.digest for each in found_now}
-    new = [file for file in made if held.get(file.path) != file.digest]
-    makers: dict[str, int] = {}
-    if new:
-        query = select(task.c.key, task.c.id).where(
-            task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE
-        )
-        makers = {row.key: row.id for row in connection.execute(query)}
-    adds = [
-        NewEntry(file.path, file.digest, file.size, {"key": file.key}, task_id=makers[file.key or ""]) for file in new
-    ]
-    wanted = {file.path for file in made}
-    return adds, [path for path in held if path not in wanted]
 
 
 def _parked(connection: Connection, run_id: int) -> list[str]:

@@ -203,6 +203,7 @@ def _order(connection: Connection, number: int, makers: Sequence[TaskRow], who: 
     counts = Counter(row.step for row in makers)
     for row in connection.execute(select(run_step).where(run_step.c.run_id == number)).all():
         copied = {**_values(row, run_step), "run_id": new, "planned_at": now, "datums": counts[row.step]}
+        copied |= {"carried_from": None, "carried": 0}
         connection.execute(insert(run_step).values(copied))
     for part in chunks(list(makers)):
         connection.execute(insert(task), [_again(row, new, now) for row in part])

@@ -177,6 +177,13 @@ def upgrade() -> None:
             comment="datums that the step's `when` leaves out",
         ),
         sa.Column("parts", sa.JSON(), nullable=True, comment="what the keys of the step's tasks have in common"),
+        sa.Column(
+            "carried_from",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="the run whose tasks of this step, all complete, are the first of this one's",
+        ),
+        sa.Column("carried", sa.Integer(), server_default="0", nullable=False, comment="how many those are"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_step_run_id")),
         sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_run_step")),
         comment="The steps of a run, in order; `planned_at` says that all of the step's tasks are there.",
