@@ -29,7 +29,7 @@ from run_rows import make_run
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 STEP = Step.model_validate({"inputs": {"file": {"from": "in"}}, "command": "true"})
-COMMAND = Command(STEP, (), {}, "p/s", {"command": "true"}, {}, {})
+COMMAND = Command(STEP, (), {}, "p/s", {"command": "true"}, {}, {}, 0)
 
 
 def take(catalogue: Catalogue, owner: str, most: int = 100) -> list[Any]:

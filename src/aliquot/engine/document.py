@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from aliquot.datasets import places
-from aliquot.db.rows import chunks
+from aliquot.db.rows import among, chunks
 from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
@@ -23,7 +23,7 @@ from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
 TaskRow = Row[*tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Command:
     """What the documents of a run's step have in common."""
 
@@ -35,6 +35,11 @@ class Command:
     variables: Mapping[str, Sequence[str]]
     """What each input gives to the environment where a datum has it: its own name and what its glob captures."""
     values: Mapping[str, Any]
+    depth: int
+    parts_text: str | None = None
+    """The parts as JSON with no exports, once somebody has written them."""
+    fixed: Resources | None = None
+    """What each task of the step may use, where nothing is left to what similar ones needed."""
 
 
 def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str) -> Command:
@@ -47,17 +52,23 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     environment = {name.upper(): as_text(value) for name, value in values.items()}
     environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
     files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
-    parts = connection.execute(
-        select(run_step.c.parts).where(run_step.c.run_id == run.id, run_step.c.step == step)
-    ).scalar_one()
+    kept = connection.execute(
+        select(run_step.c.parts, run_step.c.position).where(run_step.c.run_id == run.id, run_step.c.step == step)
+    ).one()
     variables = {
         name: [each.upper() for each in (name, *compile_glob(given.glob).captures) if not each.isdigit()]
         for name, given in definition.inputs.items()
     }
-    return Command(definition, files, environment, f"{applied.pipeline.pipeline}/{step}", parts, variables, values)
+    asked = definition.resources
+    return Command(
+        definition, files, environment, f"{applied.pipeline.pipeline}/{step}", kept.parts, variables, values,
+        kept.position, fixed=None if asked.learns else _UNKNOWN.resources(asked, 0),
+    )  # fmt: skip
 
 
 _UNKNOWN = Sizes()
+
+_AT_ONCE = 5_000
 
 Given = Sequence[tuple[str, str, Location]]
 """A task's files as (input, path, location)."""
@@ -66,11 +77,11 @@ Given = Sequence[tuple[str, str, Location]]
 def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given]:
     """Give, for each key, its files; a location of size -1 is not known."""
     found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
-    for part in chunks(list(found)):
+    for part in chunks(list(found), _AT_ONCE):
         query = (
             select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
             .outerjoin(blob, (blob.c.digest == key_input.c.digest) & blob.c.swept_at.is_(None))
-            .where(key_input.c.key.in_(part))
+            .where(among(connection, key_input.c.key, part))
             .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
         )
         for key, name, path, digest, size, pack, offset in connection.execute(query):
@@ -95,17 +106,21 @@ def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Si
     step = command.step
     environment = dict(command.environment)
     places_of = {"OUT": "out", "TASK": "task.json"}
+    parts, exports = row.datum["parts"], row.datum["exports"]
     if command.code:
         places_of["BUNDLE"] = "bundle"
     for name, variables in command.variables.items():
         # Empty, not unset: a list's `$NAME`, and a shell that stops at unset names, get along with an absent input.
-        if name not in row.datum["parts"]:
+        if name not in parts:
             environment |= dict.fromkeys(variables, "")
-    for name, (matched, captures, single) in row.datum["parts"].items():
+    for name, (matched, captures, single) in parts.items():
         places_of[name.upper()] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
         environment |= {each.upper(): value for each, value in captures.items() if not each.isdigit()}
-    environment |= {name.upper(): as_text(value) for name, value in row.datum["exports"].items()}
-    resources = _resources(step, row, sizes, files)
+    if exports:
+        environment |= {name.upper(): as_text(value) for name, value in exports.items()}
+    resources = command.fixed
+    if resources is None or row.failures:
+        resources = _resources(step, row, sizes, files)
     environment["CPUS"] = f"{resources.cpus:g}"
     if resources.memory:
         environment["MEMORY_MB"] = str(resources.memory // 2**20)
@@ -124,6 +139,8 @@ def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Si
         network=step.network,
         python=_call(step.python, command, row) if step.python else None,
         ensure=tuple(command.parts.get("ensure", ())),
+        run=row.run_id,
+        depth=command.depth,
     )
 
 

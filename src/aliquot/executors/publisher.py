@@ -13,6 +13,7 @@ from aliquot.model.digest import Digest
 from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.task import Cause, Outcome
 
+_FIRST_DELAY = 0.05
 _DELAY = 0.2
 _LONG_DELAY = 0.6
 _MANY = 1024
@@ -23,8 +24,9 @@ class Publisher:
 
     An outcome is shown when every byte that it names is durable. A flush waits for more attempts to end: until there
     are many, or 0.2 s have passed, or `idle` says that nothing else is under way. While `crowded` says that more wait
-    than could begin by then, it waits for 0.6 s: whatever follows from an outcome would stand in the queue behind them,
-    and each flush costs the supervisor a turn, however little it brings.
+    than could begin by then, it waits for 0.6 s: the slots have enough to do without what follows from an outcome, and
+    each flush costs the supervisor a turn, however little it brings. The first few wait less, so that steps behind the
+    first one begin soon.
     """
 
     def __init__(
@@ -94,7 +96,8 @@ class Publisher:
         return waited or self._closed or len(self._ended) >= _MANY or self._idle()
 
     def _delay(self) -> float:
-        return _LONG_DELAY if self._crowded() else _DELAY
+        first = _FIRST_DELAY * 2 ** min(self._flushes, 10)
+        return min(first, _LONG_DELAY if self._crowded() else _DELAY)
 
     def _flush(self) -> None:
         """Make durable what was added, or keep the reason for which it could not be."""

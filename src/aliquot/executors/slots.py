@@ -11,6 +11,7 @@ from aliquot.executors.attempt import Attempt
 from aliquot.executors.conclusions import fault_verdict, system_verdict
 from aliquot.executors.ledger import Ledger
 from aliquot.executors.leftovers import LeftAttempt, take_over
+from aliquot.executors.line import Line
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.steps import Runner, perform
@@ -59,7 +60,9 @@ class SlotExecutor:
         self._begun: dict[Attempt, LeftAttempt] = {}
         self._workers = max(1, workers)
         self._width = Width(self._workers)
-        self._queue: SimpleQueue[Attempt | None] = SimpleQueue()
+        self._waiting = Line()
+        # As many marks as attempts wait, and at the end one for each thread that shall go.
+        self._queue: SimpleQueue[bool] = SimpleQueue()
         self._lock = threading.Lock()
         self._ledger = Ledger(self.name, owner.name)
         self._mean = 0.0
@@ -85,15 +88,16 @@ class SlotExecutor:
 
     def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
         """Put attempts in the queue, once for each task and fence."""
-        handles: list[Handle] = []
-        for document in documents:
-            handle, attempt = self._ledger.enter(document)
-            handles.append(handle)
-            if attempt:
-                if left := self._same_work(document):
-                    self._begun[attempt] = left
-                self._queue.put(attempt)
-        return handles
+        entered = [self._ledger.enter(document) for document in documents]
+        new = [attempt for _, attempt in entered if attempt]
+        for attempt in new:
+            if left := self._same_work(attempt.document):
+                self._begun[attempt] = left
+        with self._lock:
+            self._waiting.extend(new)
+        for _ in new:
+            self._queue.put(True)
+        return [handle for handle, _ in entered]
 
     @property
     def runtime(self) -> str:
@@ -158,7 +162,7 @@ class SlotExecutor:
         self._watch.hurry()
         self._brisk.set()
         for _ in self._threads:
-            self._queue.put(None)
+            self._queue.put(False)
         for thread in self._threads:
             thread.join()
         self._publisher.close()
@@ -219,7 +223,10 @@ class SlotExecutor:
     def _next(self, *, spare: bool) -> Attempt | None:
         if spare:
             self._brisk.wait()
-        return self._queue.get()
+        if not self._queue.get():
+            return None
+        with self._lock:
+            return self._waiting.popleft()
 
     def _watch_on(self, attempt: Attempt, left: LeftAttempt) -> Outcome:
         """Bring an attempt to its outcome that others have begun."""

@@ -4,7 +4,6 @@ import itertools
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from aliquot.blobs import Store
@@ -13,6 +12,7 @@ from aliquot.executors.command import default_path
 from aliquot.executors.conclusions import fault_verdict, system_verdict
 from aliquot.executors.distributions import python_identity
 from aliquot.executors.ledger import Ledger
+from aliquot.executors.line import Line
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.warm_process import Code, WarmProcess, code_of
@@ -49,7 +49,7 @@ class WarmExecutor:
         self._owner = owner
         self._watch = Watch(grace)
         self._workers = max(1, workers)
-        self._waiting: deque[Attempt] = deque()
+        self._waiting = Line()
         self._changed = threading.Condition()
         self._ledger = Ledger(self.name, owner.name)
         self._begun: set[Attempt] = set()
@@ -143,7 +143,8 @@ class WarmExecutor:
     def _fail_begun(self, attempts: Sequence[Attempt], error: Exception) -> None:
         """End the attempts of a turn that still have no outcome."""
         with self._changed:
-            open_ones = [each for each in attempts if each in self._begun and each not in self._waiting]
+            waiting = set(self._waiting)
+            open_ones = [each for each in attempts if each in self._begun and each not in waiting]
         for attempt in open_ones:
             self._end(attempt, attempt.failed(fault_verdict(error, str(self._owner.folder))))
 
@@ -179,7 +180,7 @@ class WarmExecutor:
         code = code_of(attempts[0].document)
         size = _bytes(attempts[0].document)
         while self._waiting and len(attempts) < most:
-            document = self._waiting[0].document
+            document = self._waiting.first().document
             size += _bytes(document)
             if size > _MOST_BYTES or is_large(document) or code_of(document) != code:
                 break

@@ -68,7 +68,8 @@ class TaskDocument:
     for the ones whose value is a place on the machine: `places` maps those (`OUT`, `BUNDLE`, `TASK`, each input) to
     paths relative to the working directory, and `stage` makes them absolute. With `python` a function is called, and
     `command` is empty. `ensure` are rules, as `model.ensure` writes them, for the files that the task gives; without
-    command and function, its files below `in/` are those.
+    command and function, its files below `in/` are those. `run` is the run that it belongs to, and `depth` how many
+    steps of it come before: of one run's attempts that wait, the deepest begins first.
     """
 
     key: Digest
@@ -85,6 +86,8 @@ class TaskDocument:
     network: bool = False
     python: Call | None = None
     ensure: tuple[dict[str, Any], ...] = ()
+    run: int = 0
+    depth: int = 0
 
     @property
     def only_checks(self) -> bool:
