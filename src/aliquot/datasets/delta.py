@@ -61,6 +61,9 @@ class NewEntry(NamedTuple):
     task_id: int | None = None
 
 
+_LINES = 1_000
+
+
 def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]) -> bytes:
     """Write a delta's bytes."""
     heading = canonical(
@@ -73,11 +76,22 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
             "parked": header.parked,
         }
     )
-    changes = [(each.path, _add_line(each)) for each in adds]
-    changes += [(path, canonical({"remove": path}).decode()) for path in removes]
-    changes.sort()
-    text = "".join(f"{line}\n" for _, line in changes)
-    return zstandard.compress(heading + b"\n" + text.encode(), 3)
+    changes: list[NewEntry | str] = sorted([*adds, *removes], key=_path_of)
+    packer = zstandard.ZstdCompressor(level=3).compressobj()
+    # A few at a time: the lines of a large change are many times what they are packed.
+    packed = [packer.compress(heading + b"\n")]
+    for at in range(0, len(changes), _LINES):
+        lines = [f"{_line(each)}\n" for each in changes[at : at + _LINES]]
+        packed.append(packer.compress("".join(lines).encode()))
+    return b"".join([*packed, packer.flush()])
+
+
+def _path_of(change: NewEntry | str) -> str:
+    return change if isinstance(change, str) else change.path
+
+
+def _line(change: NewEntry | str) -> str:
+    return canonical({"remove": change}).decode() if isinstance(change, str) else _add_line(change)
 
 
 def _add_line(entry: NewEntry) -> str:

@@ -28,11 +28,13 @@ def insert_rows(
     rows: Sequence[Sequence[Any]],
     *,
     missing: bool = False,
+    replace: Sequence[str] = (),
 ) -> int:
     """Insert many rows given as plain values in the order of `columns`, and say how many were new.
 
-    JSON has to be text already (`json_text`). With `missing`, rows whose key is there already stay as they are. This
-    leaves out what SQLAlchemy does for each row, which costs more than the databases' own work.
+    JSON has to be text already (`json_text`). With `missing`, rows whose key is there already stay as they are; with
+    `replace`, the columns of a key, they get the new values. This leaves out what SQLAlchemy does for each row, which
+    costs more than the databases' own work.
     """
     if not rows:
         return 0
@@ -41,6 +43,10 @@ def insert_rows(
     names = ", ".join(quote(column) for column in columns)
     one = f"({', '.join([place] * len(columns))})"
     conflict = " ON CONFLICT DO NOTHING" if missing else ""
+    if replace:
+        changed = [quote(column) for column in columns if column not in replace]
+        values_of = ", ".join(f"{column} = excluded.{column}" for column in changed)
+        conflict = f" ON CONFLICT ({', '.join(map(quote, replace))}) DO UPDATE SET {values_of}"
     start = f"INSERT INTO {quote(table.name)} ({names}) VALUES "  # noqa: S608  # names are ours
     # SQLite takes a row out of a statement of many for less than a statement of one. psycopg sends many at once anyway.
     together = 1 if place == "%s" else _TOGETHER
@@ -53,6 +59,20 @@ def insert_rows(
             if given:
                 count += connection.exec_driver_sql(start + places + conflict, given).rowcount
     return count
+
+
+def update_rows(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Change many rows given as plain values, those of `columns` and then those of `keys`, which find the row."""
+    if not rows:
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    place = "%s" if connection.dialect.name == "postgresql" else "?"
+    values = ", ".join(f"{quote(column)} = {place}" for column in columns)
+    found = " AND ".join(f"{quote(key)} = {place}" for key in keys)
+    statement = f"UPDATE {quote(table.name)} SET {values} WHERE {found}"  # noqa: S608  # names are ours
+    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
 
 
 def json_text(value: Any) -> str:

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, select
 
 from aliquot.datasets import places
-from aliquot.db.rows import chunks, insert_rows, json_text
+from aliquot.db.rows import chunks, insert_rows, json_text, update_rows
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
 from aliquot.engine.exports import exported_values
@@ -17,7 +17,7 @@ from aliquot.engine.flight import Ended, Flight
 from aliquot.engine.recall import compare
 from aliquot.model.retry import WAITED, Retry
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome
+from aliquot.model.task import Cause, Outcome, Resources
 
 STATE_OF = {
     Cause.USER: State.EXECUTOR_ERROR,
@@ -53,32 +53,17 @@ def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
         for flight, outcome, exports in valid
     ]
     record_attempts(connection, [_attempt_values(flight, outcome) for flight, outcome, _ in valid])
-    connection.execute(
-        update(task)
-        .where(task.c.id == bindparam("b_id"), task.c.fence == bindparam("b_fence"))
-        .values(
-            state=bindparam("b_state"),
-            cause=bindparam("b_cause"),
-            message=bindparam("b_message"),
-            attempts=bindparam("b_attempts"),
-            failures=bindparam("b_failures"),
-            not_before=bindparam("b_not_before"),
-            ended_at=bindparam("b_ended_at"),
-        ),
-        [_task_values(flight, outcome) for flight, outcome, _ in valid],
+    update_rows(
+        connection, task, _TASK, ("id", "fence"), [_task_values(flight, outcome) for flight, outcome, _ in valid]
     )
 
 
-def record_attempts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def record_attempts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Write attempts' rows, in place of those that are there already."""
-    if rows:
-        maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        new = maker(attempt)
-        changed = {name: new.excluded[name] for name in rows[0] if name not in {"task_id", "fence"}}
-        connection.execute(new.on_conflict_do_update(index_elements=["task_id", "fence"], set_=changed), list(rows))
+    insert_rows(connection, attempt, _ATTEMPT, rows, replace=("task_id", "fence"))
 
 
-def running_values(flight: Flight) -> dict[str, Any]:
+def running_values(flight: Flight) -> tuple[Any, ...]:
     """Give the row of an attempt that has not ended."""
     return _attempt_values(flight, Outcome(flight.row.id, flight.row.fence, State.RUNNING, started_at=time.time()))
 
@@ -111,19 +96,25 @@ def _write_results(connection: Connection, good: Sequence[_Judged]) -> None:
         (flight.row.key, _parts(flight), exports if exports is None else json_text(exports), flight.row.id, now)
         for flight, _, exports in sorted(good, key=lambda each: each[0].row.key)
     ]
-    insert_rows(connection, result, ("key", "parts", "exports", "task_id", "created_at"), rows, missing=True)
+    columns = ("key", "parts", "exports", "task_id", "created_at")
+    new = insert_rows(connection, result, columns, rows, missing=True)
     # Where somebody else was first with the same work, their files stand, and ours do not mix with them.
     files = [
         (flight.row.key, each.path, each.digest, each.size)
-        for flight, outcome, _ in _first_of_their_key(connection, good)
+        for flight, outcome, _ in (good if new == len(good) else _first_of_their_key(connection, good))
         for each in outcome.outputs
     ]
     insert_rows(connection, output, ("key", "path", "digest", "size"), files, missing=True)
 
 
 def _parts(flight: Flight) -> str:
-    common = flight.command.parts if flight.command else {}
-    return json_text({**common, "exports": flight.row.datum["exports"]})
+    command, exports = flight.command, flight.row.datum["exports"]
+    if command is None or exports:
+        return json_text({**(command.parts if command else {}), "exports": exports})
+    # The same for thousands, and in one order: written once.
+    if command.parts_text is None:
+        command.parts_text = json_text({**command.parts, "exports": {}})
+    return command.parts_text
 
 
 def _first_of_their_key(connection: Connection, good: Sequence[_Judged]) -> list[_Judged]:
@@ -134,52 +125,52 @@ def _first_of_their_key(connection: Connection, good: Sequence[_Judged]) -> list
     return [each for each in good if first[each[0].row.key] == each[0].row.id]
 
 
-def _attempt_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
+_ATTEMPT = ("task_id", "fence", "executor", "handle", "state", "cause", "message", "exit_code", "wall", "cpu",
+            "peak_memory", "input_bytes", "asked", "stdout", "stderr", "tail", "image_digest", "started_at",
+            "ended_at")  # fmt: skip
+
+
+def _attempt_values(flight: Flight, outcome: Outcome) -> tuple[Any, ...]:
     ended = outcome.state is not State.RUNNING
-    return {
-        "task_id": flight.row.id,
-        "fence": flight.row.fence,
-        "executor": flight.executor.name if flight.executor else "",
-        "handle": flight.handle or "",
-        "state": outcome.state,
-        "cause": outcome.cause,
-        "message": outcome.message,
-        "exit_code": outcome.exit_code,
-        "wall": outcome.usage.wall if ended else None,
-        "cpu": outcome.usage.cpu if ended else None,
-        "peak_memory": outcome.usage.peak_memory if ended else None,
-        "input_bytes": flight.input_bytes,
-        "asked": flight.asked,
-        "stdout": outcome.stdout,
-        "stderr": outcome.stderr,
-        "tail": outcome.tail,
-        "image_digest": outcome.image_digest,
-        "started_at": outcome.started_at or None,
+    used = outcome.usage
+    return (
+        flight.row.id, flight.row.fence, flight.executor.name if flight.executor else "", flight.handle or "",
+        outcome.state.value, outcome.cause.value if outcome.cause else None, outcome.message, outcome.exit_code,
+        *((used.wall, used.cpu, used.peak_memory) if ended else (None, None, None)),
+        flight.input_bytes, flight.asked and _asked(flight.asked), outcome.stdout, outcome.stderr,
+        outcome.tail, outcome.image_digest, outcome.started_at or None,
         # A clock that was set back meanwhile must not give an attempt less than no time.
-        "ended_at": max(outcome.ended_at, outcome.started_at) if ended else None,
-    }
+        max(outcome.ended_at, outcome.started_at) if ended else None,
+    )  # fmt: skip
 
 
-def _task_values(flight: Flight, outcome: Outcome) -> dict[str, Any]:
-    row = flight.row
-    values = {"b_id": row.id, "b_fence": row.fence, "b_cause": outcome.cause, "b_message": outcome.message}
-    values |= {"b_attempts": row.attempts, "b_failures": row.failures}
-    values |= {"b_not_before": row.not_before, "b_ended_at": time.time()}
-    if outcome.state is State.COMPLETE:
-        return {**values, "b_state": State.COMPLETE}
-    cause = outcome.cause or Cause.OURS
-    if cause is Cause.CANCELED:
-        return {**values, "b_state": STATE_OF[cause]}
-    counted = WAITED if outcome.may_pass else cause.value
-    failures: dict[str, int] = {**(row.failures or {})}
-    failures[counted] = failures.get(counted, 0) + 1
-    values |= {"b_attempts": row.attempts + 1, "b_failures": failures}
-    retry = flight.command.step.retry if flight.command else Retry()
-    last = flight.canceled or flight.given_up
-    pause = None if last else retry.again_after(cause, failures, may_pass=outcome.may_pass)
-    if pause is not None:
-        return {**values, "b_state": State.QUEUED, "b_not_before": time.time() + pause, "b_ended_at": None}
-    return {**values, "b_state": STATE_OF[cause]}
+@lru_cache(100)
+def _asked(given: Resources) -> str:
+    return json_text({"cpus": given.cpus, "memory": given.memory, "time": given.time})
+
+
+_TASK = ("state", "cause", "message", "attempts", "failures", "not_before", "ended_at")
+
+
+def _task_values(flight: Flight, outcome: Outcome) -> tuple[Any, ...]:
+    row, now = flight.row, time.time()
+    failures: dict[str, int] = row.failures or {}
+    cause = None if outcome.state is State.COMPLETE else outcome.cause or Cause.OURS
+    state, attempts, not_before, ended_at = State.COMPLETE, row.attempts, row.not_before, now
+    if cause is not None:
+        state = STATE_OF[cause]
+    if cause is not None and cause is not Cause.CANCELED:
+        counted = WAITED if outcome.may_pass else cause.value
+        failures = {**failures, counted: failures.get(counted, 0) + 1}
+        attempts += 1
+        retry = flight.command.step.retry if flight.command else Retry()
+        last = flight.canceled or flight.given_up
+        pause = None if last else retry.again_after(cause, failures, may_pass=outcome.may_pass)
+        if pause is not None:
+            state, not_before, ended_at = State.QUEUED, now + pause, None
+    told = outcome.cause.value if outcome.cause else None
+    kept = json_text(failures) if failures else None
+    return state.value, told, outcome.message, attempts, kept, not_before, ended_at, row.id, row.fence
 
 
 def _short(text: str, most: int) -> str:

@@ -11,7 +11,7 @@ from aliquot.engine.document import Command, TaskRow
 from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.seams import Executor, Handle
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome, TaskDocument
+from aliquot.model.task import Cause, Outcome, Resources, TaskDocument
 
 log: Any = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Flight:
     canceled: bool = False
     given_up: bool = False
     input_bytes: int | None = None
-    asked: dict[str, float | None] | None = None
+    asked: Resources | None = None
     claimed_at: float = field(default_factory=time.monotonic)
 
     def failed(self, cause: Cause, message: str) -> Outcome:
@@ -127,9 +127,8 @@ class Flights:
             except AliquotError as error:
                 self.fail(flight, Cause.REFUSED, error.message)
                 continue
-            flight.input_bytes = sum(file.blob.size for file in document.files if file.path.startswith("in/"))
-            given = document.resources
-            flight.asked = {"cpus": given.cpus, "memory": given.memory, "time": given.time}
+            flight.input_bytes = sum([file.blob.size for file in document.files if file.path.startswith("in/")])
+            flight.asked = document.resources
             self._executors[executor.name] = executor
             by_executor.setdefault(executor.name, []).append((flight, document))
         for name, several in by_executor.items():

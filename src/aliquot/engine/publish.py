@@ -198,7 +198,7 @@ def _drafts(
     row: Row[*tuple[Any, ...]],
     applied: Applied,
     verdict: Verdict,
-    made: Mapping[str, Made],
+    made: dict[str, Made],
 ) -> dict[str, tuple[Draft, str]]:
     drafts: dict[str, tuple[Draft, str]] = {}
     if not row.publish or verdict.state is not State.COMPLETE:
@@ -207,7 +207,9 @@ def _drafts(
         if not each.publish:
             continue
         with catalogue.read() as connection:
-            adds, removes = changes(connection, row.id, each.from_, each.publish, made[name])
+            # Let go of at once: they may be a hundred thousand, and what becomes of them is as many again.
+            beyond = made[name].beyond
+            adds, removes = changes(connection, row.id, each.from_, each.publish, made.pop(name))
             parked = _parked(connection, row.id) if verdict.parked else []
         provenance = {
             "run": row.id,
@@ -221,7 +223,7 @@ def _drafts(
         }
         change = Change(each.publish, adds, removes, provenance, row.id, verdict.parked, row.project)
         draft = prepare(catalogue, store, change)
-        if made[name].beyond not in {None, draft.before}:
+        if beyond not in {None, draft.before}:
             raise moved(each.publish)
         drafts[name] = (draft, each.from_)
     return drafts
