@@ -25,6 +25,7 @@ from aliquot.model.reference import DEFAULT_PROJECT, require_name
 
 _TRIES = 20
 _MANY = 10_000
+_AT_ONCE = 10_000
 _LONGEST_SEGMENT = 255
 
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[^/\0\ud800-\udfff]{1,63})+")
@@ -210,19 +211,21 @@ def write_entries(
             .where(entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None))
             .values(removed=number)
         )
-    rows = [
-        (
-            dataset_id,
-            each.path,
-            each.digest,
-            each.size,
-            number,
-            receipt_of.get(each.path, each.receipt_id),
-            each.task_id,
-        )
-        for each in adds
-    ]
-    insert_rows(connection, entry, ("dataset_id", "path", "digest", "size", "added", "receipt_id", "task_id"), rows)
+    columns = ("dataset_id", "path", "digest", "size", "added", "receipt_id", "task_id")
+    for first in range(0, len(adds), _AT_ONCE):
+        rows = [
+            (
+                dataset_id,
+                each.path,
+                each.digest,
+                each.size,
+                number,
+                receipt_of.get(each.path, each.receipt_id),
+                each.task_id,
+            )
+            for each in adds[first : first + _AT_ONCE]
+        ]
+        insert_rows(connection, entry, columns, rows)
 
 
 def name_versions(catalogue: Catalogue, store: Store) -> int:

@@ -19,6 +19,9 @@ _COLUMNS = ("run_id", "step", "ordinal", "key", "datum", "message", "attempts", 
             "state", "reused", "cause", "same_as", "ended_at")  # fmt: skip
 
 
+_AT_ONCE = 10_000
+
+
 def write_tasks(
     connection: Connection,
     run_id: int,
@@ -39,19 +42,22 @@ def write_tasks(
     this = (run_step.c.run_id == run_id, run_step.c.step == step)
     if planned:
         left = left_parked(connection, run_id, step, [each.key for each in planned if not each.known])
-        rows = [
-            (run_id, step, ordinal, each.key, _datum(each), *_standing(each.known, left.get(each.key), now))
-            for ordinal, each in enumerate(planned, before + 1)
-        ]
-        insert_rows(connection, task, _COLUMNS, rows)
-        inputs = [
-            (each.key, part.input, file.path, file.digest)
-            for each in planned
-            if not each.known
-            for part in each.datum
-            for file in part.files
-        ]
-        insert_rows(connection, key_input, ("key", "input", "path", "digest"), inputs, missing=True)
+        # Not all at once: as rows they take more memory than as datums.
+        for first in range(0, len(planned), _AT_ONCE):
+            several = planned[first : first + _AT_ONCE]
+            rows = [
+                (run_id, step, ordinal, each.key, _datum(each), *_standing(each.known, left.get(each.key), now))
+                for ordinal, each in enumerate(several, before + first + 1)
+            ]
+            insert_rows(connection, task, _COLUMNS, rows)
+            inputs = [
+                (each.key, part.input, file.path, file.digest)
+                for each in several
+                if not each.known
+                for part in each.datum
+                for file in part.files
+            ]
+            insert_rows(connection, key_input, ("key", "input", "path", "digest"), inputs, missing=True)
     connection.execute(
         update(run_step)
         .where(*this)
