@@ -155,8 +155,8 @@ def apply(connection: Connection, draft: Draft) -> Committed:
     change = draft.change
     receipts = change.receipts(connection, draft) if change.receipts else {}
     if draft.delta is None or draft.digest is None:
-        moved = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
-        if moved != draft.number:
+        head = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
+        if head != draft.number:
             raise moved(change.dataset)
         return Committed(change.dataset, draft.number, 0, 0, new=False)
     advanced = connection.execute(
