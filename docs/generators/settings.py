@@ -10,7 +10,7 @@ READ = {
     "ALIQUOT_LEASE": (
         "Seconds for which a supervisor holds its tasks unless it says that it is still there; 60 without it."
     ),
-    "ALIQUOT_LISTEN": "Where `up` and `serve` listen, as `--listen` has it. By default `127.0.0.1:8642`, or a free port.",
+    "ALIQUOT_LISTEN": "Where `up` and `serve` listen, like `--listen`. By default `127.0.0.1:8642`, or a free port.",
     "ALIQUOT_URL": "The address that people type, as `--url` says it, where a proxy stands before the server.",
     "ALIQUOT_LOG": "`json` writes the log as JSON lines. Without it, lines for people.",
     "ALIQUOT_LOG_LEVEL": (

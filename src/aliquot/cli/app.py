@@ -34,6 +34,7 @@ _DAY: dict[str, dict[str, str]] = {
     "People": {
         "user": "Accounts and roles; who is signed in; who may do what.",
         "token": "Make, list and end what programs sign in with.",
+        "approval": "Sign what another person asked for.",
         "project": "See projects and their members; move datasets between them.",
     },
     "Upkeep": {

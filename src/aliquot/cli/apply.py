@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from aliquot.cli.approval import tell_asked
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, stdout, table
 from aliquot.cli.text import plain
 from aliquot.definitions.difference import Change
+from aliquot.lab import approving
 from aliquot.lab.definitions import apply as apply_definitions
 
 app = noun("apply")
@@ -15,15 +17,20 @@ _SIGNS = {"new": ("+", "green"), "changed": ("~", "yellow"), "gone": ("-", "red"
 
 
 @app.default
-def apply(*, dry_run: bool = False, options: Options = OPTIONS) -> None:
+def apply(*, dry_run: bool = False, because: str = "", options: Options = OPTIONS) -> None:
     """Register what changed in the lab's folder.
 
     Parameters
     ----------
     dry_run
         Only show what would change.
+    because
+        The reason, where aliquot.yaml asks for a second person's approval.
     """
     with options.open() as lab:
+        if not dry_run and approving.takes_two(lab, approving.PUBLISH):
+            tell_asked(approving.ask_publish(lab, lab.by, because), as_json=options.json)
+            return
         changes = apply_definitions(lab, dry_run=dry_run)
     if options.json:
         print_json([change.document() for change in changes])

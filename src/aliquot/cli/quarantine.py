@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from aliquot.cli.approval import tell_asked
 from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
@@ -14,7 +15,7 @@ from aliquot.cli.text import ago, count, moment, plain, size
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
 from aliquot.intake import quarantine
-from aliquot.lab import Lab, acts_data
+from aliquot.lab import Lab, acts_data, approving
 from aliquot.model.errors import Missing
 
 app = noun("quarantine")
@@ -126,7 +127,11 @@ def release(
     with options.open() as lab:
         if into is not None:
             _require_known(lab, into)
-        done = acts_data.release(lab.catalogue, lab.store, lab.by, number, because, into, over_newer=over_newer)
+        if approving.takes_two(lab, approving.RELEASE):
+            asked = approving.ask_release(lab, lab.by, number, because, into, over_newer=over_newer)
+            tell_asked(asked, as_json=options.json)
+            return
+        done = acts_data.release(lab, lab.by, number, because, into, over_newer=over_newer)
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return

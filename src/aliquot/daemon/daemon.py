@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
+from aliquot.access.anchors import anchor
 from aliquot.daemon.arrivals import Arrivals, Pass
 from aliquot.daemon.record import failed_loads, finished_runs, new_versions
 from aliquot.daemon.summary import HeldRun, LoadCount, Summary
@@ -19,12 +20,14 @@ from aliquot.engine.triggers import start_triggered
 from aliquot.lab import Lab
 from aliquot.lab.loads import Loaded, load_waiting
 from aliquot.lab.steering import held_runs
-from aliquot.model.errors import Unavailable
+from aliquot.model.errors import AliquotError, Unavailable
 
 log: Any = structlog.get_logger()
 
 TRIGGER_INTERVAL = 1.0
 """Seconds between looks at triggers while nothing else happens."""
+ANCHOR_INTERVAL = 60.0
+"""Seconds between two anchors of the audit in the store."""
 _PATIENCE = 9
 """After how many rounds in which something was out of reach `until_idle` gives up: about a minute and a half."""
 _LONGEST_PAUSE = 30.0
@@ -46,6 +49,7 @@ class Daemon:
         self._loads: Future[list[Loaded]] | None = None
         self._began = time.time()
         self._next_triggers = 0.0
+        self._next_anchor = 0.0
         self._hub_again_at = 0.0
 
     def stop(self) -> None:
@@ -94,7 +98,17 @@ class Daemon:
         if self._supervisor.cycle():
             moved = True
             self._next_triggers = 0.0
+        if time.monotonic() >= self._next_anchor:
+            self._anchor()
         return moved
+
+    def _anchor(self) -> None:
+        """Let the store remember how far the audit goes."""
+        self._next_anchor = time.monotonic() + ANCHOR_INTERVAL
+        try:
+            anchor(self.lab.catalogue, self.lab.store)
+        except AliquotError as error:
+            log.error("the audit is not vouched for", reason=error.message)  # noqa: TRY400  # for a person
 
     def _take_in(self, *, until_idle: bool) -> bool:
         if self._pass is None:

@@ -21,6 +21,7 @@ from aliquot.db import Catalogue
 from aliquot.intake import by_hand, quarantine
 from aliquot.intake.decided import Taken
 from aliquot.lab.lab import Lab
+from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
 
@@ -52,10 +53,17 @@ def ingest(
 
 
 def release(
-    catalogue: Catalogue, store: Store, by: By, id_: int, because: str, into: str | None = None, *,
+    lab: Lab, by: By, id_: int, because: str, into: str | None = None, *,
     over_newer: bool = False, also: Beside | None = None,
 ) -> Committed:  # fmt: skip
-    """Commit what was refused after all, as `quarantine.release`; `also` joins the transaction."""
+    """Commit what was refused after all, as `quarantine.release`; `also` joins the transaction.
+
+    Where aliquot.yaml asks for a second person, that is where `also` writes the signature; without it, `Conflict`.
+    """
+    catalogue = lab.catalogue
+    if also is None and lab.config.approvals.quarantine_release:
+        words = "In this lab a release takes a second person: ask for approval first."
+        raise Conflict("approval-needed", words, action="quarantine.release")
     with catalogue.read() as connection:
         held = quarantine.show(connection, id_)
         project = project_of_held(connection, id_) or DEFAULT_PROJECT
@@ -73,7 +81,7 @@ def release(
         )
 
     return quarantine.release(
-        catalogue, store, id_, by.name, because, into, over_newer=over_newer, beside=note
+        catalogue, lab.store, id_, by.name, because, into, over_newer=over_newer, beside=note
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Registering what the lab's folder defines."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -14,19 +14,31 @@ from aliquot.definitions.difference import Change, Registered, difference
 from aliquot.definitions.found import Definitions
 from aliquot.definitions.read import read_lab
 from aliquot.lab.lab import Lab
+from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Pipeline
 
 Beside = Callable[[Connection], None]
 
 
-def apply(lab: Lab, by: By | None = None, *, dry_run: bool = False, also: Beside | None = None) -> list[Change]:
+def apply(
+    lab: Lab,
+    by: By | None = None,
+    *,
+    dry_run: bool = False,
+    also: Beside | None = None,
+    only: Mapping[str, Any] | None = None,
+) -> list[Change]:
     """Register what changed in the lab's folder, for the person at this machine or for another.
 
-    With `dry_run`, only say what would change. `also` joins the transaction.
+    With `dry_run`, only say what would change. `also` joins the transaction. `only` is what a second person has signed
+    (`changes_document`): anything else is `Conflict`.
     """
     by = by or lab.by
     require_may(by, "pipeline.publish", subject="definitions")
+    if not dry_run and only is None and lab.config.approvals.pipeline_publish:
+        words = "In this lab definitions take a second person: ask for approval with `aliquot apply --because '…'`."
+        raise Conflict("approval-needed", words, action="pipeline.publish")
     found = read_lab(lab.folder)
     batch = lab.store.batch()
     for each in found:
@@ -34,13 +46,16 @@ def apply(lab: Lab, by: By | None = None, *, dry_run: bool = False, also: Beside
             batch.add_bytes(bundled.data)
     with lab.catalogue.read() as connection:
         changes = difference(registered(connection), found)
-    if dry_run or all(change.change == "unchanged" for change in changes):
+    if dry_run or (only is None and all(change.change == "unchanged" for change in changes)):
         return changes
     locations = batch.flush()
 
     def write(connection: Connection) -> list[Change]:
         places.record(connection, locations)
         now = difference(registered(connection), found)
+        if only is not None and _said(now, found) != only:
+            words = "The definitions have changed since somebody asked for their approval; ask again."
+            raise Conflict("approval-outdated", words)
         _write(connection, now, found, by.name)
         if also:
             also(connection)
@@ -84,14 +99,26 @@ def _documents(connection: Connection, kind: str) -> dict[str, Any]:
     return {row.name: row.document for row in connection.execute(query)}
 
 
-def _note(connection: Connection, by: By, changes: list[Change], found: Definitions) -> None:
+def changes_document(lab: Lab) -> dict[str, Any]:
+    """Say what `apply` would register, by digests: what a second person signs."""
+    found = read_lab(lab.folder)
+    with lab.catalogue.read() as connection:
+        return _said(difference(registered(connection), found), found)
+
+
+def _said(changes: list[Change], found: Definitions) -> dict[str, Any]:
     digests = {(each.kind, each.name): each.digest for each in found}
-    after = [
+    said = [
         {"kind": each.kind, "name": each.name, "change": each.change, "digest": digests.get((each.kind, each.name))}
         for each in changes
         if each.change != "unchanged"
     ]
-    if after:
+    return {"changes": said}
+
+
+def _note(connection: Connection, by: By, changes: list[Change], found: Definitions) -> None:
+    after = _said(changes, found)
+    if after["changes"]:
         audit.append(connection, by, "pipeline.publish", "definitions", after=after)
 
 
