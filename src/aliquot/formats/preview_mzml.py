@@ -118,6 +118,15 @@ class MassSpectrometryRun:
             raise Missing("scan-missing", f"The run has no scan of MS level {level}.", level=level)
         return int(there[np.abs(self._scans["time"][there] - time).argmin()])
 
+    def highest(self, level: int = 1) -> int:
+        """Give the number, from 0, of the scan of a level with the highest total ion current."""
+        import numpy as np
+
+        there = np.flatnonzero(self._scans["level"] == level)
+        if not len(there):
+            raise Missing("scan-missing", f"The run has no scan of MS level {level}.", level=level)
+        return int(there[np.nan_to_num(self._scans["tic"][there]).argmax()])
+
     def scan(self, number: int, low: float | None, high: float | None, points: int) -> dict[str, Any]:
         """Give the spectrum of one scan, counted from 0, with its time, level and highest peaks."""
         import numpy as np

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ HEAD = 64 * 2**10
 _LINES = 400
 _LONGEST = 2_000
 _LARGEST_JSON = 4 * 2**20
-_NODES = 3_000
+_NODES = 2_000
+_LETTERS = 100_000
+"""Characters of a whole tree: a page has bounds."""
 _DEEPEST = 60
 _BYTES = 512
 _STEP = 16
@@ -52,9 +55,9 @@ def keep_json(files: Sequence[Path], folder: Path) -> dict[str, Any]:
             "The document is nested too deeply." if isinstance(error, RecursionError) else f"This is no JSON: {error}."
         )
         return keep_text(files, folder) | {"note": _drawn(note)}
-    budget = [_NODES]
+    budget = _Budget()
     tree = _node(document, budget, 0)
-    return {"kind": "json", "tree": tree, "whole": budget[0] > 0}
+    return {"kind": "json", "tree": tree, "whole": not budget.spent}
 
 
 def keep_bytes(files: Sequence[Path], folder: Path) -> dict[str, Any]:
@@ -101,16 +104,32 @@ def _drawn(line: str) -> str:
     return "".join(each if each in _ALLOWED or each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
 
 
-def _node(value: Any, budget: list[int], depth: int) -> dict[str, Any]:
+@dataclass(slots=True)
+class _Budget:
+    nodes: int = _NODES
+    letters: int = _LETTERS
+
+    @property
+    def spent(self) -> bool:
+        return self.nodes <= 0 or self.letters <= 0
+
+    def take(self, text: str) -> str:
+        """Give a text as long as there is room for it."""
+        shown = _drawn(text)[: max(20, min(_LONGEST, self.letters))]
+        self.letters -= len(shown)
+        return shown
+
+
+def _node(value: Any, budget: _Budget, depth: int) -> dict[str, Any]:
     """Give a node: `type`, and `text` of a plain value, or `size` and `members` of an object or array."""
-    budget[0] -= 1
+    budget.nodes -= 1
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         members: list[dict[str, Any]] = []
         for name, member in pairs:
-            if budget[0] <= 0 or depth >= _DEEPEST:
+            if budget.spent or depth >= _DEEPEST:
                 break
-            members.append({"name": _drawn(str(name))[:200], **_node(member, budget, depth + 1)})
+            members.append({"name": budget.take(str(name)[:200]), **_node(member, budget, depth + 1)})
         return {"type": "object" if isinstance(value, dict) else "array", "size": len(value), "members": members}
     kind = (
         "null"
@@ -121,8 +140,7 @@ def _node(value: Any, budget: list[int], depth: int) -> dict[str, Any]:
         if isinstance(value, str)
         else "number"
     )
-    text = _drawn(value) if isinstance(value, str) else json.dumps(value)[:_LONGEST]
-    return {"type": kind, "text": text}
+    return {"type": kind, "text": budget.take(value if isinstance(value, str) else json.dumps(value))}
 
 
 _BEGINNINGS = {

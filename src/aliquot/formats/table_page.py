@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_ROWS = 500
-MOST_COLUMNS = 60
-_CELL = 300
+MOST_COLUMNS = 30
+_CELL = 160
 _REMEMBERED = 96 * 2**20
 
 Comparison = Literal["contains", "is", "not", "below", "above", "missing", "there"]
