@@ -47,11 +47,13 @@ def window(
 
 
 def highest_peaks(x: "NDArray[np.floating]", y: "NDArray[np.floating]", most: int, apart: float) -> list[list[float]]:
-    """Give the highest points as `[x, y]`, none nearer to a higher one than `apart` of its own x."""
+    """Give the highest tops as `[x, y]`, none nearer to a higher one than `apart` of its own x."""
     import numpy as np
 
+    framed = np.concatenate([[-np.inf], y, [-np.inf]])
+    tops = np.flatnonzero((framed[1:-1] >= framed[:-2]) & (framed[1:-1] > framed[2:]))
     found: list[list[float]] = []
-    for at in np.argsort(y)[::-1][: most * 200]:
+    for at in tops[np.argsort(y[tops])[::-1][: most * 200]]:
         here = float(x[at])
         if y[at] > 0 and all(abs(here - other) > apart * here for other, _ in found):
             found.append([here, float(y[at])])

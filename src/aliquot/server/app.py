@@ -13,6 +13,7 @@ from aliquot import __version__
 from aliquot.lab import Lab
 from aliquot.server import health, streams
 from aliquot.server.api import description as api_description
+from aliquot.server.api import files as api_files
 from aliquot.server.api import runs as api_runs
 from aliquot.server.guard import Guard
 from aliquot.server.live.broadcast import Broadcast
@@ -23,12 +24,12 @@ from aliquot.server.registered import Registered
 from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
-from aliquot.server.web import home, runs, sign_in
+from aliquot.server.web import files, home, runs, sign_in
 
-PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes)
+PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes, files.routes)
 """What people see; left out with `--no-pages`."""
 
-PROGRAMS: tuple[Routes, ...] = (api_runs.routes, api_description.routes, streams.routes, health.routes)
+PROGRAMS: tuple[Routes, ...] = (api_runs.routes, api_files.routes, api_description.routes, streams.routes, health.routes)
 """What programs ask."""
 
 

@@ -20,6 +20,7 @@ from aliquot.model.errors import AliquotError
 from aliquot.model.quantity import in_words
 from aliquot.model.words import count, span
 from aliquot.server.answers import tagged
+from aliquot.server.look import plots
 from aliquot.server.look.navigation import NAVIGATION, at
 
 HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ class Renderer:
         )
         self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
         shared: Any = self._templates.globals
-        shared.update(count=count, static=_Static(), address=address, version=__version__)
+        shared.update(count=count, static=_Static(), address=address, version=__version__, plots=plots)
         shared["ui"] = self._templates.get_template("ui.html").module
 
     def page(self, request: Request, by: By, csrf: str, template: str, model: Any) -> Response:
