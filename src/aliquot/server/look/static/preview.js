@@ -120,9 +120,10 @@
     const image = event.target.closest("[data-pixels]");
     if (!image || !event.clientX) return;
     event.preventDefault();
-    const box = image.getBoundingClientRect(), zoom = Number(image.dataset.pixels);
-    const x = Math.floor((event.clientX - box.left - image.clientLeft) / zoom) + 1;
-    const y = Math.floor((event.clientY - box.top - image.clientTop) / zoom) + 1;
+    const box = image.getBoundingClientRect(), [width, height] = image.dataset.pixels.split(" ").map(Number);
+    const inside = (at, edge, size, count) => Math.min(count, Math.max(1, Math.floor(((at - edge) / size) * count) + 1));
+    const x = inside(event.clientX, box.left + image.clientLeft, image.clientWidth, width);
+    const y = inside(event.clientY, box.top + image.clientTop, image.clientHeight, height);
     const address = new URL(location.pathname, location.origin), asked = new URLSearchParams(location.search);
     for (const name of ["mz", "tolerance", "unit"]) if (asked.get(name)) address.searchParams.set(name, asked.get(name));
     address.searchParams.set("x", x);
