@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from aliquot.server.app import registered
 from browse import DESKTOP, PHONE, chromium, reachable, signed_in, watched
 from running_server import running_server
-from shown_lab import make_shown_lab
+from shown_lab import STARTS, make_shown_lab
 
 
 def main(folder: Path, only: str = "") -> None:
@@ -22,7 +22,7 @@ def main(folder: Path, only: str = "") -> None:
         with running_server(lab) as server, chromium() as browser:
             context = signed_in(browser, server)
             page, _ = watched(context, server.address)
-            found = {route: at for route, at in reachable(page, routes, ["/"]).items() if only in route}
+            found = {route: at for route, at in reachable(page, routes, STARTS).items() if only in route}
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
                 for size, (width, height) in (("desktop", DESKTOP), ("phone", PHONE)):

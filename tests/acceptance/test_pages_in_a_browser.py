@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext
 from aliquot.server.app import registered
 from browse import DESKTOP, PHONE, chromium, faults_for_readers, reachable, sideways, signed_in, watched
 from running_server import RunningServer, running_server
-from shown_lab import make_shown_lab
+from shown_lab import STARTS, make_shown_lab
 
 PAGES = [route.path for route in registered() if route.kind == "page"]
 
@@ -31,7 +31,7 @@ def context(server: RunningServer) -> Iterator[BrowserContext]:
 @pytest.fixture(scope="module")
 def pages(server: RunningServer, context: BrowserContext) -> dict[str, str]:
     page, seen = watched(context, server.address)
-    found = reachable(page, PAGES, ["/"])
+    found = reachable(page, PAGES, STARTS)
     page.close()
     assert seen.errors == []
     assert seen.elsewhere == []

@@ -29,7 +29,13 @@ from aliquot.server.web import files, home, runs, sign_in
 PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes, files.routes)
 """What people see; left out with `--no-pages`."""
 
-PROGRAMS: tuple[Routes, ...] = (api_runs.routes, api_files.routes, api_description.routes, streams.routes, health.routes)
+PROGRAMS: tuple[Routes, ...] = (
+    api_runs.routes,
+    api_files.routes,
+    api_description.routes,
+    streams.routes,
+    health.routes,
+)
 """What programs ask."""
 
 
