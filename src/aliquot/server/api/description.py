@@ -63,7 +63,8 @@ def document(visit: Visit) -> dict[str, Any]:
         "session": {"type": "apiKey", "in": "cookie", "name": "aliquot_session"},
     }
     said["security"] = [{"token": []}, {"session": []}]
-    actions = {(each.method.lower(), each.path): each.action for each in visit.site.registered}
+    # The document leaves out which values of a path may have slashes in them.
+    actions = {(each.method.lower(), each.path.replace(":path}", "}")): each.action for each in visit.site.registered}
     for path, methods in said["paths"].items():
         for method, each in methods.items():
             each["x-aliquot-action"] = actions[method, path]
