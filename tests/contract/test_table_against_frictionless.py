@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aliquot.formats.table import check_table
+from aliquot.formats.table_references import ReferencedTable
 from aliquot.model.finding import Severity
+from aliquot.model.row_rule import RowRule
 from aliquot.model.table_schema import TableSchema
 
 frictionless = pytest.importorskip("frictionless", reason="needs the PyPI package frictionless")
@@ -366,3 +369,107 @@ def test_generated_tables(tmp_path: Path, data: st.DataObject) -> None:
         [names, *rows]
     )
     compare(tmp_path, buffer.getvalue(), schema)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_generated_keys(tmp_path: Path, data: st.DataObject) -> None:
+    keys: dict[str, Any] = {}
+    if data.draw(st.booleans()):
+        keys["primaryKey"] = data.draw(st.sampled_from(["a", ["a", "c"]]))
+    if data.draw(st.booleans()):
+        # Whole numbers alone, as both take a doubled spelling for the same.
+        keys["foreignKeys"] = [{"fields": ["c"], "reference": {"resource": "", "fields": ["a"]}}]
+    elif data.draw(st.booleans()):
+        keys["foreignKeys"] = [{"fields": ["c", "b"], "reference": {"resource": "", "fields": ["a", "b"]}}]
+    schema = fields(
+        {"name": "a", "type": "integer"}, {"name": "b", "type": "string"}, {"name": "c", "type": "integer"}, **keys
+    )
+    numbers = st.sampled_from(["1", "01", "2", "3", "", "x"])
+    rows = data.draw(st.lists(st.tuples(numbers, st.sampled_from(["p", "q", ""]), numbers), max_size=8))
+    # Rows whose primary key is not whole are left out: where the standard wants each part of it, frictionless wants one.
+    whole = [row for row in rows if any(row) and (not keys.get("primaryKey") or (row[0] and row[2]))]
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,c\n" + "".join(",".join(row) + "\n" for row in whole))
+    found, expected = ours(path, schema), theirs(path, schema)
+    # A cell that cannot be read is told as that; what stands in it is then no value of any key.
+    unread = {row for code, row in found if code == "type-error"}
+    assert {one for one in found if one[1] not in unread} == {one for one in expected if one[1] not in unread}
+
+
+def test_unique_keys(tmp_path: Path) -> None:
+    schema = fields(A, B, uniqueKeys=[["a", "b"]])
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\nx,1\nx,01\nx,2\ny,\ny,\n")
+    assert ours(path, schema) == {("unique-error", 3)}
+    assert theirs(path, schema) == set(), "frictionless has come round, and reads uniqueKeys now"
+
+
+def test_foreign_key_into_another_table(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("site,id\nnorth,1\nsouth,2\nnorth,03\n")
+    (tmp_path / "table.csv").write_text("at,who\nnorth,1\nnorth,2\n,\nnorth,3\nwest,1\nnorth,\n")
+    keys = [{"fields": ["at", "who"], "reference": {"resource": "people", "fields": ["site", "id"]}}]
+    schema = fields({"name": "at", "type": "string"}, {"name": "who", "type": "integer"}, foreignKeys=keys)
+    people = fields({"name": "site", "type": "string"}, {"name": "id", "type": "integer"})
+    package = frictionless.Package.from_descriptor(
+        {
+            "name": "both",
+            "resources": [
+                {"name": "table", "path": "table.csv", "schema": schema},
+                {"name": "people", "path": "people.csv", "schema": people},
+            ],
+        },
+        basepath=str(tmp_path),
+    )
+    flat = package.validate(limit_errors=1000).flatten(["type", "rowNumber"])
+    expected = {(code, row) for code, row in flat}
+
+    def files() -> Any:
+        yield "/people.csv", nullcontext(tmp_path / "people.csv")
+
+    table = ReferencedTable("people@1", files, tmp_path / "keys")
+    report = check_table(tmp_path / "table.csv", TableSchema.model_validate(schema), references={"people": table})
+    found = {(one.code, one.row) for one in report.findings}
+    assert found == expected
+    assert {row for code, row in found if code == "foreign-key"} == {3, 6, 7}
+
+
+ROW_RULES = [
+    ("paid <= charged", "paid <= charged"),
+    ("paid + charged > 3 AND units <> 2", "paid + charged > 3 and units != 2"),
+    ("NOT (units * 2 = paid) OR note = 'x'", "not (units * 2 == paid) or note == 'x'"),
+    ("note IN ('x', 'y')", "note in ['x', 'y']"),
+    ("CASE WHEN units > 2 THEN paid < 2 ELSE TRUE END", "paid < 2 if units > 2 else True"),
+]
+
+
+@pytest.mark.parametrize(("rule", "formula"), ROW_RULES)
+def test_row_rules(tmp_path: Path, rule: str, formula: str) -> None:
+    path = tmp_path / "table.csv"
+    cells = [("1", "1.0"), ("2.5", "1"), ("0.1", "3"), ("4", "4")]
+    rows = [f"{paid},{charged},{units},{note}\n" for paid, charged in cells for units in (1, 2, 3) for note in "xz"]
+    path.write_text("paid,charged,units,note\n" + "".join(rows))
+    number = {"type": "number"}
+    schema = fields(
+        {"name": "paid", **number},
+        {"name": "charged", **number},
+        {"name": "units", "type": "integer"},
+        {"name": "note"},
+    )
+    resource = TableResource.from_descriptor(
+        {"name": "table", "path": path.name, "schema": schema}, basepath=str(path.parent)
+    )
+    checklist = frictionless.Checklist(checks=[frictionless.checks.row_constraint(formula=formula)])
+    expected = {row for (row,) in resource.validate(checklist, limit_errors=1000).flatten(["rowNumber"])}
+    report = check_table(path, TableSchema.model_validate(schema), [RowRule(code="r", rule=rule)])
+    assert {one.row for one in report.findings} == expected
+    assert 0 < len(expected) < len(rows)
+
+
+def test_labels_of_missing_values_say_nothing_about_them(tmp_path: Path) -> None:
+    labelled = [{"value": "NA", "label": "not asked"}, {"value": "", "label": "lost"}]
+    text = "a,b\nx,NA\ny,\nz,q\n"
+    plain = compare(tmp_path, text, fields(A, B, missingValues=["NA", ""]))
+    schema = TableSchema.model_validate(fields(A, {**B, "missingValues": labelled}, missingValues=labelled))
+    assert {(one.code, one.row) for one in check_table(tmp_path / "table.csv", schema).findings} == plain
+    assert schema.missing_values == ["NA", ""]

@@ -1,7 +1,7 @@
 """Cells as row rules count with them, where their spelling tells at once what they mean."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,27 @@ _SIMPLE_PATTERN = re.compile(r"(?:%[dmYHMS]|[-/. :T])+")
 
 @dataclass(frozen=True, slots=True)
 class QuickCell:
-    """A cell's value, null for none, and where it is in doubt (`None`: nowhere).
+    """A cell's value, null for none. Where it is null and `present` is not, it is in doubt; `None`: nowhere.
 
     Numbers are integers below `bound`, with so many `decimals` too many; dates are days since 1970; years and months,
     and times of day, are texts that sort as they do; everything else is what it is.
     """
 
     value: "pl.Expr"
-    doubt: "pl.Expr | None" = None
+    present: "pl.Expr | None" = None
     decimals: int = 0
     bound: int = 0
+
+    @property
+    def doubt(self) -> "pl.Expr | None":
+        """Say where the value is in doubt."""
+        return None if self.present is None else self.present.is_not_null() & self.value.is_null()
+
+    def kept_as(self, name: str) -> "QuickCell":
+        """Give the same cell, whose value stands in a column by now."""
+        import polars as pl
+
+        return replace(self, value=pl.col(name))
 
 
 def absent_cell(kind: str) -> QuickCell:
@@ -56,12 +67,8 @@ def quick_cell(rules: ColumnRules, name: str) -> QuickCell:
         texts = [*rules.field.true_values, *rules.field.false_values]
         truths = [True] * len(rules.field.true_values) + [False] * len(rules.field.false_values)
         value = present.replace_strict(texts, truths, default=None, return_dtype=pl.Boolean)
-        return QuickCell(value, _unread(present, value))
+        return QuickCell(value, present)
     return _moment(rules, present, kind)
-
-
-def _unread(present: "pl.Expr", value: "pl.Expr") -> "pl.Expr":
-    return present.is_not_null() & value.is_null()
 
 
 def _number(rules: ColumnRules, present: "pl.Expr") -> QuickCell:
@@ -75,10 +82,10 @@ def _number(rules: ColumnRules, present: "pl.Expr") -> QuickCell:
     text = pl.when(present.str.contains(pattern)).then(read)
     if whole:
         value = text.cast(pl.Int64, strict=False)
-        return QuickCell(value, _unread(present, value), 0, 10**_DIGITS)
+        return QuickCell(value, present, 0, 10**_DIGITS)
     # Fifteen digits: the nearest float, times a power of ten, rounds to the very number that was written.
     value = (text.cast(pl.Float64, strict=False) * 10**_DECIMALS).round().cast(pl.Int64)
-    return QuickCell(value, _unread(present, value), _DECIMALS, 10 ** (_DIGITS + _DECIMALS))
+    return QuickCell(value, present, _DECIMALS, 10 ** (_DIGITS + _DECIMALS))
 
 
 def _moment(rules: ColumnRules, present: "pl.Expr", kind: str) -> QuickCell:
@@ -88,7 +95,7 @@ def _moment(rules: ColumnRules, present: "pl.Expr", kind: str) -> QuickCell:
     simple = _SIMPLE_PATTERN.fullmatch(form) is not None
     value: Any = None
     if kind == "date" and form in {"default", "%Y-%m-%d"}:
-        value = _matching(present, DATE).str.to_date("%Y-%m-%d", strict=False)
+        value = present.str.to_date("%Y-%m-%d", strict=False)
     elif kind == "date" and simple:
         value = present.str.to_date(form, strict=False)
     elif kind == "datetime" and form == "default":
@@ -102,11 +109,10 @@ def _moment(rules: ColumnRules, present: "pl.Expr", kind: str) -> QuickCell:
         value = _matching(present, "[0-9]{4}-(?:0[1-9]|1[0-2])")
     if value is None:
         # Only the exact reader can tell.
-        return QuickCell(pl.lit(None, _dtype(kind)), present.is_not_null())
-    doubt = _unread(present, value)
+        return QuickCell(pl.lit(None, _dtype(kind)), present)
     if kind == "date":
-        return QuickCell(value.cast(pl.Int32).cast(pl.Int64), doubt, 0, 10**7)
-    return QuickCell(value, doubt)
+        return QuickCell(value.cast(pl.Int32).cast(pl.Int64), present, 0, 10**7)
+    return QuickCell(value, present)
 
 
 def _matching(present: "pl.Expr", pattern: str) -> "pl.Expr":

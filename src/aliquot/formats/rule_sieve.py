@@ -11,10 +11,9 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from aliquot.formats.rule_cells import DAY_ZERO, QuickCell, absent_cell, quick_cell
+from aliquot.formats.rule_cells import DAY_ZERO, QuickCell, absent_cell
 from aliquot.formats.rule_exact import like
 from aliquot.formats.rule_tree import Node
-from aliquot.formats.table_rules import ColumnRules
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,10 +40,10 @@ class _Number:
     bound: int = 0
 
 
-def row_sieve(node: Node, cells: Mapping[str, tuple[ColumnRules, str]]) -> "pl.Expr":
+def row_sieve(node: Node, cells: Mapping[str, QuickCell]) -> "pl.Expr":
     """Give an expression that is true only for rows that meet a rule, and never null.
 
-    `cells` has, for each column of the rule that the file has, its rules and the name of its texts.
+    `cells` has what the rule's columns hold, as far as the file has them.
     """
     import polars as pl
 
@@ -57,8 +56,8 @@ def row_sieve(node: Node, cells: Mapping[str, tuple[ColumnRules, str]]) -> "pl.E
 class _Sieve:
     """Turns nodes into expressions, and gathers what would put them in doubt."""
 
-    def __init__(self, cells: Mapping[str, tuple[ColumnRules, str]]) -> None:
-        self._cells = {name: quick_cell(rules, text) for name, (rules, text) in cells.items()}
+    def __init__(self, cells: Mapping[str, QuickCell]) -> None:
+        self._cells = cells
         self.doubts: list[pl.Expr] = []
         self._told: set[str] = set()
 

@@ -99,7 +99,7 @@ def _check(source: Source, columns: Columns, schema: TableSchema, judge: Judge) 
     hashes: list[list[pl.Series]] = [[] for _ in keys]
     hashed = [key_hash(columns, key).alias(f"hash{number}") for number, key in enumerate(keys)]
     rows = 0
-    frame = source.frame.with_columns(judge.verdicts()).with_columns(hashed)
+    frame = judge.sifted(source.frame).with_columns(hashed)
     for batch in frame.collect_batches(engine="streaming", maintain_order=True):
         rows += batch.height
         for number, kept in enumerate(hashes):

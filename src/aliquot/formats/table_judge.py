@@ -55,7 +55,6 @@ class Judge:
     ) -> None:
         self._columns = columns
         self._checks = checks
-        self._rule_sieves = [check.sieve() for check in checks]
         self._rewritten = source.rewritten
         self._most = most
         self._truncated = not seen.ends_with_line
@@ -69,14 +68,28 @@ class Judge:
         self._refused = array("q")
         self._last = -1
 
-    def verdicts(self) -> "list[pl.Expr]":
-        """Give the expressions of columns that `see` needs beside the texts: one for each rule, one for the row."""
+    def sifted(self, frame: "pl.LazyFrame") -> "pl.LazyFrame":
+        """Add the columns that `see` needs beside the texts: a verdict for each rule, one for the row.
+
+        In steps, since polars would work an expression out again wherever it stands within another.
+        """
+        read = {name: cell for check in self._checks for name, cell in check.cells().items()}
+        kept = {name: f"value{number}" for number, name in enumerate(read) if read[name].present is not None}
+        cells = read | {name: read[name].kept_as(value) for name, value in kept.items()}
+        across = [check.sieve(cells).alias(_kept_rule(number)) for number, check in enumerate(self._checks)]
+        verdicts = [good.alias(_verdict(at)) for at, good in enumerate(self._sieves) if good is not None]
+        if kept:
+            frame = frame.with_columns(read[name].value.alias(value) for name, value in kept.items())
+        frame = frame.with_columns([*verdicts, *across]).drop(kept.values())
+        return frame.with_columns(self._whole().alias(_GOOD))
+
+    def _whole(self) -> "pl.Expr":
+        """Say of a row whether all of it is good."""
         import polars as pl
 
         width = len(self._columns.rules)
-        verdicts = [good.alias(_verdict(at)) for at, good in enumerate(self._sieves) if good is not None]
-        verdicts += [good.alias(_kept_rule(number)) for number, good in enumerate(self._rule_sieves)]
-        whole = [good for good in self._sieves if good is not None] + self._rule_sieves
+        whole = [pl.col(_verdict(at)) for at, good in enumerate(self._sieves) if good is not None]
+        whole += [pl.col(_kept_rule(number)) for number in range(len(self._checks))]
         # A value that must be there keeps a row from being blank.
         if not any(rules.field.constraints.required for rules in self._columns.rules):
             whole.append(~self._blank())
@@ -87,7 +100,7 @@ class Judge:
             ]
         if self._rewritten:
             whole += [pl.col(WIDTH) == width, pl.col(FAULT) == ""]
-        return [*verdicts, pl.all_horizontal(whole).alias(_GOOD)]
+        return pl.all_horizontal(whole)
 
     def see(self, batch: "pl.DataFrame") -> None:
         """Judge a batch of rows with their verdicts."""

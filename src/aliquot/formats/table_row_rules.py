@@ -1,9 +1,10 @@
 """The row rules of a table: which rows break one, and the words about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from aliquot.formats.rule_cells import QuickCell, quick_cell
 from aliquot.formats.rule_exact import truth
 from aliquot.formats.rule_kinds import value_of
 from aliquot.formats.rule_sieve import row_sieve
@@ -38,9 +39,13 @@ class RowCheck:
         self._values = [value_of(rules.field) for _, rules, _ in self._columns]
         self.broken = lru_cache(maxsize=4096)(self._broken)
 
-    def sieve(self) -> "pl.Expr":
+    def cells(self) -> dict[str, QuickCell]:
+        """Give what its columns hold."""
+        return {name: quick_cell(rules, column(at)) for name, rules, at in self._columns}
+
+    def sieve(self, cells: Mapping[str, QuickCell]) -> "pl.Expr":
         """Give an expression that is true only for rows that meet the rule."""
-        return row_sieve(self._root, {name: (rules, column(at)) for name, rules, at in self._columns})
+        return row_sieve(self._root, cells)
 
     def _broken(self, *texts: str | None) -> bool:
         """Say whether a row breaks the rule, whose columns of the rule hold these texts.
