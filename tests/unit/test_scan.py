@@ -21,7 +21,7 @@ def test_files_come_in_the_order_of_their_paths_with_size_and_time(tmp_path: Pat
     listing = scan(tmp_path)
     assert [file.path for file in listing.files] == ["/a.b", "/a/b/c", "/a/z", "/b"]
     status = (tmp_path / "a/z").stat()
-    assert listing.files[2] == File("/a/z", str(tmp_path / "a/z"), 3, status.st_mtime_ns)
+    assert listing.files[2] == File("/a/z", str(tmp_path / "a/z"), 3, status.st_mtime_ns, changed_ns=status.st_ctime_ns)
     assert (listing.files[2].name, listing.files[2].folder, listing.files[3].folder) == ("z", "/a", "")
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 
 from aliquot.daemon.summary import SourceCount, Summary, Waits
 from aliquot.db.tables import definition
+from aliquot.intake.place import folder_of
 from aliquot.intake.rivals import rivals_of
-from aliquot.intake.source import NOTHING_APPLIED, Look, SourceIntake, folder_of
+from aliquot.intake.source import NOTHING_APPLIED, Look, SourceIntake
 from aliquot.intake.watch import Wake
 from aliquot.lab import Lab
 from aliquot.lab.definitions import file_types
@@ -50,7 +51,7 @@ class Arrivals:
         self._version: object = None
         self._next = 0.0
         self._woken = threading.Event()
-        folders = [folder_of(source, lab.folder) for source in lab.sources.values()]
+        folders = [folder for source in lab.sources.values() if (folder := folder_of(source, lab.folder))]
         self._wake = Wake(folders)
         self._told: dict[str, str] = {}
         self.quiet = False

@@ -58,6 +58,9 @@ receipt = Table(
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
+    Column("object_version", Text, nullable=False, server_default=text("''"),
+           comment="in a bucket: its version, or else ETag"),
+    Column("changed_ns", BigInteger, comment="a hint that a file of equal size and time is another one: its ctime"),
     Column("seen_at", Double, nullable=False),
     Column("settled_at", Double, nullable=False),
     Column("taken_at", Double, nullable=False),
@@ -68,7 +71,8 @@ receipt = Table(
     Column("facts", JSON, nullable=False),
     Column("again", Integer, nullable=False, server_default="0", comment="how often it had been replaced and put back"),
     Column("files", Integer, comment="of a delivery: how many files; they are the entries that name the receipt"),
-    UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again"),
+    UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "object_version", "again",
+                     name="uq_receipt_arrival"),
     Index("ix_receipt_digest", "digest"),
     Index("ix_receipt_delivery", "source", sqlite_where=text("files IS NOT NULL"),
           postgresql_where=text("files IS NOT NULL")),
@@ -76,3 +80,18 @@ receipt = Table(
           postgresql_where=text("quarantine_id IS NOT NULL")),
     comment="The record of one arrival.",
 )  # fmt: skip
+
+source = Table(
+    "source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("watch", Text, nullable=False, comment="where it looked when this was written"),
+    Column("since_ns", BigInteger, comment="what had arrived before is passed over; null: nothing is"),
+    Column("passed", JSON, nullable=False, comment="what had arrived in that very moment, and is passed over, too"),
+    Column("woken", Integer, nullable=False, server_default="0", comment="raised by each wake-up"),
+    Column("looked_at", Double),
+    Column("listed", BigInteger, comment="how many files the last look saw"),
+    Column("problem", Text, nullable=False, server_default=text("''"), comment="why the last look failed"),
+    comment="What is known of a source beside its receipts.",
+    sqlite_with_rowid=False,
+)

@@ -85,6 +85,8 @@ def receipts_for(
             judgement.into if enters and judgement else None,
             part.path,
             quarantine_id,
+            object_version=file.version,
+            changed_ns=None if intake.by_hand else file.changed_ns or None,
             facts=notes or {},
         )
         for part, file in zip(parts, landing.files, strict=True)

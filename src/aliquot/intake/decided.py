@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aliquot.blobs import Store
 from aliquot.datasets.commit import Committed
 from aliquot.db import Catalogue
+from aliquot.intake.bucket import Bucket
 from aliquot.intake.judge import Judgement, Rule
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
@@ -21,6 +22,7 @@ class Intake:
 
     `source` is the name on the receipts. With `by_hand`, every file is judged and committed anew, whatever earlier
     receipts say, since a person asked for it. `rivals` are the other sources that deliver into a dataset, by its name.
+    `place` is the bucket from which the files are fetched first.
     """
 
     catalogue: Catalogue
@@ -29,6 +31,7 @@ class Intake:
     rules: Sequence[Rule]
     who: str
     by_hand: bool = False
+    place: Bucket | None = None
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     project: str = DEFAULT_PROJECT
     """The project of what is refused, and of the datasets that it makes."""

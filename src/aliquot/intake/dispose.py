@@ -33,9 +33,14 @@ def dispose(root: Path, after: Literal["archive", "delete"], files: Sequence[Fil
         except FileNotFoundError:
             continue
         except OSError as error:
-            text = f"The file is safe, but could not be {_DONE[after]} at its source: {error.strerror or error}."
-            findings.append(Finding("source-not-cleared", text, Severity.WARNING, file=file.path))
+            findings.append(not_cleared(after, error.strerror or str(error), file.path))
     return findings
+
+
+def not_cleared(after: Literal["archive", "delete"], reason: str, path: str) -> Finding:
+    """Give the warning about a file that stays at its source against the source's word."""
+    text = f"The file is safe, but could not be {_DONE[after]} at its source: {reason}."
+    return Finding("source-not-cleared", text, Severity.WARNING, file=path)
 
 
 _DONE = {"archive": "archived", "delete": "deleted"}

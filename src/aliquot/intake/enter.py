@@ -168,7 +168,8 @@ def _accepted(intake: Intake, group: Sequence[Decided], fresh: set[str], stamp: 
         rows += [
             NewReceipt(
                 file.path, part.size, stamp if intake.by_hand else file.mtime_ns, part.digest, landing.seen_at,
-                landing.settled_at, decision, type_name, judgement.into, part.path,
+                landing.settled_at, decision, type_name, judgement.into, part.path, None, None,
+                file.version,                None if intake.by_hand else file.changed_ns or None,
             )
             for file, part in zip(landing.files, each.parts, strict=True)
         ]  # fmt: skip

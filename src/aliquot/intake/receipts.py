@@ -30,12 +30,14 @@ class NewReceipt(NamedTuple):
     entry_path: str | None = None
     quarantine_id: int | None = None
     files: int | None = None
+    object_version: str = ""
+    changed_ns: int | None = None
     facts: Mapping[str, Any] = {}
 
     @property
     def key(self) -> Key:
         """Give what the receipt will be known by."""
-        return (self.path, self.size, self.mtime_ns, self.digest)
+        return (self.path, self.size, self.mtime_ns, self.digest, self.object_version)
 
 
 # One for each receipt, with as little as can be done for it: the fields as they stand, save for the facts.
@@ -49,6 +51,8 @@ class Receipt:
 
     `again` counts how often the very same file had been replaced and put back before. Of a delivery, one receipt tells
     of many `files`; where one of them was asked for, path, digest and size are its own, and `files` is None.
+    `object_version` is that of an
+    object in a bucket (where the bucket keeps none, its ETag); `changed_ns` hints that a file has to be read again.
     """
 
     id: int
@@ -70,6 +74,8 @@ class Receipt:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     again: int = 0
     files: int | None = None
+    object_version: str = ""
+    changed_ns: int | None = None
 
 
 def write(
@@ -121,6 +127,9 @@ def _known_already(
         for key in last.keys() & ids.keys():
             ids[key] = last[key].id
             _overrule(connection, last[key], wanted[key], version)
+            if last[key].changed_ns != wanted[key].changed_ns:
+                hint = update(receipt).where(receipt.c.id == last[key].id)
+                connection.execute(hint.values(changed_ns=wanted[key].changed_ns))
     return back
 
 

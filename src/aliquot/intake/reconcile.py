@@ -15,8 +15,8 @@ TAKEN = frozenset({"accepted", "unchanged", "released"})
 
 _AT_ONCE = 5_000
 
-Key = tuple[str, int, int, str]
-"""What a receipt of a source is known by: path, size in bytes, time of change, digest."""
+Key = tuple[str, int, int, str, str]
+"""What a receipt of a source is known by: path, size in bytes, time of change, digest, object version."""
 
 
 class Past(NamedTuple):
@@ -30,11 +30,19 @@ class Past(NamedTuple):
     decision: str
     quarantine_id: int | None
     taken_at: float
+    object_version: str
+    changed_ns: int | None
 
     @property
     def key(self) -> Key:
         """Give what the receipt is known by."""
-        return (self.path, self.size, self.mtime_ns, self.digest)
+        return (self.path, self.size, self.mtime_ns, self.digest, self.object_version)
+
+    def tells_of(self, file: File) -> bool:
+        """Say whether a file is as it was then, as far as can be told without reading it."""
+        return (self.size, self.mtime_ns, self.object_version) == (file.size, file.mtime_ns, file.version) and (
+            self.changed_ns is None or self.changed_ns == file.changed_ns
+        )
 
 
 def taken(catalogue: Catalogue, source: str, files: Sequence[File]) -> set[File]:
@@ -44,11 +52,7 @@ def taken(catalogue: Catalogue, source: str, files: Sequence[File]) -> set[File]
     """
     with catalogue.read() as connection:
         before = pasts(connection, source, (file.path for file in files))
-    return {
-        file
-        for file in files
-        if any((past.size, past.mtime_ns) == (file.size, file.mtime_ns) for past in newest(before.get(file.path, ())))
-    }
+    return {file for file in files if any(past.tells_of(file) for past in newest(before.get(file.path, ())))}
 
 
 def pasts(connection: Connection, source: str, paths: Iterable[str]) -> Mapping[str, list[Past]]:
@@ -74,7 +78,8 @@ def one_at_a_time(connection: Connection, source: str) -> None:
 
 def _rows(connection: Connection, source: str, paths: Collection[str]) -> Iterable[Past]:
     columns = (receipt.c.id, receipt.c.path, receipt.c.size, receipt.c.mtime_ns, receipt.c.digest, receipt.c.decision,
-               receipt.c.quarantine_id, receipt.c.taken_at)  # fmt: skip
+               receipt.c.quarantine_id, receipt.c.taken_at, receipt.c.object_version,
+               receipt.c.changed_ns)  # fmt: skip
     query = select(*columns).where(receipt.c.source == source)
     for part in chunks(list(paths), _AT_ONCE):
         for row in connection.execute(query.where(among(connection, receipt.c.path, part))):

@@ -1,7 +1,7 @@
 """Listing what lies in a folder: the truth about what has arrived."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -12,13 +12,17 @@ from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.finding import Finding, Severity
 from aliquot.model.glob import compile_glob
 
+_PAGE = 1000
+
 NAME_FAULT = "The name is not valid Unicode, so that no dataset could hold it. Rename the file, then send it again."
 
 
 class File(NamedTuple):
     r"""A file in a source: its path below it with a leading `/`, its place on disk, size in bytes, time of change.
 
-    Where a name is not valid Unicode, `path` shows the odd bytes as `\xff`, and `fault` says what is wrong.
+    Where a name is not valid Unicode, `path` shows the odd bytes as `\xff`, and `fault` says what is wrong. `version`
+    is that of an object in a bucket, which has no place on disk until it is fetched; `changed_ns` is when the system
+    last noted a change of a file in a folder. Both are hints that equal size and time are not the same file.
     """
 
     path: str
@@ -26,6 +30,8 @@ class File(NamedTuple):
     size: int
     mtime_ns: int
     fault: str = ""
+    version: str = ""
+    changed_ns: int = 0
 
     @property
     def name(self) -> str:
@@ -53,10 +59,20 @@ def scan(root: Path, ignore: Sequence[str] = ()) -> Listing:
     Links are not followed, and are told as findings, like everything else that is no file. A folder that is not there
     is `Unavailable`; one that vanishes while it is listed is as if it had never been there.
     """
-    ignored = _ignored_by(ignore)
-    files: list[File] = []
     findings: list[Finding] = []
+    files = [file for page in walk(root, ignore, findings.append) for file in page]
+    files.sort()
+    return Listing(files, tuple(findings))
+
+
+def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
+    """List the files in a folder and below it, a part at a time, as `scan` does; what is passed over is told.
+
+    The order is the same as long as nothing changes. Only names of folders are kept.
+    """
+    ignored = ignored_by(ignore)
     waiting: list[tuple[str, str]] = [(os.fspath(root), "")]
+    page: list[File] = []
     while waiting:
         folder, below = waiting.pop()
         try:
@@ -70,16 +86,18 @@ def scan(root: Path, ignore: Sequence[str] = ()) -> Listing:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append((entry.path, path))
-                    elif found := _file(entry, path, findings):
-                        files.append(found)
+                    elif found := _file(entry, path, tell):
+                        page.append(found)
+                    if len(page) >= _PAGE:
+                        yield page
+                        page = []
         except OSError as error:
             if not below:
                 raise _unavailable(root, error) from error
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 text = f"The folder cannot be listed ({error.strerror or error}); what is in it is not taken in."
-                findings.append(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
-    files.sort()
-    return Listing(files, tuple(findings))
+                tell(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
+    yield page
 
 
 def one_file(place: Path, path: str) -> File:
@@ -96,7 +114,7 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _file(entry: os.DirEntry[str], path: str, findings: list[Finding]) -> File | None:
+def _file(entry: os.DirEntry[str], path: str, tell: Callable[[Finding], None]) -> File | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -105,24 +123,25 @@ def _file(entry: os.DirEntry[str], path: str, findings: list[Finding]) -> File |
         return _named(path, entry.path, status)
     if entry.is_symlink():
         text = "This is a link. Links are not followed, for what they lead to may change; put the file itself here."
-        findings.append(Finding("link-ignored", text, Severity.WARNING, file=shown(path)))
+        tell(Finding("link-ignored", text, Severity.WARNING, file=shown(path)))
     else:
         text = "This is a pipe, a socket or a device, and no file; it is passed over."
-        findings.append(Finding("not-a-file", text, Severity.WARNING, file=shown(path)))
+        tell(Finding("not-a-file", text, Severity.WARNING, file=shown(path)))
     return None
 
 
 def _named(path: str, absolute: str, status: os.stat_result) -> File:
     if path.isascii():
-        return File(path, absolute, status.st_size, status.st_mtime_ns)
+        return File(path, absolute, status.st_size, status.st_mtime_ns, changed_ns=status.st_ctime_ns)
     try:
         path.encode()
     except UnicodeEncodeError:
-        return File(shown(path), absolute, status.st_size, status.st_mtime_ns, NAME_FAULT)
-    return File(path, absolute, status.st_size, status.st_mtime_ns)
+        return File(shown(path), absolute, status.st_size, status.st_mtime_ns, NAME_FAULT, "", status.st_ctime_ns)
+    return File(path, absolute, status.st_size, status.st_mtime_ns, "", "", status.st_ctime_ns)
 
 
-def _ignored_by(globs: Sequence[str]) -> Callable[[str, str], bool] | None:
+def ignored_by(globs: Sequence[str]) -> Callable[[str, str], bool] | None:
+    """Give what says whether a name, or the path with that name, matches one of the globs; None without any."""
     if not globs:
         return None
     names = [glob for glob in globs if "/" not in glob]

@@ -1,6 +1,6 @@
 """When a landing has finished arriving: a state machine over successive listings, by a clock that it is given."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from aliquot.intake.groups import Markers, Membership, membership
@@ -41,6 +41,8 @@ _Key = tuple[int, str, tuple[tuple[str, str], ...]]
 class _Seen(NamedTuple):
     size: int
     mtime_ns: int
+    version: str
+    changed_ns: int
     since: Clock
 
 
@@ -105,6 +107,21 @@ class Settling:
     def _restless(self, path: str, since: float) -> Pending:
         return Pending(path, "quiet", f"waits until it has not changed for {self._quiet:g} s", since + self._quiet)
 
+    def companions(self, fresh: Collection[File]) -> Callable[[File], bool] | None:
+        """Give what tells which other files of the listing matter to new ones; None: only they do."""
+        if not (self._sets or self._markers or self._count):
+            return None
+        markers = {path for file in fresh for path in self.markers_of(file)}
+        folders = {file.folder for file in fresh} if self._count else set[str]()
+        keys = {member.key for file in fresh if (member := membership(self._sets, file))} if self._sets else set()
+
+        def matters(file: File) -> bool:
+            if file.path in markers or file.folder in folders:
+                return True
+            return bool(keys) and (member := membership(self._sets, file)) is not None and member.key in keys
+
+        return matters
+
     def unsettle(self, path: str) -> None:
         """Let a file begin anew, since it moved when it was thought to rest."""
         self._seen.pop(path, None)
@@ -117,8 +134,8 @@ class Settling:
             if file.path in taken or (self._markers and self._markers.is_marker(file.path)):
                 continue
             seen = before.get(file.path)
-            if seen is None or seen.size != file.size or seen.mtime_ns != file.mtime_ns:
-                seen = _Seen(file.size, file.mtime_ns, now)
+            if seen is None or seen[:4] != (file.size, file.mtime_ns, file.version, file.changed_ns):
+                seen = _Seen(file.size, file.mtime_ns, file.version, file.changed_ns, now)
             self._seen[file.path] = seen
             fresh.append(file)
         return fresh

@@ -1,26 +1,30 @@
 """One source, looked at again and again: what has settled is taken in, and nothing twice."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.intake.bucket import Bucket
 from aliquot.intake.decided import Intake, Taken
-from aliquot.intake.dispose import dispose
 from aliquot.intake.judge import Rule
+from aliquot.intake.known import Known
+from aliquot.intake.place import Place, place_of
 from aliquot.intake.reconcile import taken
-from aliquot.intake.scan import File, scan
+from aliquot.intake.scan import File
 from aliquot.intake.settle import Clock, Pending, Settling
+from aliquot.intake.since import Since, since_of
 from aliquot.intake.take import take
 from aliquot.model.collector import seldom
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
-from aliquot.model.lab_config import Source
+from aliquot.model.lab_config import Settled, Source
 
+MOST_NEW = 100_000
+"""New files that one look deals with at most, where each stands for itself."""
 NOTHING_APPLIED = "Nothing is applied yet; run `aliquot apply`."
 
 
@@ -31,6 +35,10 @@ class Look:
     taken: Taken = field(default_factory=Taken)
     pending: tuple[Pending, ...] = ()
     findings: tuple[Finding, ...] = ()
+    listed: int = 0
+    """How many files there are, as far as was looked."""
+    more: bool = False
+    """Whether more has arrived than was looked at."""
 
     @property
     def next_at(self) -> float | None:
@@ -51,41 +59,81 @@ class SourceIntake:
         lab: Path,
         who: str = "daemon",
         rivals: Mapping[str, Collection[str]] | None = None,
+        place: Place | None = None,
     ) -> None:
         self.name = name
-        self.root = folder_of(source, lab)
+        self.place: Place = place or place_of(source, lab)
         self._source = source
+        self._catalogue = catalogue
         rules = _rules(name, source, types)
-        self._intake = Intake(catalogue, store, name, rules, who, rivals=rivals or {}, project=source.project)
-        self._settling = Settling(source.settled, [rule.type.set for rule in rules if rule.type])
-        self._done: set[File] = set()
+        bucket = self.place if isinstance(self.place, Bucket) else None
+        self._intake = Intake(
+            catalogue, store, name, rules, who, rivals=rivals or {}, place=bucket, project=source.project
+        )
+        self._settling = Settling(_settled(source, self.place), [rule.type.set for rule in rules if rule.type])
+        self._known = Known(self._ask)
+        self._safe: set[File] = set()
+        self._troubled: set[str] = set()
+        self._since: Since | None = None
 
     @seldom()
     def look(self, now: Clock | None = None) -> Look:
-        """List the folder and take in what has settled; a folder that is not there is `Unavailable`."""
+        """List the source and take in what has settled; one that cannot be listed is `Unavailable`.
+
+        Of what is new, at most `MOST_NEW` files are looked at: memory stays flat, and the next look goes on.
+        """
         now = now or Clock(time.monotonic(), time.time())
-        listing = scan(self.root, self._source.ignore)
-        known = self._known(listing.files)
-        landings = self._settling.see(listing.files, now, {file.path for file in known})
+        if self._since is None:
+            self._since = since_of(self._catalogue, self.name, self._source, self.place)
+        listing = _Listing(self.place, self._source.ignore)
+        fresh, more = self._fresh(listing, self._since)
+        files, taken_as_they_are = self._with_companions(fresh)
+        landings = self._settling.see(files, now, taken_as_they_are)
         result = take(self._intake, landings)
         for file in result.changing:
             self._settling.unsettle(file.path)
+        self._troubled = {each.file for each in result.unreadable if each.file}
         findings = [*listing.findings, *result.unreadable]
-        safe = set(result.safe)
-        self._done |= safe
-        if self._source.after != "keep" and result.safe:
-            findings += self._clear(listing.files, safe)
-        return Look(result, self._pending(result, now), tuple(findings))
+        if self._source.after != "keep":
+            safe = {file._replace(absolute="") if self.place.is_bucket else file for file in result.safe}
+            self._safe |= safe
+            if safe:
+                findings += self._clear(files, safe)
+        return Look(result, self._pending(result, now), tuple(findings), listing.count, more)
 
-    def _known(self, files: Sequence[File]) -> set[File]:
-        """Give the files that have been taken as they are; what has a receipt once has it ever after."""
-        self._done.intersection_update(files)
-        new = [file for file in files if file not in self._done]
-        # A file that is to be moved away is only known once this process has read it: nothing is ever deleted for its
-        # name and time alone.
-        if new and self._source.after == "keep":
-            self._done |= taken(self._intake.catalogue, self.name, new)
-        return self._done
+    def _fresh(self, listing: "_Listing", since: Since) -> tuple[list[File], bool]:
+        """Give the files that are new, by path, and whether there are more of them than are looked at now."""
+        found: dict[str, File] = {}
+        room = MOST_NEW
+        keeps = self._source.after == "keep"
+        parts = self._known.fresh(listing.pages()) if keeps else listing.pages()
+        there: set[File] = set()
+        for part in parts:
+            for file in part:
+                if not keeps and file in self._safe:
+                    # What is to be moved away is only known once this process has read it: nothing is ever deleted
+                    # for its name and time alone.
+                    there.add(file)
+                elif since.holds(file):
+                    room -= file.path not in self._troubled and file.path not in found
+                    found[file.path] = file
+            if room <= 0 and self._settling.companions(()) is None:
+                return _in_order(found), True
+        self._safe &= there
+        return _in_order(found), False
+
+    def _with_companions(self, fresh: list[File]) -> tuple[list[File], set[str]]:
+        """Give the new files with the known ones that matter to them, and the paths of these."""
+        matters = self._settling.companions(fresh)
+        if matters is None or not fresh:
+            return fresh, set()
+        new = {file.path for file in fresh}
+        pages = self.place.pages(self._source.ignore, lambda _: None)
+        others = {file.path: file for page in pages for file in page if file.path not in new and matters(file)}
+        return sorted([*fresh, *others.values()]), set(others)
+
+    def _ask(self, files: Sequence[File]) -> set[File]:
+        return taken(self._catalogue, self.name, files)
 
     def _clear(self, files: Sequence[File], safe: set[File]) -> list[Finding]:
         """Move away what is safe, with the markers that no other file needs."""
@@ -94,7 +142,7 @@ class SourceIntake:
         served = {path for file in safe for path in self._settling.markers_of(file)} - needed
         markers = [file for file in files if file.path in served]
         assert self._source.after != "keep"
-        return dispose(self.root, self._source.after, [*sorted(safe), *markers])
+        return self.place.clear(self._source.after, [*sorted(safe), *markers])
 
     def _pending(self, result: Taken, now: Clock) -> tuple[Pending, ...]:
         until = now.ticks + self._source.settled.quiet
@@ -103,16 +151,30 @@ class SourceIntake:
         return (*self._settling.pending, *moving, *unread)
 
 
-def folder_of(source: Source, lab: Path) -> Path:
-    """Give the folder that a source watches; relative ones start at the lab. Buckets are `Invalid` here."""
-    parts = urlparse(source.watch)
-    if parts.scheme not in {"", "file"}:
-        raise Invalid(
-            "source-not-a-folder",
-            f"{source.watch} is no folder, and only folders can be watched; synchronise it into one first.",
-            watch=source.watch,
-        )
-    return lab / (unquote(parts.path) if parts.scheme else source.watch)
+class _Listing:
+    """One listing of a source: counts what it sees, and keeps what there is to say."""
+
+    def __init__(self, place: Place, ignore: Sequence[str]) -> None:
+        self._place = place
+        self._ignore = ignore
+        self.count = 0
+        self.findings: list[Finding] = []
+
+    def pages(self) -> Iterator[list[File]]:
+        for page in self._place.pages(self._ignore, self.findings.append):
+            self.count += len(page)
+            yield page
+
+
+def _settled(source: Source, place: Place) -> Settled:
+    """Give the rule by which files settle. An object is there with its whole content or not at all."""
+    if place.is_bucket and "quiet" not in source.settled.model_fields_set:
+        return source.settled.model_copy(update={"quiet": 0.0})
+    return source.settled
+
+
+def _in_order(found: Mapping[str, File]) -> list[File]:
+    return [found[path] for path in sorted(found)]
 
 
 def _rules(name: str, source: Source, types: Mapping[str, FileType]) -> list[Rule]:

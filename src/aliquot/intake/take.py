@@ -24,6 +24,8 @@ from aliquot.model.finding import Finding
 BATCH_FILES = 50_000
 BATCH_BYTES = 16 * 2**30
 """What is committed together at most: a version for each of many files would start a run for each."""
+FETCHED = (10_000, 4 * 2**30)
+"""The same of what has to be fetched first: so much lies on the disk meanwhile, and is fetched again after a crash."""
 
 
 class _Stored(NamedTuple):
@@ -49,12 +51,23 @@ def take(intake: Intake, landings: Sequence[Landing]) -> Taken:
     that cannot be used is `Unavailable`.
     """
     taken = Taken()
-    for part in _batches(landings):
-        _take(intake, part, taken)
+
+    def lose(landing: Landing, finding: Finding | None) -> None:
+        if finding is None:
+            taken.changing += landing.files
+        else:
+            taken.unreadable.append(finding)
+
+    for part in _batches(landings, *((BATCH_FILES, BATCH_BYTES) if intake.place is None else FETCHED)):
+        if intake.place is None:
+            _take(intake, part, taken)
+            continue
+        with intake.place.at_hand(part, lose) as here:
+            _take(intake, here, taken)
     return taken
 
 
-def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
+def _batches(landings: Sequence[Landing], most: int, most_bytes: int) -> Iterator[list[Landing]]:
     batch: list[Landing] = []
     files = size = 0
     for landing in landings:
@@ -62,7 +75,7 @@ def _batches(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
         for file in landing.files:
             files += 1
             size += file.size
-        if files >= BATCH_FILES or size >= BATCH_BYTES:
+        if files >= most or size >= most_bytes:
             yield batch
             batch, files, size = [], 0, 0
     if batch:

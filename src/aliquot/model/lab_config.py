@@ -1,8 +1,9 @@
 """The lab: what `aliquot.yaml` holds."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
@@ -33,11 +34,26 @@ class Accept(Definition):
     """The dataset whose next version receives it."""
 
 
+class Wake(Definition):
+    """A queue of messages that something has arrived. They only say when to look, never what there is."""
+
+    sqs: str | None = None
+    """The URL of an SQS queue that gets a bucket's notifications: directly, through SNS or through EventBridge."""
+    azure_queue: str | None = None
+    """The URL of an Azure storage queue that gets Event Grid's messages about a container."""
+
+    @model_validator(mode="after")
+    def _one_queue(self) -> "Wake":
+        if (self.sqs is None) == (self.azure_queue is None):
+            raise ValueError("give either 'sqs' or 'azure_queue'")
+        return self
+
+
 class Source(Definition):
     """Where files come from."""
 
     watch: str
-    """The folder in which files land; relative ones start at the lab."""
+    """The folder or bucket in which files land: a path from the lab on, s3://, az:// or gs:// with a prefix."""
     settled: Settled = Settled()
     """When a file has finished arriving."""
     accept: list[Accept] = Setting(min_length=1)
@@ -48,6 +64,24 @@ class Source(Definition):
     """The project of what comes from here, and of the datasets that it makes: one of `projects`."""
     ignore: list[str] = Setting(default=[])
     """Globs over file names that are never looked at, such as `*.tmp`."""
+    since: str | None = None
+    """How far back to go where files lay before: `all`, `now`, or a date such as 2026-01-31. A bucket must say it."""
+    interval: Seconds | None = Setting(default=None, gt=0)
+    """How long it may take at most until the source is looked at again; 5s for a folder, 60s for a bucket."""
+    wake: Wake | None = None
+    """A queue whose messages say that something has arrived, so that the source is looked at then."""
+    settings: dict[str, str] = Setting(default={})
+    """Settings of a bucket's client, such as `aws_endpoint`; by default those of the environment."""
+
+    @field_validator("since")
+    @classmethod
+    def _since_is_known(cls, value: str | None) -> str | None:
+        if value not in {None, "all", "now"}:
+            try:
+                datetime.fromisoformat(value or "")
+            except ValueError:
+                raise ValueError(f"{value!r} is no time; write all, now, or a date such as 2026-01-31") from None
+        return value
 
 
 class ExecutorSettings(Definition):

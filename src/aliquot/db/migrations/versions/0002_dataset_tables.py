@@ -6,7 +6,8 @@ from alembic import op
 PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 PUT_BACK = "how often it had been replaced and put back"
 DELIVERY = "of a delivery: how many files; they are the entries that name the receipt"
-RECEIPT_KEY = "uq_receipt_source_path_size_mtime_ns_digest_again"
+OBJECT_VERSION = "in a bucket: its version, or else ETag"
+CHANGED = "a hint that a file of equal size and time is another one: its ctime"
 
 revision = "0002"
 down_revision = "0001"
@@ -115,6 +116,8 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("object_version", sa.Text(), server_default=sa.text("''"), nullable=False, comment=OBJECT_VERSION),
+        sa.Column("changed_ns", sa.BigInteger(), nullable=True, comment=CHANGED),
         sa.Column("seen_at", sa.Double(), nullable=False),
         sa.Column("settled_at", sa.Double(), nullable=False),
         sa.Column("taken_at", sa.Double(), nullable=False),
@@ -132,7 +135,9 @@ def upgrade() -> None:
         sa.Column("files", sa.Integer(), nullable=True, comment=DELIVERY),
         sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_receipt_quarantine_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
-        sa.UniqueConstraint("source", "path", "size", "mtime_ns", "digest", "again", name=op.f(RECEIPT_KEY)),
+        sa.UniqueConstraint(
+            "source", "path", "size", "mtime_ns", "digest", "object_version", "again", name="uq_receipt_arrival"
+        ),
         comment="The record of one arrival.",
     )
     op.create_index("ix_receipt_digest", "receipt", ["digest"], unique=False)
@@ -140,6 +145,29 @@ def upgrade() -> None:
     op.create_index("ix_receipt_delivery", "receipt", ["source"], sqlite_where=many, postgresql_where=many)
     held = sa.text("quarantine_id IS NOT NULL")
     op.create_index("ix_receipt_quarantine", "receipt", ["quarantine_id"], sqlite_where=held, postgresql_where=held)
+    op.create_table(
+        "source",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("watch", sa.Text(), nullable=False, comment="where it looked when this was written"),
+        sa.Column(
+            "since_ns",
+            sa.BigInteger(),
+            nullable=True,
+            comment="what had arrived before is passed over; null: nothing is",
+        ),
+        sa.Column(
+            "passed", sa.JSON(), nullable=False, comment="what had arrived in that very moment, and is passed over, too"
+        ),
+        sa.Column("woken", sa.Integer(), server_default="0", nullable=False, comment="raised by each wake-up"),
+        sa.Column("looked_at", sa.Double(), nullable=True),
+        sa.Column("listed", sa.BigInteger(), nullable=True, comment="how many files the last look saw"),
+        sa.Column(
+            "problem", sa.Text(), server_default=sa.text("''"), nullable=False, comment="why the last look failed"
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
+        comment="What is known of a source beside its receipts.",
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "tag",
         sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -1,0 +1,108 @@
+"""A bucket as a source: listed, fetched to disk for the checks, and cleared."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import obstore
+from obstore.store import ObjectStore, from_url
+
+from aliquot.intake.bucket_clear import clear
+from aliquot.intake.bucket_errors import out_of_reach
+from aliquot.intake.bucket_fetch import Fetcher, version_of
+from aliquot.intake.folder import Lose
+from aliquot.intake.scan import File, ignored_by
+from aliquot.intake.settle import Landing
+from aliquot.intake.spool import spool
+from aliquot.model.errors import Invalid
+from aliquot.model.finding import Finding
+
+_PAGE = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+"""What the client waits for by itself. What lasts longer is told, and tried again at the next look."""
+
+
+class Bucket:
+    """Objects in a bucket, below a prefix. `settings` are the client's own, such as `aws_endpoint`."""
+
+    is_bucket = True
+
+    def __init__(self, url: str, settings: Mapping[str, str], disk: Path, objects: ObjectStore | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._settings = settings
+        self._disk = disk
+        self._objects = objects or _open(self.url, settings)
+        self._fetcher = Fetcher(self._objects, self.url)
+
+    def pages(self, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
+        """List the objects, a page at a time; one that no file can be is told, and the others go on."""
+        passed = _passed_over(ignore)
+        try:
+            for page in self._list(tell):
+                yield [file for each in page if (file := self._file(each, passed))]
+        except (OSError, obstore.exceptions.BaseError) as error:
+            raise out_of_reach(self.url, error, "list") from error
+
+    @contextmanager
+    def at_hand(self, landings: Sequence[Landing], lose: Lose) -> Generator[list[Landing]]:
+        """Give the landings with their bytes on disk, as long as it lasts; what cannot be had is told to `lose`."""
+        with spool(self._disk) as folder:
+            yield self._fetcher.fetch(landings, folder, lose)
+
+    def clear(self, after: Literal["archive", "delete"], files: Sequence[File]) -> list[Finding]:
+        """Archive or delete objects whose bytes are safe."""
+        return clear(self._objects, after, files)
+
+    def _list(self, tell: Callable[[Finding], None]) -> Iterator[Sequence[Any]]:
+        try:
+            yield from obstore.list(self._objects, chunk_size=_PAGE)
+        except obstore.exceptions.InvalidPathError as error:
+            # The client refuses a whole page for one key. What it had given before comes again, which does nothing.
+            from aliquot.intake.bucket_keys import list_around
+
+            yield from list_around(self.url, self._settings, error, tell)
+
+    def _file(self, meta: Mapping[str, Any], passed: Callable[[str], bool]) -> File | None:
+        key = meta["path"]
+        path = f"/{key}"
+        version = version_of(meta)
+        size = meta["size"]
+        # Consoles mark a folder by an empty object whose name ends in '/', which the client strips.
+        if not key or passed(path) or (size == 0 and self._fetcher.is_placeholder(path, version)):
+            return None
+        return File(path, "", size, (meta["last_modified"] - _EPOCH) // timedelta(microseconds=1) * 1000, "", version)
+
+
+def _open(url: str, settings: Mapping[str, str]) -> ObjectStore:
+    # A person who writes http:// means it; the client would refuse.
+    plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith("endpoint"))
+    more: Any = {"client_options": {"allow_http": True}} if plain else {}
+    given: Any = dict(settings)
+    try:
+        return from_url(url, config=given, retry_config=_RETRY, **more)
+    except (ValueError, obstore.exceptions.BaseError) as error:
+        reason = str(error).partition("\n")[0]
+        sentence = (
+            f"The bucket {url} cannot be opened: {reason} Correct the source's `watch` or `settings`, or the "
+            "environment's credentials."
+        )
+        raise Invalid("source-settings-refused", sentence, watch=url) from error
+
+
+def _passed_over(ignore: Sequence[str]) -> Callable[[str], bool]:
+    """Give what says whether a path, or a folder on the way to it, is hidden or ignored."""
+    ignored = ignored_by(ignore)
+
+    def one(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return name.startswith(".") or (ignored is not None and ignored(name, path))
+
+    @lru_cache(maxsize=1024)
+    def folder(path: str) -> bool:
+        return bool(path) and (one(path) or folder(path.rpartition("/")[0]))
+
+    return lambda path: one(path) or folder(path.rpartition("/")[0])

@@ -1,0 +1,159 @@
+"""Fetching objects to disk: many at once, large ones in pieces, memory flat."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import obstore
+from obstore.store import ObjectStore
+
+from aliquot.intake.bucket_errors import is_refusal, out_of_reach
+from aliquot.intake.folder import Lose
+from aliquot.intake.scan import File
+from aliquot.intake.settle import Landing
+from aliquot.model.errors import Unavailable
+from aliquot.model.finding import Finding
+
+PIECE = 32 * 2**20
+"""Bytes of a large object that are asked for at once: what fails costs no more than that."""
+CHUNK = 2**20
+AT_ONCE = 16
+
+_KEPT_OF_NAME = 40
+_FORGIVING = 2
+
+
+class _Piece(NamedTuple):
+    file: File
+    target: str
+    start: int
+    length: int
+
+
+class Fetcher:
+    """Fetches objects of one bucket. What is fetched is the very object that was listed, or nothing."""
+
+    def __init__(self, objects: ObjectStore, url: str) -> None:
+        self._objects = objects
+        self._url = url
+        self._missed: dict[tuple[str, str], int] = {}
+        self._placeholders: set[tuple[str, str]] = set()
+
+    def is_placeholder(self, path: str, version: str) -> bool:
+        """Say whether an empty object was found to be the mark of a folder, and no file."""
+        return (path, version) in self._placeholders
+
+    def fetch(self, landings: Sequence[Landing], folder: Path, lose: Lose) -> list[Landing]:
+        """Give the landings with their files in `folder`, which have the objects' size and time."""
+        places = {file: self._place(number, file, folder) for number, file in enumerate(_files(landings))}
+        _require_room(folder, sum(file.size for file in places))
+        failed = self._fetch_all([piece for file, place in places.items() for piece in _pieces(file, place)])
+        refused = [error for error in failed.values() if is_refusal(error)]
+        if refused and len(refused) == len(places):
+            raise out_of_reach(self._url, refused[0], "read") from refused[0]
+        here: list[Landing] = []
+        for landing in landings:
+            wrong = next((file for file in landing.files if file in failed), None)
+            if wrong is not None:
+                lose(landing, self._verdict(wrong, failed[wrong]))
+                continue
+            for file in landing.files:
+                os.utime(places[file], ns=(file.mtime_ns, file.mtime_ns))
+            here.append(landing._replace(files=tuple(_at(file, places[file]) for file in landing.files)))
+        return here
+
+    def _place(self, number: int, file: File, folder: Path) -> str:
+        # The end of the name stays, for what goes by a file's ending.
+        return f"{folder}/{number}-{file.name[-_KEPT_OF_NAME:]}"
+
+    def _fetch_all(self, pieces: Sequence[_Piece]) -> dict[File, BaseException]:
+        failed: dict[File, BaseException] = {}
+        with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
+            for piece, error in zip(pieces, pool.map(self._try, pieces), strict=True):
+                if error is not None:
+                    failed.setdefault(piece.file, error)
+        for error in failed.values():
+            if not (is_refusal(error) or isinstance(error, _Moved)):
+                raise out_of_reach(self._url, error, "read") from error
+        return failed
+
+    def _try(self, piece: _Piece) -> BaseException | None:
+        try:
+            self._fetch_piece(piece)
+        except (FileNotFoundError, obstore.exceptions.PreconditionError) as error:
+            return _Moved(str(error))
+        except (_Moved, OSError, obstore.exceptions.BaseError) as error:
+            return error
+        return None
+
+    def _fetch_piece(self, piece: _Piece) -> None:
+        options: Any = {"if_match": f'"{piece.file.version}"'} if piece.file.version else {}
+        if piece.length:
+            options["range"] = (piece.start, piece.start + piece.length)
+        answer = obstore.get(self._objects, piece.file.path[1:], options=options)
+        if answer.meta["size"] != piece.file.size:
+            raise _Moved(piece.file.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        writing = os.open(piece.target, flags, 0o600)
+        try:
+            at = piece.start
+            for part in answer.stream(min_chunk_size=CHUNK):
+                at += _write(writing, memoryview(part), at)
+        finally:
+            os.close(writing)
+        if at - piece.start != piece.length:
+            raise _Moved(piece.file.path)
+
+    def _verdict(self, file: File, error: BaseException) -> Finding | None:
+        """Say what is wrong with an object that could not be fetched; None: it has changed, or is gone."""
+        if is_refusal(error):
+            text = "The credentials may list the object, but not read it."
+            return Finding("object-unreadable", text, file=file.path)
+        mark = (file.path, file.version)
+        missed = self._missed[mark] = self._missed.get(mark, 0) + 1
+        if missed < _FORGIVING:
+            return None
+        if file.size == 0:
+            self._placeholders.add(mark)
+            return None
+        text = "The object is listed, but cannot be read under its name, which perhaps ends in '/'; rename it."
+        return Finding("object-unreadable", text, file=file.path)
+
+
+def version_of(meta: Mapping[str, Any]) -> str:
+    """Give an object's version: its ETag, which changes with the content; some clouds list it without its quotes."""
+    return str(meta["e_tag"] or meta["version"] or "").strip('"')
+
+
+class _Moved(Exception):
+    """The object is not there any more as it was listed."""
+
+
+def _files(landings: Sequence[Landing]) -> dict[File, None]:
+    return dict.fromkeys(file for landing in landings for file in landing.files)
+
+
+def _pieces(file: File, place: str) -> list[_Piece]:
+    starts = range(0, max(1, file.size), PIECE)
+    return [_Piece(file, place, start, min(PIECE, file.size - start)) for start in starts]
+
+
+def _at(file: File, place: str) -> File:
+    return file._replace(absolute=place)
+
+
+def _write(writing: int, data: memoryview, at: int) -> int:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(writing, data[done:], at + done)
+    return done
+
+
+def _require_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        sentence = f"{size} bytes that have arrived do not fit on the disk of {folder.parent}, which has {free} free."
+        raise Unavailable("spool-full", sentence, needed=size, free=free)

@@ -1,0 +1,80 @@
+"""How far back a source goes when files lay there before it was set up."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from aliquot.db import Catalogue
+from aliquot.db.tables import source as table
+from aliquot.intake.place import Place
+from aliquot.intake.scan import File
+from aliquot.model.errors import Invalid
+from aliquot.model.lab_config import Source
+
+
+class Since(NamedTuple):
+    """What came before `at`, in nanoseconds since 1970, is passed over; of what came then, `passed`."""
+
+    at: int = 0
+    passed: Collection[str] = ()
+
+    def holds(self, file: File) -> bool:
+        """Say whether a file came late enough."""
+        came = file.changed_ns or file.mtime_ns
+        return came > self.at or (came == self.at and file.path not in self.passed)
+
+
+def since_of(catalogue: Catalogue, name: str, source: Source, place: Place) -> Since:
+    """Say how far back a source goes, and keep what was found out for the next time.
+
+    A folder goes back to the beginning if it does not say otherwise. A bucket that holds objects already and does not
+    say how far is `Invalid` (since-absent), since taking in years of files may not be what is meant.
+    """
+    if source.since == "all" or (source.since is None and not place.is_bucket):
+        return Since()
+    if source.since not in {None, "now"}:
+        return Since(_nanoseconds(source.since or ""))
+    with catalogue.read() as connection:
+        row = connection.execute(select(table).where(table.c.name == name, table.c.watch == place.url)).first()
+    if row is not None and (row.since_ns is not None or source.since is None):
+        return Since(row.since_ns or 0, frozenset(row.passed))
+    return _begin(catalogue, name, source, place)
+
+
+def _begin(catalogue: Catalogue, name: str, source: Source, place: Place) -> Since:
+    """Look at what is there now; the bucket's own clock says what is old."""
+    newest, passed = 0, set[str]()
+    for page in place.pages(source.ignore, lambda _: None):
+        if page and source.since is None:
+            raise _how_far(name, place, page[0])
+        for file in page:
+            came = file.changed_ns or file.mtime_ns
+            if came > newest:
+                newest, passed = came, set()
+            if came == newest:
+                passed.add(file.path)
+    found = Since(newest, passed)
+
+    def write(connection: Connection) -> None:
+        values = {"watch": place.url, "since_ns": newest if source.since == "now" else None, "passed": sorted(passed)}
+        if not connection.execute(update(table).where(table.c.name == name).values(values)).rowcount:
+            connection.execute(insert(table).values(name=name, **values))
+
+    catalogue.repeat(write)
+    return found
+
+
+def _how_far(name: str, place: Place, file: File) -> Invalid:
+    sentence = (
+        f"The source {name} watches {place.url}, which holds objects already (such as {file.path}). Say how far back "
+        "to go, in the source's `since`: 'all' takes in all of them, 'now' only what comes from now on, and a date "
+        "such as 2026-01-31 what has come since then."
+    )
+    return Invalid("since-absent", sentence, source=name, watch=place.url)
+
+
+def _nanoseconds(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
