@@ -32,6 +32,16 @@ class Bucket:
         return f"s3://{self.name}/store"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """Give what a client needs that is not to look into the environment."""
+        return {
+            "aws_endpoint": self.endpoint,
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "aws_region": "us-east-1",
+        }
+
+    @property
     def refused(self) -> int:
         """Say how often the shut gate has refused something."""
         return int(self._ask("-/refused"))

@@ -68,7 +68,7 @@ class ObjectsKind:
         self.url = url
         self.disk = disk
         self.settings = settings or {}
-        self.objects = objects or from_url(url, config=self.settings)
+        self.objects = objects or from_url(url, config=self.settings, client_options={"allow_http": True})
         self._own = objects
 
     def place(self) -> Place:

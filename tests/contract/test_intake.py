@@ -520,7 +520,7 @@ def test_a_file_is_deleted_only_once_these_very_bytes_are_safe(world: World) -> 
 @both
 def test_a_bucket_is_no_folder_and_a_type_has_to_be_there(world: World) -> None:
     with pytest.raises(Invalid, match="cannot be watched"):
-        world.source([("any", "plates")], types(any=ANY), watch="s3://bucket/x")
+        world.source([("any", "plates")], types(any=ANY), watch="ftp://host/x")
     with pytest.raises(Invalid, match="no such file type"):
         world.source([("other", "plates")], types(any=ANY))
 

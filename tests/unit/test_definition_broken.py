@@ -487,19 +487,26 @@ BROKEN = [
         "aliquot.yaml:3:81: sources.s.ignore[0]: 'a/b' has a '/', but it is matched against the file's name alone",
     ]),
     ("sources same", L, 'lab: l\nsources:\n  s: {watch: ./in, accept: [{type: charges, into: c}]}\n  t: {watch: in/, accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches the same folder, so every file would be taken in twice",
+        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches the same place, so every file would be taken in twice",
     ]),
     ("sources nested", L, 'lab: l\nsources:\n  s: {watch: ./in/a, accept: [{type: charges, into: c}]}\n  t: {watch: in, accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches a folder around or inside it, so every file would be taken in twice",
+        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches a place around or inside it, so every file would be taken in twice",
     ]),
     ("source over store", L, 'lab: l\nsources:\n  s: {watch: ., accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:3:14: sources.s.watch: the lab's own store lies in the folder that is watched; watch one of its own",
+        "aliquot.yaml:3:14: sources.s.watch: the lab's own store lies in the place that is watched; watch one of its own",
     ]),
     ("source scheme", L, 'lab: l\nsources:\n  s: {watch: "ftp://x", accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:3:14: sources.s.watch: this version watches folders, and no ftp:// yet; bring the files into one first",
+        "aliquot.yaml:3:14: sources.s.watch: ftp:// cannot be used here; there is 's3', 'az', 'gs', 'file'",
     ]),
-    ("source bucket", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", accept: [{type: charges, into: c}]}\n', [
-        "aliquot.yaml:3:14: sources.s.watch: this version watches folders, and no s3:// yet; bring the files into one first",
+    ("bucket in bucket", L, ('lab: l\nsources:\n  s: {watch: "s3://x/y", accept: [{type: charges, into: c}]}\n'
+        '  t: {watch: "s3://x/y/z/", accept: [{type: charges, into: c}]}\n'), [
+        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches a place around or inside it, so every file would be taken in twice",
+    ]),
+    ("source since", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", since: tomorrow, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:33: sources.s.since: 'tomorrow' is no time; write all, now, or a date such as 2026-01-31",
+    ]),
+    ("source wake", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", wake: {}, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:32: sources.s.wake: give either 'sqs' or 'azure_queue'",
     ]),
     ("source quiet", L, 'lab: l\nsources:\n  s: {watch: x, settled: {quiet: 2 secs}, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:34: sources.s.settled.quiet: '2 secs' is not a span of time; write a number and one of ms, s, m, h, d, like 90s or 1h",

@@ -19,7 +19,6 @@ from aliquot.secrets.reference import references_in
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
 _STORES = ("s3", "az", "gs", "file")
-_FOLDERS = ("file",)
 _IN_MARKER = ("path", "folder", "name", "stem")
 _DATABASES = ("sqlite", "postgresql")
 
@@ -31,7 +30,7 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
     yield from _database(document, ("hub",), lab.hub)
     for name, source in lab.sources.items():
         path = ("sources", name)
-        yield from _scheme(document, (*path, "watch"), source.watch, _FOLDERS)
+        yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
         yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
         for at, pattern in enumerate(source.ignore):
@@ -57,8 +56,6 @@ def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -
     found = _SCHEME.match(text)
     if found and found[1] not in known:
         words = f"{found[1]}:// cannot be used here{instead(found[1], known)}"
-        if known == _FOLDERS:
-            words = f"this version watches folders, and no {found[1]}:// yet; bring the files into one first"
         yield document.problem(path, words)
 
 
@@ -78,10 +75,10 @@ def _overlapping(document: Document, lab: LabConfig, folder: Folder) -> Iterator
             continue
         store = _place(lab.store, folder)
         if store is not None and _within(store, place):
-            yield document.problem(path, "the lab's own store lies in the folder that is watched; watch one of its own")
+            yield document.problem(path, "the lab's own store lies in the place that is watched; watch one of its own")
         for other, before in watched.items():
             if _within(place, before) or _within(before, place):
-                how = "watches the same folder" if place == before else "watches a folder around or inside it"
+                how = "watches the same place" if place == before else "watches a place around or inside it"
                 words = f"the source {other!r} {how}, so every file would be taken in twice"
                 yield document.problem(path, words)
         watched[name] = place

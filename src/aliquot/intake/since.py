@@ -26,7 +26,7 @@ class Since(NamedTuple):
         return came > self.at or (came == self.at and file.path not in self.passed)
 
 
-def since_of(catalogue: Catalogue, name: str, source: Source, place: Place) -> Since:
+def since_of(catalogue: Catalogue, name: str, source: Source, place: Place, *, keep: bool = True) -> Since:
     """Say how far back a source goes, and keep what was found out for the next time.
 
     A folder goes back to the beginning if it does not say otherwise. A bucket that holds objects already and does not
@@ -40,10 +40,13 @@ def since_of(catalogue: Catalogue, name: str, source: Source, place: Place) -> S
         row = connection.execute(select(table).where(table.c.name == name, table.c.watch == place.url)).first()
     if row is not None and (row.since_ns is not None or source.since is None):
         return Since(row.since_ns or 0, frozenset(row.passed))
-    return _begin(catalogue, name, source, place)
+    found = _begin(name, source, place)
+    if keep:
+        _keep(catalogue, name, source, place, found)
+    return found
 
 
-def _begin(catalogue: Catalogue, name: str, source: Source, place: Place) -> Since:
+def _begin(name: str, source: Source, place: Place) -> Since:
     """Look at what is there now; the bucket's own clock says what is old."""
     newest, passed = 0, set[str]()
     for page in place.pages(source.ignore, lambda _: None):
@@ -55,15 +58,17 @@ def _begin(catalogue: Catalogue, name: str, source: Source, place: Place) -> Sin
                 newest, passed = came, set()
             if came == newest:
                 passed.add(file.path)
-    found = Since(newest, passed)
+    return Since(newest, passed)
 
+
+def _keep(catalogue: Catalogue, name: str, source: Source, place: Place, found: Since) -> None:
     def write(connection: Connection) -> None:
-        values = {"watch": place.url, "since_ns": newest if source.since == "now" else None, "passed": sorted(passed)}
+        at = found.at if source.since == "now" else None
+        values = {"watch": place.url, "since_ns": at, "passed": sorted(found.passed)}
         if not connection.execute(update(table).where(table.c.name == name).values(values)).rowcount:
             connection.execute(insert(table).values(name=name, **values))
 
     catalogue.repeat(write)
-    return found
 
 
 def _how_far(name: str, place: Place, file: File) -> Invalid:

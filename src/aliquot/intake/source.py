@@ -96,9 +96,11 @@ class SourceIntake:
         findings = [*listing.findings, *result.unreadable]
         if self._source.after != "keep":
             safe = {file._replace(absolute="") if self.place.is_bucket else file for file in result.safe}
-            self._safe |= safe
-            if safe:
-                findings += self._clear(files, safe)
+            cleared = self._clear(files, safe) if safe else []
+            findings += cleared
+            # What could not be moved away is not taken again; of what is gone, the same may come again.
+            left = {each.file for each in cleared}
+            self._safe |= {file for file in safe if file.path in left}
         return Look(result, self._pending(result, now), tuple(findings), listing.count, more)
 
     def _fresh(self, listing: "_Listing", since: Since) -> tuple[list[File], bool]:

@@ -14,6 +14,7 @@ from aliquot.definitions.difference import Change, Registered, difference
 from aliquot.definitions.found import Definitions
 from aliquot.definitions.read import read_lab
 from aliquot.lab.lab import Lab
+from aliquot.lab.sources import check_sources
 from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Pipeline
@@ -40,6 +41,7 @@ def apply(
         words = "In this lab definitions take a second person: ask for approval with `aliquot apply --because '…'`."
         raise Conflict("approval-needed", words, action="pipeline.publish")
     found = read_lab(lab.folder)
+    check_sources(lab, found, keep=not dry_run)
     batch = lab.store.batch()
     for each in found:
         for bundled in each.bundle.values():

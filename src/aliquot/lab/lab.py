@@ -3,7 +3,7 @@
 import getpass
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from aliquot.definitions.read import LAB_FILE, read_config
 from aliquot.lab.executors import Executors
 from aliquot.model.errors import Missing
 from aliquot.model.lab_config import LabConfig, Source
-from aliquot.model.seams import Executor
+from aliquot.model.seams import Executor, Vault
 from aliquot.secrets.resolve import open_vaults, resolve
 from aliquot.secrets.secret import Secret
 
@@ -75,7 +75,7 @@ class Lab:
         """Give the sources, with references to the environment and to vaults in their folders resolved."""
         vaults = open_vaults(self.config.vaults, self.folder)
         return {
-            name: source.model_copy(update={"watch": _plain(resolve(source.watch, vaults, where=_at(name)))})
+            name: _outside(source, vaults, f"{LAB_FILE}: sources.{name}")
             for name, source in self.config.sources.items()
         }
 
@@ -155,5 +155,18 @@ def _plain(value: object) -> str:
     return value.reveal() if isinstance(value, Secret) else str(value)
 
 
-def _at(source: str) -> str:
-    return f"{LAB_FILE}: sources.{source}.watch"
+def _outside(source: Source, vaults: Mapping[str, Vault], where: str) -> Source:
+    """Give a source with what its file takes from the environment and from vaults."""
+    settings = {
+        name: _plain(resolve(value, vaults, where=f"{where}.settings.{name}"))
+        for name, value in source.settings.items()
+    }
+    update: dict[str, object] = {
+        "watch": _plain(resolve(source.watch, vaults, where=f"{where}.watch")),
+        "settings": settings,
+    }
+    if source.wake:
+        urls = {name: value for name, value in source.wake.model_dump().items() if value is not None}
+        resolved = {name: _plain(resolve(value, vaults, where=f"{where}.wake.{name}")) for name, value in urls.items()}
+        update["wake"] = source.wake.model_copy(update=resolved)
+    return source.model_copy(update=update)

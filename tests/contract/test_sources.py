@@ -1,0 +1,246 @@
+"""Every kind of source, by one suite: what lies there arrives, once, whatever happens to it meanwhile."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from aliquot.blobs import Store
+from aliquot.db import Catalogue
+from aliquot.db.tables import receipt
+from aliquot.intake import receipts
+from aliquot.intake.settle import Clock
+from aliquot.intake.source import Look, SourceIntake
+from aliquot.model.lab_config import Source
+from azurite import Azurite, azurite_of
+from bucket import Bucket, bucket_of
+from datasets_world import contents
+from intake_world import ANY, ROWS, types
+from source_kinds import FolderKind, Kind, ObjectsKind, memory
+
+pytestmark = pytest.mark.parametrize("catalogue", ["sqlite"], indirect=True)
+
+KINDS = ["folder", "s3", "azure", "memory"]
+GOOD = b"id,name\n1,a\n2,b\n"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Bucket]:
+    with pytest.MonkeyPatch.context() as patch, bucket_of(patch) as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[Azurite]:
+    with azurite_of() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+    disk = tmp_path / "disk"
+    match request.param:
+        case "folder":
+            return FolderKind(tmp_path / "inbox")
+        case "s3":
+            bucket: Bucket = request.getfixturevalue("s3")
+            return ObjectsKind(f"s3://{bucket.name}/{tmp_path.name}", disk, settings=bucket.settings)
+        case "azure":
+            server: Azurite = request.getfixturevalue("azure")
+            return ObjectsKind(f"az://{server.container}/{tmp_path.name}", disk, settings=server.settings)
+        case _:
+            return memory(disk)
+
+
+class Door:
+    """One source over a place, and a clock that is turned between looks."""
+
+    def __init__(self, catalogue: Catalogue, store: Store, kind: Kind, tmp_path: Path) -> None:
+        self.catalogue, self.store, self.kind, self.lab = catalogue, store, kind, tmp_path
+        self.ticks = 0.0
+
+    def open(self, accept: str = "any", **settings: object) -> SourceIntake:
+        document = {"watch": self.kind.url, "since": "all", "accept": [{"type": accept, "into": "plates"}], **settings}
+        source = Source.model_validate({"settled": {"quiet": 0}, **document})
+        known = types(any=ANY, rows=ROWS)
+        return SourceIntake(self.catalogue, self.store, "bench", source, known, self.lab, place=self.kind.place())
+
+    def look(self, source: SourceIntake) -> Look:
+        self.ticks += 10
+        return source.look(Clock(self.ticks, time.time()))
+
+    @property
+    def plates(self) -> dict[str, str]:
+        return contents(self.catalogue, self.store, "plates")
+
+    @property
+    def count(self) -> int:
+        with self.catalogue.read() as connection:
+            return connection.execute(select(func.count()).select_from(receipt)).scalar_one()
+
+
+@pytest.fixture
+def door(catalogue: Catalogue, store: Store, kind: Kind, tmp_path: Path) -> Door:
+    return Door(catalogue, store, kind, tmp_path)
+
+
+def test_what_arrives_is_taken_once_whoever_looks(door: Door) -> None:
+    source = door.open()
+    assert door.look(source).taken.safe == []
+    door.kind.put("a.csv", b"1")
+    door.kind.put("deep/er/b.csv", b"2" * 300_000)
+    door.kind.put("empty", b"")
+    assert door.look(source).taken.added == 3
+    assert door.plates == {"/a.csv": "1", "/deep/er/b.csv": "2" * 300_000, "/empty": ""}
+    for again in (source, door.open(), door.open()):
+        look = door.look(again)
+        assert (look.taken.safe, look.pending, look.listed) == ([], (), 3)
+    assert door.count == 3
+
+
+def test_a_change_is_the_next_version_and_a_deletion_none(door: Door) -> None:
+    source = door.open()
+    door.kind.put("a", b"1")
+    door.look(source)
+    door.kind.put("a", b"22")
+    assert [each.number for each in door.look(source).taken.versions] == [2]
+    door.kind.delete("a")
+    assert door.look(source).taken.versions == []
+    assert door.plates == {"/a": "22"}
+
+
+def test_a_renamed_file_arrives_under_its_new_name(door: Door) -> None:
+    source = door.open()
+    door.kind.put("a", b"1")
+    door.look(source)
+    door.kind.rename("a", "b")
+    assert door.look(source).taken.added == 1
+    assert door.plates == {"/a": "1", "/b": "1"}
+
+
+def test_a_file_that_is_old_arrives_late(door: Door) -> None:
+    source = door.open()
+    door.kind.put("new", b"1")
+    door.look(source)
+    door.kind.put("old", b"2", mtime=1_000_000_000.0)
+    assert door.look(source).taken.added == 1
+
+
+def test_changes_of_one_second_and_one_size_are_all_seen(door: Door) -> None:
+    source = door.open()
+    for number, text in enumerate((b"one", b"two", b"six", b"ten"), 1):
+        door.kind.put("a", text, mtime=1_700_000_000.0)
+        assert [each.number for each in door.look(source).taken.versions] == [number]
+        assert door.look(door.open()).taken.safe == []
+    assert door.plates == {"/a": "ten"}
+
+
+def test_other_content_of_the_same_size_and_time_is_seen_after_a_restart(door: Door) -> None:
+    door.kind.put("a", b"one", mtime=1_700_000_000.0)
+    door.look(door.open())
+    door.kind.put("a", b"two", mtime=1_700_000_000.0)
+    assert [each.number for each in door.look(door.open()).taken.versions] == [2]
+
+
+ODD = [
+    "a b",
+    "a+b",
+    "a%20b",
+    "a%2Fb",
+    "Zürich/läuft.csv",
+    "日本/データ",
+    "é",
+    "e\u0301",
+    "n" * 255,
+    "?#&=",
+    "~x",
+    "back\\s",
+]
+
+
+def test_odd_names_arrive_as_they_are(door: Door) -> None:
+    # Azure itself makes a slash of a backslash.
+    names = [each for each in ODD if "\\" not in each or not door.kind.url.startswith("az:")]
+    for name in names:
+        door.kind.put(name, name.encode())
+    assert door.look(door.open()).taken.added == len(names)
+    assert door.plates == {f"/{name}": name for name in names}
+    assert door.look(door.open()).taken.safe == []
+
+
+def test_what_is_refused_waits_in_quarantine(door: Door) -> None:
+    source = door.open("rows")
+    door.kind.put("good.csv", GOOD)
+    door.kind.put("bad.csv", b"id,name\nx,y\n")
+    look = door.look(source)
+    assert (look.taken.added, [each.path for each in look.taken.quarantined]) == (1, ["/bad.csv"])
+    assert door.look(door.open("rows")).taken.safe == []
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_what_is_safe_is_cleared_at_the_source(door: Door, after: str) -> None:
+    source = door.open(after=after)
+    door.kind.put("deep/a.csv", b"1")
+    door.kind.put("b.csv", b"2")
+    assert door.look(source).taken.added == 2
+    left = door.kind.paths()
+    assert {each.split("/", 2)[-1] for each in left} == ({"deep/a.csv", "b.csv"} if after == "archive" else set())
+    door.kind.put("b.csv", b"2")
+    look = door.look(source)
+    assert (look.taken.unchanged, look.taken.versions) == (1, [])
+
+
+def test_a_marker_and_a_set_are_waited_for(door: Door) -> None:
+    pairs = door.open(settled={"quiet": 0, "set": ["{name}.one", "{name}.two"]})
+    door.kind.put("x.one", b"1")
+    (waiting,) = door.look(pairs).pending
+    assert waiting.kind == "set"
+    door.kind.put("x.two", b"2")
+    assert door.look(pairs).taken.added == 2
+    door.kind.put("x.two", b"3")
+    assert door.look(pairs).taken.added == 1
+    marked = door.open(settled={"quiet": 0, "marker": "{path}.done"})
+    door.kind.put("y", b"1")
+    assert [each.path for each in door.look(marked).pending] == ["/y"]
+    door.kind.put("y.done", b"")
+    assert door.look(marked).taken.added == 1
+
+
+def test_a_quiet_period_that_is_asked_for_holds_everywhere(door: Door) -> None:
+    source = door.open(settled={"quiet": 60})
+    door.kind.put("a", b"1")
+    (waiting,) = door.look(source).pending
+    assert (waiting.kind, door.look(source).taken.added) == ("quiet", 0)
+    door.ticks += 60
+    assert door.look(source).taken.added == 1
+
+
+def test_many_files_arrive_and_are_known_afterwards(door: Door) -> None:
+    amount = 3000 if isinstance(door.kind, FolderKind) or door.kind.url.startswith("gs:") else 300
+    for number in range(amount):
+        door.kind.put(f"{number % 7}/{number:05}.csv", f"{number}".encode())
+    assert door.look(door.open()).taken.added == amount
+    source = door.open()
+    assert [door.look(source).taken.safe for _ in range(3)] == [[], [], []]
+    door.kind.put("3/late.csv", b"late")
+    assert door.look(source).taken.added == 1
+    assert door.count == amount + 1
+
+
+def test_what_is_there_is_passed_over_when_it_shall_begin_now(door: Door) -> None:
+    door.kind.put("old", b"1")
+    source = door.open(since="now")
+    assert door.look(source).taken.safe == []
+    time.sleep(1.1)  # a bucket's clock counts in seconds
+    door.kind.put("new", b"2")
+    assert door.look(source).taken.added == 1
+    assert door.look(door.open(since="now")).taken.safe == []
+    assert door.plates == {"/new": "2"}
+    assert [each.path for each in receipts_of(door)] == ["/new"]
+
+
+def receipts_of(door: Door) -> list[receipts.Receipt]:
+    with door.catalogue.read() as connection:
+        return receipts.find(connection)
