@@ -8,8 +8,8 @@ from aliquot.datasets.commit import Change, Committed, commit
 from aliquot.datasets.delta import NewEntry
 from aliquot.datasets.history import VersionLine
 from aliquot.datasets.read import Version, entries, resolve
-from aliquot.intake.by_hand import ingest
 from aliquot.intake.decided import Taken
+from aliquot.lab import acts_data
 from aliquot.lab.api_files import Checkout, FileSet
 from aliquot.lab.definitions import file_types
 from aliquot.lab.lab import Lab
@@ -52,7 +52,7 @@ class Dataset:
         """
         types = [] if unchecked else self._types(type)
         parts = self._parts
-        return ingest(parts.catalogue, parts.store, self.name, [Path(each) for each in paths], parts.who, types)[0]
+        return acts_data.ingest(parts, parts.by, self.name, [Path(each) for each in paths], types)[0]
 
     def commit(self, files: Mapping[str, bytes | Path], remove: Iterable[str] = (), because: str = "") -> Committed:
         """Make the next version: `files` by their path in it, as bytes or as a local file; `remove` are taken out.

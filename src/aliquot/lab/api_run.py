@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from aliquot.engine import control
 from aliquot.engine.publish import FAILED
 from aliquot.engine.supervise import Supervisor
+from aliquot.lab import acts_run
 from aliquot.lab.api_files import Checkout, FileSet
 from aliquot.lab.lab import Lab
 from aliquot.lab.loads import load_waiting
@@ -83,7 +84,7 @@ class Run:
     def cancel(self) -> None:
         """Ask for the run's end; `Conflict` when it has ended already."""
         with self._parts.catalogue.write() as connection:
-            control.cancel(connection, self.number)
+            acts_run.cancel(connection, self._parts.by, self.number)
 
     def _elsewhere(self) -> bool:
         """Say whether a supervisor looks after the run now."""

@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from aliquot.access import audit
-from aliquot.access.by import By, refusal
-from aliquot.db.tables import dataset, definition
+from aliquot.access.by import By
+from aliquot.db.tables import definition
 from aliquot.engine import control
 from aliquot.engine.pipelines import current
-from aliquot.engine.start import Order, start
-from aliquot.model.reference import parse_reference
+from aliquot.engine.start import Order
+from aliquot.lab import acts_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +31,15 @@ class Wish:
 
 def start_wished(connection: Connection, wish: Wish, by: By) -> int:
     """Queue a run for somebody who may start it, with a row in the audit; gives its number."""
-    applied = current(connection, wish.pipeline)
-    project = project_of_definition(connection, applied.id)
-    asked = {"run.start": True, "run.publish": wish.publish, "run.prioritise": wish.priority is not None}
-    for action in (each for each, needed in asked.items() if needed):
-        if not by.may(action, project):
-            raise refusal(by, action, project, f"pipeline {wish.pipeline}")
-    for reference in wish.inputs.values():
-        _require_readable(connection, by, reference)
     if wish.priority is not None:
         control.require_priority(wish.priority)
     order = Order(
-        applied, wish.parameters, wish.inputs, publish=wish.publish, priority=wish.priority, deadline=wish.deadline,
-        who=by.name,
+        current(connection, wish.pipeline), wish.parameters, wish.inputs, publish=wish.publish, priority=wish.priority,
+        deadline=wish.deadline, who=by.name,
     )  # fmt: skip
-    number = start(connection, order)
-    assert number is not None  # only an order with a signature can find its run there already
-    after = {"pipeline": wish.pipeline, "parameters": dict(wish.parameters), "inputs": dict(wish.inputs)}
-    audit.append(
-        connection, by, "run.start", f"run {number}", project=project, after={**after, "publish": wish.publish}
-    )
-    return number
+    return acts_run.start(connection, by, order)
 
 
 def project_of_definition(connection: Connection, number: int) -> str:
     """Give the project of one applied version of a definition."""
     return connection.execute(select(definition.c.project).where(definition.c.id == number)).scalar_one()
-
-
-def _require_readable(connection: Connection, by: By, reference: str) -> None:
-    """Refuse an input that somebody may not read: what a run gives would show it to them."""
-    name = parse_reference(reference).dataset
-    project = connection.execute(select(dataset.c.project).where(dataset.c.name == name)).scalar()
-    if project is not None and not by.may("dataset.read", project):
-        raise refusal(by, "dataset.read", project, f"dataset {name}")
