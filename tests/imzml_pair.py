@@ -1,7 +1,7 @@
 """Imaging pairs for tests of previews, benchmarks and demonstrations: any spectra at any pixels."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -15,7 +15,7 @@ _MODES = {"continuous": "IMS:1000030", "processed": "IMS:1000031"}
 def write_pair(
     folder: Path,
     mode: str,
-    spectra: Sequence[tuple[np.ndarray, np.ndarray]],
+    spectra: Iterable[tuple[np.ndarray, np.ndarray]],
     positions: Sequence[tuple[Any, Any]],
     *,
     packed: bool = False,
