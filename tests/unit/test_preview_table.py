@@ -53,6 +53,15 @@ def test_numbers_sort_as_numbers_and_what_is_missing_comes_last(tmp_path: Path) 
     assert [row["row"] for row in table.page(Wanted(sort=0), 0, 9)["rows"]] == [5, 3, 2, 4]
 
 
+def test_few_texts_sort_as_many_do(tmp_path: Path) -> None:
+    table = view(tmp_path, "t,n\n" + "".join(f"{text},1\n" for text in ["b", "", "\u00e4", "a", "B"] * 20))
+    up = [row[0] for row in cells(table, Wanted(sort=0))]
+    assert up == ["B"] * 20 + ["a"] * 20 + ["b"] * 20 + ["\u00e4"] * 20 + [""] * 20
+    assert [row[0] for row in cells(table, Wanted(sort=0, descending=True))] == up[:80][::-1] + [""] * 20
+    few = Wanted(sort=0, filters=(Filter(0, "is", "a"),))
+    assert {row[0] for row in cells(table, few)} == {"a"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
