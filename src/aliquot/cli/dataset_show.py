@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from aliquot.cli.output import facts, heading, print_json, print_json_list, say, table
 from aliquot.cli.text import ago, count, digest, moment, plain, size
 from aliquot.datasets.history import VersionLine
+from aliquot.datasets.provenance import provenance_words
 from aliquot.datasets.read import Entry, Version
 
 _FIRST = 10
@@ -85,24 +85,6 @@ def _missing(found: VersionLine) -> str:
         return ""
     named = ", ".join(found.provenance.get("parked", []))
     return f"{count(found.parked, 'datum', 'datums')} missing because they failed: {named}"
-
-
-def provenance_words(provenance: Any) -> str:
-    """Say in a few words where a version came from."""
-    if "run" in provenance:
-        return f"run {provenance['run']} ({provenance.get('pipeline', '')})"
-    words = [str(provenance["cause"])] if provenance.get("cause") else []
-    if provenance.get("intake"):
-        words.append(_source(str(provenance["intake"])))
-    if provenance.get("quarantine"):
-        words.append(f"quarantine {provenance['quarantine']}, released")
-    who = provenance.get("who") or provenance.get("released_by")
-    because = provenance.get("because")
-    return ", ".join(words) + (f" by {who}" if who else "") + (f": {because}" if because else "")
-
-
-def _source(name: str) -> str:
-    return "given by hand" if name.startswith("hand:") else f"source {name}"
 
 
 def _file(each: Entry) -> tuple[str, str, str]:

@@ -34,7 +34,7 @@ def export(catalogue: Catalogue, store: Store, reference: Reference, target: Pat
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
         count = 0
-        for page in _pages(catalogue, reference):
+        for page in pages_of(catalogue, reference):
             for each, location, relative in page:
                 _write(store, each, location, draft / relative)
             count += len(page)
@@ -60,8 +60,11 @@ def _require_empty(target: Path) -> None:
         )
 
 
-def _pages(catalogue: Catalogue, reference: Reference) -> Iterator[list[tuple[Entry, Location, str]]]:
-    """Give files with where they lie and where they go, each page in the order in which they lie in the store."""
+def pages_of(catalogue: Catalogue, reference: Reference) -> Iterator[list[tuple[Entry, Location, str]]]:
+    """Give files with where they lie and where they go, each page in the order in which they lie in the store.
+
+    No transaction is open between two pages. A path that names nothing is `Missing`.
+    """
     with catalogue.read() as connection:
         of = resolve(connection, reference)
     below = reference.path or "/"

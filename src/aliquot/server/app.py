@@ -11,7 +11,8 @@ from starlette.types import Scope
 
 from aliquot import __version__
 from aliquot.lab import Lab
-from aliquot.server import health, streams
+from aliquot.server import downloads, health, streams
+from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
 from aliquot.server.api import runs as api_runs
@@ -24,13 +25,21 @@ from aliquot.server.registered import Registered
 from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
-from aliquot.server.web import files, home, runs, sign_in
+from aliquot.server.web import datasets, files, home, runs, sign_in
 
-PAGES: tuple[Routes, ...] = (sign_in.routes, home.routes, runs.routes, files.routes)
+PAGES: tuple[Routes, ...] = (
+    sign_in.routes,
+    home.routes,
+    datasets.routes,
+    downloads.routes,
+    files.routes,
+    runs.routes,
+)
 """What people see; left out with `--no-pages`."""
 
 PROGRAMS: tuple[Routes, ...] = (
     api_runs.routes,
+    api_datasets.routes,
     api_files.routes,
     api_description.routes,
     streams.routes,

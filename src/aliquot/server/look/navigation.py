@@ -14,6 +14,7 @@ class Place(NamedTuple):
 
 NAVIGATION = (
     Place("Home", "/", "home.read", "home"),
+    Place("Datasets", "/datasets", "dataset.read", "datasets"),
     Place("Runs", "/runs", "run.read", "runs"),
 )
 """What a person has no right to is left out."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from blake3 import blake3
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -14,12 +14,14 @@ from starlette.responses import HTMLResponse, Response
 
 from aliquot import __version__
 from aliquot.access.by import By, nobody
+from aliquot.datasets.provenance import provenance_words
 from aliquot.lab import Lab
 from aliquot.model.digest import PREFIX, short
 from aliquot.model.errors import AliquotError
 from aliquot.model.quantity import in_words
 from aliquot.model.words import count, span
 from aliquot.server.answers import tagged
+from aliquot.server.cursor import write_cursor
 from aliquot.server.look import plots
 from aliquot.server.look.navigation import NAVIGATION, at
 
@@ -49,6 +51,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
+        self._templates.filters |= {"origin": provenance_words, "quoted": quote, "cursor": write_cursor}
         shared: Any = self._templates.globals
         shared.update(count=count, static=_Static(), address=address, version=__version__, plots=plots)
         shared["ui"] = self._templates.get_template("ui.html").module

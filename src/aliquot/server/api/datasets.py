@@ -1,0 +1,97 @@
+"""`/api/v1/datasets`: datasets, versions and what changed between them, for programs."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Body
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from aliquot.datasets.changes import Changes
+from aliquot.datasets.listing import DatasetCard
+from aliquot.datasets.tags import TagMove
+from aliquot.lab import acts_data
+from aliquot.lab.dataset_detail import DatasetDetail, VersionDetail, dataset_detail, diff_of, version_detail
+from aliquot.server import downloads
+from aliquot.server.cursor import read_cursor
+from aliquot.server.routes import Routes
+from aliquot.server.visit import AVisit
+from aliquot.server.web.datasets import FILES, PAGE, Limit, page_of_datasets, plain
+from aliquot.server.web.files import project_of_dataset
+
+routes = Routes("/api/v1")
+
+
+class DatasetList(BaseModel):
+    """Datasets by name; `next` is the `after` of what follows, null at the end."""
+
+    datasets: list[DatasetCard]
+    next: str | None = Field(examples=["plates"])
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the version `after` has changed against `before`."""
+
+    before: int
+    after: int
+    changes: Changes
+
+
+class TagWish(BaseModel):
+    """Where a tag shall be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 3}, {"version": None}]})
+
+    version: int | None = Field(ge=1, lt=2**31, description="The version's number; null takes the tag away.")
+
+
+@routes.api("GET", "/datasets", action="dataset.read")
+def list_datasets(visit: AVisit, q: str = "", project: str = "", after: str = "", limit: Limit = PAGE) -> DatasetList:
+    """List datasets by name; `q` is part of a name."""
+    found, following = page_of_datasets(visit, q, project, after, limit)
+    return DatasetList(datasets=found, next=following)
+
+
+@routes.api("GET", "/datasets/{name}", action="dataset.read", project=project_of_dataset)
+def show_dataset(visit: AVisit, name: str, cursor: str = "") -> DatasetDetail:
+    """Show a dataset, with its versions, newest first."""
+    with visit.read() as connection:
+        return dataset_detail(connection, visit.lab, name, read_cursor(cursor))
+
+
+@routes.api("GET", "/datasets/{name}/versions/{version}", action="dataset.read", project=project_of_dataset)
+def show_version(
+    visit: AVisit, name: str, version: str, folder: str = "/", start: str = "", limit: Limit = FILES
+) -> VersionDetail:
+    """Show a version (a number, a tag or `latest`) and what lies in one of its folders, from `start` on."""
+    with visit.read() as connection:
+        return version_detail(connection, name, version, plain(folder), plain(start), limit)
+
+
+@routes.api("GET", "/datasets/{name}/versions/{version}/diff", action="dataset.read", project=project_of_dataset)
+def show_difference(visit: AVisit, name: str, version: str, before: str, start: str = "") -> Difference:
+    """Show what a version has changed against the version `before`."""
+    with visit.read() as connection:
+        return Difference(*diff_of(connection, name, before, version, plain(start)))
+
+
+@routes.api("PUT", "/datasets/{name}/tags/{tag}", action="dataset.tag", project=project_of_dataset)
+def put_tag(visit: AVisit, name: str, tag: str, wish: Annotated[TagWish, Body()]) -> TagMove:
+    """Put a tag on a version, or take it away."""
+    return acts_data.move_tag(visit.lab.catalogue, visit.by, name, tag, wish.version)
+
+
+@routes.raw("GET", "/datasets/{name}/versions/{version}/zip", action="dataset.read", project=project_of_dataset)
+def send_zip(visit: AVisit, name: str, version: str, path: downloads.Paths = None) -> Response:
+    """Send a version, or the files and folders of it that `path` names, as a zip."""
+    return downloads.send_zip(visit, name, version, path)
+
+
+@routes.raw(
+    "GET", "/datasets/{name}/versions/{version}/content/{path:path}", action="dataset.read",
+    project=project_of_dataset,
+)  # fmt: skip
+def send_file(visit: AVisit, name: str, version: str, path: str) -> Response:
+    """Send a file, or the range of it that is asked for."""
+    return downloads.send_file(visit, name, version, path)
