@@ -63,6 +63,8 @@ RIGHTS: Mapping[str, Right] = {each.action: each for each in (
     Right("run.retry",           "project", _TECHNICIAN,    "try again what is parked"),
     Right("run.cancel",          "project", _TECHNICIAN,    "cancel, pause and resume runs"),
     Right("record.write",        "project", _TECHNICIAN,    "write records and parameter sets"),
+    Right("quarantine.assign",   "project", _TECHNICIAN,    "say who shall decide about refused files"),
+    Right("quarantine.resubmit", "project", _TECHNICIAN,    "give corrected files in the place of refused ones"),
 
     Right("run.publish",         "project", _SCIENTIST,     "let a run publish versions and load tables"),
     Right("run.prioritise",      "project", _SCIENTIST,     "let a run's tasks start before others"),

@@ -15,6 +15,7 @@ from aliquot.cli.verify import verify_and_show
 from aliquot.datasets import history
 from aliquot.datasets.export import export as export_files
 from aliquot.datasets.read import difference, entries, one_entry, resolve
+from aliquot.intake.receipts import said_of
 from aliquot.lab import acts_data
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import Reference, parse_reference
@@ -57,7 +58,8 @@ def show(reference: _Ref, /, *, options: Options = OPTIONS) -> None:
         first = list(islice(entries(connection, of, below=asked.path, limit=11), 11))
         if asked.path and not first:
             one_entry(connection, of, asked.path)
-    show_version(of, line_of, first, as_json=options.json)
+        said = said_of(connection, [each.receipt_id for each in first if each.receipt_id is not None])
+    show_version(of, line_of, first, said, as_json=options.json)
 
 
 @app.command

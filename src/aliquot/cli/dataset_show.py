@@ -1,7 +1,8 @@
 """How versions look."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from aliquot.cli.output import facts, heading, print_json, print_json_list, say, table
 from aliquot.cli.text import ago, count, digest, moment, plain, size
@@ -12,8 +13,10 @@ from aliquot.datasets.read import Entry, Version
 _FIRST = 10
 
 
-def show_version(of: Version, found: VersionLine | None, first: Sequence[Entry], *, as_json: bool) -> None:
-    """Show a version: its facts, where it came from, and its first files."""
+def show_version(
+    of: Version, found: VersionLine | None, first: Sequence[Entry], said: Mapping[int, Any], *, as_json: bool
+) -> None:
+    """Show a version: its facts, where it came from, and its first files with what is `said` of them, by receipt."""
     if as_json:
         print_json({"dataset": of.dataset, "version": of.number, **(found.document() if found else {"files": 0})})
         return
@@ -35,7 +38,7 @@ def show_version(of: Version, found: VersionLine | None, first: Sequence[Entry],
     )
     if first:
         heading("Files")
-        table(("path", ">size", "digest"), [_file(each) for each in first[:_FIRST]], empty="")
+        table(("path", ">size", "digest", "said of it"), [_file(each, said) for each in first[:_FIRST]], empty="")
     if len(first) > _FIRST:
         say(f"… and more; `aliquot dataset files {of}` lists all {found.files:,}.")
 
@@ -87,5 +90,6 @@ def _missing(found: VersionLine) -> str:
     return f"{count(found.parked, 'datum', 'datums')} missing because they failed: {named}"
 
 
-def _file(each: Entry) -> tuple[str, str, str]:
-    return each.path, size(each.size), digest(each.digest)
+def _file(each: Entry, said: Mapping[int, Any]) -> tuple[str, str, str, str]:
+    words = ", ".join(f"{name}={one['value']}" for name, one in said.get(each.receipt_id or 0, {}).items())
+    return each.path, size(each.size), digest(each.digest), words

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from aliquot.cli.findings import show_findings, total
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say
+from aliquot.cli.said import Records, given
 from aliquot.cli.text import count, plain
 from aliquot.definitions.problem import nearest
 from aliquot.intake.decided import Taken
@@ -32,6 +33,7 @@ def ingest(
     *,
     type: str | None = None,  # noqa: A002  # the option's name
     unchecked: bool = False,
+    record: Records = None,
     options: Options = OPTIONS,
 ) -> int:
     """Take files into a dataset; they are checked as the sources' files are.
@@ -46,10 +48,13 @@ def ingest(
         The file type by which they are checked; by default those that the lab's sources accept into the dataset.
     unchecked
         Take them as they are.
+    record
+        What you know of the files, as FIELD=VALUE for what their type asks under 'describe'; more than one may follow.
+        Behind the name of a type, only for files of that type.
     """
     with options.open() as lab:
         types = () if unchecked else _types(lab, dataset, type)
-        taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types)
+        taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types, given=given(record, lab.who))
     bad = bool(taken.quarantined or taken.changing or taken.unreadable)
     if options.json:
         print_json(_document(taken, passed_over))

@@ -149,6 +149,10 @@ def _arrival(facts: Any) -> list[Part]:
         parts.append((f"by {plain(str(facts['who']))}", "dim"))
     if facts.get("decision") not in (None, "accepted"):
         parts.append((plain(str(facts["decision"])), "yellow"))
+    described = (facts.get("facts") or {}).get("described", {})
+    if described:
+        listed = ", ".join(f"{plain(name)}={_value(each.get('value'))}" for name, each in described.items())
+        parts.append((f"\n  described    {listed}", "dim"))
     return parts
 
 

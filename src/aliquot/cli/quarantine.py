@@ -11,12 +11,14 @@ from aliquot.cli.approval import tell_asked
 from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
-from aliquot.cli.text import ago, count, moment, plain, size
+from aliquot.cli.quarantine_work import age, assign, resubmit
+from aliquot.cli.said import Records, given, show_said
+from aliquot.cli.text import ago, count, local, moment, plain, size
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
-from aliquot.intake import quarantine
-from aliquot.lab import Lab, acts_data, approving
-from aliquot.model.errors import Missing
+from aliquot.intake import quarantine, thread
+from aliquot.lab import Lab, acts_data, approving, door
+from aliquot.model.errors import Invalid, Missing
 
 app = noun("quarantine")
 
@@ -25,8 +27,8 @@ _Id = Annotated[int, Parameter(name="ID")]
 
 @app.command(name="list")
 def list_held(
-    *, all: Annotated[bool, Parameter(name="--all")] = False, source: str | None = None, limit: Limit = 50,  # noqa: A002
-    options: Options = OPTIONS,
+    *, all: Annotated[bool, Parameter(name="--all")] = False, source: str | None = None,  # noqa: A002
+    assigned_to: str | None = None, limit: Limit = 50, options: Options = OPTIONS,
 ) -> None:  # fmt: skip
     """List what waits for a decision, newest first.
 
@@ -36,14 +38,16 @@ def list_held(
         What has been decided, too.
     source
         Only what came from this source.
+    assigned_to
+        Only what this person shall decide about.
     limit
         Lines at most; 50 by default.
     """
     state = None if all else "WAITING"
     found, there_are = options.read_page(
         limit,
-        lambda connection: quarantine.list_held(connection, state, source, limit=limit),
-        lambda connection: quarantine.count_held(connection, state, source),
+        lambda connection: quarantine.list_held(connection, state, source, limit=limit, assigned_to=assigned_to),
+        lambda connection: quarantine.count_held(connection, state, source, assigned_to),
     )
     if options.json:
         print_json([_document(each) for each in found])
@@ -55,10 +59,10 @@ def list_held(
 def _list(found: Sequence[quarantine.Held], *, with_state: bool) -> None:
     newer = any(each.newer for each in found)
     table(
-        (">id", "file", "source", "meant for", "arrived", "findings", *(("newer",) if newer else ()),
+        (">id", "file", "source", "meant for", "for", "arrived", "findings", *(("newer",) if newer else ()),
          *(("state",) if with_state else ())),
         [
-            (e.id, e.path, e.source, e.into or "", ago(e.arrived_at), findings_in_short(e.counts),
+            (e.id, e.path, e.source, e.into or "", e.assigned_to or "", ago(e.arrived_at), findings_in_short(e.counts),
              *((f"{e.newer.dataset}@{e.newer.version}" if e.newer else "",) if newer else ()),
              *((e.state.lower(),) if with_state else ()))
             for e in found
@@ -76,9 +80,12 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
     number
         The number that `quarantine list` shows.
     """
-    held = options.read(lambda connection: quarantine.show(connection, number))
+    with options.open() as lab, lab.catalogue.read() as connection:
+        held = quarantine.show(connection, number)
+        events = thread.thread(connection, held)
+        replaced_by = thread.replaced_by(connection, number)
     if options.json:
-        print_json(_document(held))
+        print_json({**_document(held), "replaced_by": replaced_by, "thread": [asdict(each) for each in events]})
         return
     decided = f"{held.state.lower()} by {held.decided_by}, {moment(held.decided_at)}: {held.because}"
     facts(
@@ -93,23 +100,42 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
             "newer": f"{held.newer.path} in {held.newer.dataset}@{held.newer.version}, accepted {moment(held.newer.at)}"
             if held.newer
             else "",
+            "assigned to": held.assigned_to,
+            "replaces": held.replaces,
+            "replaced by": replaced_by,
             "decision": decided if held.decided_at else "",
             "version": held.version,
         }
     )
     heading(total(held.counts))
     show_findings(held.findings, held.counts, files=len(held.files))
+    show_said(held.described)
+    _show_thread(events, held)
     if held.state == "WAITING":
         into = "" if held.into else " --into DATASET"
         over = " --over-newer" if held.newer else ""
-        say(f"\nTo take it all the same: aliquot quarantine release {held.id}{into}{over} --because '…'")
-        say(f"To keep it out:          aliquot quarantine reject {held.id} --because '…'")
+        say(f"\nTo take it all the same:     aliquot quarantine release {held.id}{into}{over} --because '…'")
+        say(f"To put another in its place: aliquot quarantine resubmit {held.id} FILE")
+        say(f"To keep it out:              aliquot quarantine reject {held.id} --because '…'")
+
+
+def _show_thread(events: Sequence[thread.Event], held: quarantine.Held) -> None:
+    if len(events) < 2 and not held.replaces and not any(each.what == "assigned" for each in events):
+        # One decision stands among the facts.
+        return
+    heading("What was done")
+    table(
+        ("when", ">id", "what", "who", "why"),
+        [(local(each.at), each.quarantine_id, each.what, each.who, each.text) for each in events],
+        empty="",
+    )
 
 
 @app.command
 def release(
     number: _Id, /, *, because: str, into: str | None = None,
-    over_newer: Annotated[bool, Parameter(name="--over-newer", negative="")] = False, options: Options = OPTIONS,
+    over_newer: Annotated[bool, Parameter(name="--over-newer", negative="")] = False, record: Records = None,
+    options: Options = OPTIONS,
 ) -> None:  # fmt: skip
     """Take a refused file into its dataset after all.
 
@@ -123,15 +149,20 @@ def release(
         The dataset, where nothing recognised the file; or another one.
     over_newer
         Also where a newer file of that path has been accepted since: the older one then takes its place.
+    record
+        What you know of the file, as FIELD=VALUE for what its type asks under 'describe'.
     """
     with options.open() as lab:
         if into is not None:
             _require_known(lab, into)
         if approving.takes_two(lab, approving.RELEASE):
+            if record:
+                sentence = "A release takes a second person here; give the file again with `resubmit` and --record."
+                raise Invalid("record-approval", sentence, id=number)
             asked = approving.ask_release(lab, lab.by, number, because, into, over_newer=over_newer)
             tell_asked(asked, as_json=options.json)
             return
-        done = acts_data.release(lab, lab.by, number, because, into, over_newer=over_newer)
+        done = door.release(lab, lab.by, number, because, into, over_newer=over_newer, given=given(record, lab.who))
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return
@@ -189,6 +220,11 @@ def export(number: _Id, to: Annotated[Path, Parameter(name="TO")], /, *, options
         return
     for path in written:
         line(plain(str(path)))
+
+
+app.command(resubmit)
+app.command(assign)
+app.command(age)
 
 
 def _document(held: quarantine.Held) -> dict[str, Any]:

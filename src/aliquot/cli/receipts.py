@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from aliquot.blobs.objects import digest_file
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import print_json, say_rest, table
+from aliquot.cli.receipts_show import show_receipt
 from aliquot.cli.text import ago, count, digest, plain, size
 from aliquot.intake.receipts import Receipt, Wanted, how_many
 from aliquot.intake.receipts import find as find_receipts
@@ -78,6 +79,23 @@ def find(
         assert file is not None
         wishes = [Wanted(digest=_digest_of(file))]
     _find(options, wishes, limit, "No such file has arrived.")
+
+
+@app.command
+def show(number: Annotated[int, Parameter(name="ID")], /, *, options: Options = OPTIONS) -> None:
+    """Show all that is known of an arrival: times, decision, version, who, and what was seen and said of it.
+
+    Parameters
+    ----------
+    number
+        The number that `receipts list` shows.
+    """
+    with options.open() as lab, lab.catalogue.read() as connection:
+        found = find_receipts(connection, Wanted(id=number), 1)
+    if not found:
+        sentence = f"There is no receipt {number}; `aliquot receipts list` shows what has arrived."
+        raise Missing("receipt-missing", sentence, id=number)
+    show_receipt(found[0], as_json=options.json)
 
 
 def _digest_of(file: Path) -> str:

@@ -26,8 +26,11 @@ quarantine = Table(
     Column("into", Text, comment="the dataset for which it was meant"),
     Column("findings", JSON, nullable=False),
     Column("counts", JSON, nullable=False, comment="how many findings of each code"),
-    Column("state", Text, nullable=False, comment="WAITING, RELEASED or REJECTED"),
+    Column("described", JSON, nullable=False, comment="what is said of the files, with origins"),
+    Column("state", Text, nullable=False, comment="WAITING, RELEASED, REJECTED or REPLACED"),
     Column("arrived_at", Double, nullable=False),
+    Column("assigned_to", Text, comment="who shall decide"),
+    to("replaces", "quarantine.id", comment="what was refused before it in the same place"),
     Column("decided_at", Double),
     Column("decided_by", Text),
     Column("because", Text),
@@ -49,6 +52,43 @@ held_file = Table(
     sqlite_with_rowid=False,
 )
 
+quarantine_event = Table(
+    "quarantine_event",
+    metadata,
+    numbered(),
+    to("quarantine_id", "quarantine.id", nullable=False),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False, comment="assigned, described, released, rejected or replaced"),
+    Column("text", Text, nullable=False),
+    Index("ix_quarantine_event_quarantine_id", "quarantine_id"),
+    comment="What people did about what waits in quarantine.",
+)
+
+awaiting = Table(
+    "awaiting",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("path", Path, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("since", Double, nullable=False),
+    PrimaryKeyConstraint("source", "path"),
+    comment="Files that wait for others, where a source gives up after a time.",
+    sqlite_with_rowid=False,
+)
+
+source_schedule = Table(
+    "source_schedule",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("schedule", Text, nullable=False, comment="the schedule as it is written"),
+    Column("covers", Double, nullable=False, comment="the time of the schedule up to which the source was looked at"),
+    PrimaryKeyConstraint("source"),
+    comment="Up to which time of its schedule a source was looked at.",
+    sqlite_with_rowid=False,
+)
+
 receipt = Table(
     "receipt",
     metadata,
@@ -64,7 +104,8 @@ receipt = Table(
     Column("seen_at", Double, nullable=False),
     Column("settled_at", Double, nullable=False),
     Column("taken_at", Double, nullable=False),
-    Column("decision", Text, nullable=False, comment="accepted, quarantined, unchanged, released or rejected"),
+    Column("decision", Text, nullable=False, comment="accepted, quarantined, unchanged, described, released, rejected "
+           "or replaced"),
     Column("type", Text), Column("dataset", Text), Column("version", Integer), Column("entry_path", Path),
     to("quarantine_id", "quarantine.id"),
     Column("who", Text, nullable=False),

@@ -56,13 +56,15 @@ class Fetcher:
             raise out_of_reach(self._url, refused[0], "read") from refused[0]
         here: list[Landing] = []
         for landing in landings:
-            wrong = next((file for file in landing.files if file in failed), None)
+            needed = _needed(landing)
+            wrong = next((file for file in needed if file in failed), None)
             if wrong is not None:
                 lose(landing, self._verdict(wrong, failed[wrong]))
                 continue
-            for file in landing.files:
+            for file in needed:
                 os.utime(places[file], ns=(file.mtime_ns, file.mtime_ns))
-            here.append(landing._replace(files=tuple(_at(file, places[file]) for file in landing.files)))
+            beside = tuple(each._replace(file=_at(each.file, places[each.file])) for each in landing.beside)
+            here.append(landing._replace(files=tuple(_at(file, places[file]) for file in landing.files), beside=beside))
         return here
 
     def _place(self, number: int, file: File, folder: Path) -> str:
@@ -133,7 +135,12 @@ class _Moved(Exception):
 
 
 def _files(landings: Sequence[Landing]) -> dict[File, None]:
-    return dict.fromkeys(file for landing in landings for file in landing.files)
+    return dict.fromkeys(file for landing in landings for file in _needed(landing))
+
+
+def _needed(landing: Landing) -> list[File]:
+    """List the files of a landing, with those that say something of them."""
+    return [*landing.files, *(each.file for each in landing.beside)]
 
 
 def _pieces(file: File, place: str) -> list[_Piece]:

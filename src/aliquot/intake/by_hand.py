@@ -9,7 +9,8 @@ from aliquot.access.projects import project_of_dataset
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.intake.decided import Intake, Taken
-from aliquot.intake.judge import Rule
+from aliquot.intake.describe import Given, require_known
+from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.scan import File, one_file, scan, shown
 from aliquot.intake.settle import Clock, Landing, Settling
 from aliquot.intake.take import take
@@ -30,20 +31,24 @@ def ingest(
     who: str,
     types: Sequence[FileType] = (),
     project: str = DEFAULT_PROJECT,
+    given: Given | None = None,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
 
     With `types`, the first that recognises a file says how it is checked, and what none recognises goes to quarantine;
-    without, everything is accepted unread. A path that is not there is `Missing`; two files of one name are `Invalid`.
-    `project` is the one that the dataset shall belong to, if it is new.
+    without, everything is accepted unread. `project` is the one that the dataset shall belong to, if it is new; `given`
+    is what the person says of the files. A path that is not there is `Missing`; two files of one name are `Invalid`.
     """
     require_name("dataset", dataset)
+    if given:
+        require_known(given, types)
     files, findings = _find(paths)
     rules = [Rule(dataset, each) for each in types] or [Rule(dataset)]
     with catalogue.read() as connection:
         project = project_of_dataset(connection, dataset) or project
-    intake = Intake(catalogue, store, receipts_name(dataset), rules, who, by_hand=True, project=project)
-    return take(intake, _landings(files, types)), findings
+    name = receipts_name(dataset)
+    intake = Intake(catalogue, store, name, rules, who, by_hand=True, project=project, given=given)
+    return take(intake, landings_of(files, rules)), findings
 
 
 def receipts_name(dataset: str) -> str:
@@ -76,11 +81,13 @@ def _find(paths: Iterable[Path]) -> tuple[list[File], tuple[Finding, ...]]:
     return list(found.values()), tuple(findings)
 
 
-def _landings(files: Sequence[File], types: Sequence[FileType]) -> list[Landing]:
+def landings_of(files: Sequence[File], rules: Sequence[Rule]) -> list[Landing]:
+    """Put files that belong together by their types side by side; nothing is waited for."""
     clock = Clock(0.0, time.time())
-    if not any(each.set for each in types):
+    types = [rule.type for rule in rules if rule.type]
+    if not any(each.set or each.describe is not None for each in types):
         return [Landing((file,), clock.at, clock.at) for file in files]
-    settling = Settling(Settled(quiet=0), [each.set for each in types])
+    settling = Settling(Settled(quiet=0), [each.set for each in types], companions_of(rules))
     landings = settling.see(files, clock)
     together = {file.path for landing in landings for file in landing.files}
     # Nothing more will come: what lacks a companion is for the check to tell.

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aliquot.blobs import Store
 from aliquot.datasets.commit import Committed
 from aliquot.db import Catalogue
 from aliquot.intake.bucket import Bucket
+from aliquot.intake.describe import Given
 from aliquot.intake.judge import Judgement, Rule
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
@@ -16,13 +17,21 @@ from aliquot.model.finding import Finding
 from aliquot.model.reference import DEFAULT_PROJECT
 
 
+class Resubmission(NamedTuple):
+    """What a person corrected and gave again: the quarantine row that it replaces, and why."""
+
+    id: int
+    because: str
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What taking in needs to know.
 
     `source` is the name on the receipts. With `by_hand`, every file is judged and committed anew, whatever earlier
     receipts say, since a person asked for it. `rivals` are the other sources that deliver into a dataset, by its name.
-    `place` is the bucket from which the files are fetched first.
+    `place` is the bucket from which the files are fetched first. `given` is what that person said of the files, and
+    `resubmits` what they stand for.
     """
 
     catalogue: Catalogue
@@ -35,6 +44,12 @@ class Intake:
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     project: str = DEFAULT_PROJECT
     """The project of what is refused, and of the datasets that it makes."""
+    given: Given | None = None
+    resubmits: Resubmission | None = None
+
+    def notes(self, judgement: Judgement) -> dict[str, Any]:
+        """Give what a receipt keeps of a judgement."""
+        return judgement.notes() | ({"resubmits": self.resubmits.id} if self.resubmits else {})
 
 
 class Part(NamedTuple):
@@ -48,8 +63,8 @@ class Part(NamedTuple):
 class Decided(NamedTuple):
     """A landing whose files are stored as `parts`. Without a judgement they are what the last receipts say already.
 
-    `waiting` is the quarantine row in which the same bytes were put before. Of a table that was split, `good` and
-    `refused` are its two halves.
+    `waiting` is the quarantine row in which the same bytes, or some of them, were put before. Of a table that was
+    split, `good` and `refused` are its two halves.
     """
 
     landing: Landing

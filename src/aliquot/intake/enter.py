@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
 from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
-from aliquot.intake.aside import put_aside, receipts_for
+from aliquot.intake.aside import put_aside, receipts_for, replace_held
 from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
 from aliquot.intake.delivery import Delivery
 from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
-from aliquot.intake.reconcile import one_at_a_time
+from aliquot.intake.reconcile import DESCRIBED, one_at_a_time
 from aliquot.intake.rivals import delivered_by_rivals
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
@@ -21,6 +22,8 @@ from aliquot.model.errors import Invalid
 from aliquot.model.finding import Finding
 
 Where = Mapping[Digest, Location]
+
+COMPLETED = "It was accepted when it came again, or when what it lacked came."
 
 
 def enter(intake: Intake, decided: Sequence[Decided], where: Where, taken: Taken) -> None:
@@ -110,25 +113,20 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
         refused[:], rows = put_aside(connection, intake, halves, stamp)
         collective, paths, same = delivery.receipts(draft, fresh, stamp)
         rows += _accepted(intake, [*delivery.alone, *same], fresh, stamp)
-        again = "It was accepted when it came again."
         for each in delivery.alone:
             if each.waiting is not None:
-                decide(connection, each.waiting, "RELEASED", intake.who, again, now, draft.number)
+                decide(connection, each.waiting, "RELEASED", intake.who, COMPLETED, now, draft.number)
+        if intake.resubmits:
+            replace_held(connection, intake.resubmits, intake.who, now, draft.number)
         ids = iter(write(connection, intake.source, intake.who, now, [*collective, *rows], draft.number))
         found = {path: id_ for together, id_ in zip(paths, ids, strict=False) for path in together}
         return found | {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
 
-    done = commit(
-        intake.catalogue,
-        intake.store,
-        Change(
-            into,
-            adds,
-            provenance={"intake": intake.source, "who": intake.who},
-            project=intake.project,
-            receipts=receipts,
-        ),
-    )
+    provenance: dict[str, Any] = {"intake": intake.source, "who": intake.who}
+    if intake.resubmits:
+        provenance |= {"resubmits": intake.resubmits.id, "because": intake.resubmits.because}
+    change = Change(into, adds, provenance=provenance, project=intake.project, receipts=receipts)
+    done = commit(intake.catalogue, intake.store, change)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added
     taken.quarantined += refused
@@ -140,9 +138,12 @@ def _entries(intake: Intake, group: Iterable[Decided]) -> list[NewEntry]:
     entries: list[NewEntry] = []
     for each in group:
         origin = Origin(intake.source, each.landing.seen_at)
+        described = {"described": dict(each.judgement.described)} if each.judgement and each.judgement.described else {}
         if each.good:
             said = {**origin.document(each.good.path), "digest": each.parts[0].digest}
-            entries.append(NewEntry(*each.good, said))
+            entries.append(NewEntry(*each.good, said | described))
+        elif described:
+            entries += [NewEntry(*part, origin.document(part.path) | described) for part in each.parts]
         else:
             entries += [NewEntry(*part, origin) for part in each.parts]
     return entries
@@ -156,8 +157,8 @@ def _accepted(intake: Intake, group: Sequence[Decided], fresh: set[str], stamp: 
         landing, judgement = each.landing, each.judgement
         assert judgement is not None
         decision = "accepted" if not fresh.isdisjoint([part.path for part in each.parts]) else "unchanged"
-        if each.good or not judgement.plain:
-            notes = judgement.notes()
+        if each.good or intake.resubmits or not judgement.plain:
+            notes = intake.notes(judgement)
             if each.good:
                 notes["split"] = {**judgement.facts["split"], "digest": each.good.digest}
             rows += receipts_for(intake, each, each.parts, decision, stamp, notes=notes)
@@ -181,13 +182,19 @@ def _write_rest(intake: Intake, rest: Sequence[Decided], where: Where, taken: Ta
     stamp, now = time.time_ns(), time.time()
     needed = _locations(where, [part for each in rest for part in each.parts])
     same = [each for each in rest if each.judgement is None]
+    said = [each for each in rest if each.judgement and each.judgement.accepted]
 
     def work(connection: Connection) -> list[Refusal]:
         one_at_a_time(connection, intake.source)
         places.record(connection, needed)
-        refused, rows = put_aside(connection, intake, [each for each in rest if each.judgement], stamp)
+        no = [each for each in rest if each.judgement and not each.judgement.accepted]
+        refused, rows = put_aside(connection, intake, no, stamp)
         for each in same:
             rows += receipts_for(intake, each, each.parts, "unchanged", stamp)
+        for each in said:
+            rows += receipts_for(intake, each, each.parts, DESCRIBED, stamp)
+            if each.waiting is not None:
+                decide(connection, each.waiting, "RELEASED", intake.who, COMPLETED, now)
         write(connection, intake.source, intake.who, now, rows)
         return refused
 

@@ -9,12 +9,23 @@ from typing import Any
 
 from aliquot.formats.check import check
 from aliquot.formats.recognise import name_matches, recognise
+from aliquot.intake.checksums import differing
+from aliquot.intake.companions import Companions, LaidOut
 from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
+from aliquot.intake.sidecar import ENDINGS, read_sidecar
+from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding, Report
 from aliquot.model.glob import compile_glob
+from aliquot.model.lab_config import Manifest
+
+_PLAIN = Landing((), 0, 0)[3:]
+"""What a landing has of companions when it has none."""
+
+INCOMPLETE = "set-incomplete"
+"""The code of what waited for other files in vain."""
 
 SHOWN = 100
 """Findings that are kept of one landing; all of them are counted."""
@@ -33,7 +44,9 @@ class Rule:
         if self.type is None:
             return True
         asks = self.type.recognise
-        return self.type.format == "any" and not (asks.columns or asks.magic or asks.root)
+        return (
+            self.type.format == "any" and self.type.describe is None and not (asks.columns or asks.magic or asks.root)
+        )
 
     @cached_property
     def accepts_all(self) -> "Judgement":
@@ -52,7 +65,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was decided on a landing. `into` and `type` are None where no rule took it."""
+    """What was decided on a landing. `into` and `type` are None where no rule took it.
+
+    What is accepted into no dataset only says something of other files. `described` holds the values that were said of
+    the file, each with its origin.
+    """
 
     into: str | None
     type: FileType | None
@@ -61,6 +78,7 @@ class Judgement:
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     report: Report | None = None
+    described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     @property
     def type_name(self) -> str | None:
@@ -70,7 +88,7 @@ class Judgement:
     @property
     def plain(self) -> bool:
         """Say whether a receipt has nothing to note of it."""
-        return not (self.facts or self.findings)
+        return not (self.facts or self.findings or self.described)
 
     @property
     def divisible(self) -> bool:
@@ -88,15 +106,33 @@ class Judgement:
         kept: dict[str, Any] = {}
         if self.facts:
             kept["facts"] = dict(self.facts)
+        if self.described:
+            kept["described"] = dict(self.described)
         if self.findings:
             kept |= {"findings": [each.document() for each in self.findings], "counts": dict(self.counts)}
         return kept
 
 
+def companions_of(
+    rules: Sequence[Rule], manifest: Manifest | None = None, laid_out: LaidOut | None = None
+) -> Companions:
+    """Give what finds the files that say something of those which these rules accept."""
+    describing = [rule for rule in rules if rule.type and rule.type.describe is not None]
+    names = [rule.type.recognise.name for rule in rules if rule.type and rule.type.recognise.name]
+    # A name of all files, such as `*`, asks for none of these in particular.
+    claiming = [name for name in names if name.lower().endswith(ENDINGS)]
+    return Companions(
+        manifest,
+        (lambda file: any(rule.fits_name(file) for rule in describing)) if describing else None,
+        lambda file: any(name_matches(name, file.name) for name in claiming),
+        laid_out,
+    )
+
+
 def at_a_glance(landing: Landing, rules: Sequence[Rule]) -> Judgement | None:
     """Decide on a landing by its name, where the first rule that fits asks for no more; None: it has to be read."""
     first = landing.files[0]
-    if len(landing.files) > 1 or first.size == 0 or first.fault:
+    if len(landing.files) > 1 or first.size == 0 or first.fault or landing[3:] != _PLAIN:
         return None
     for rule in rules:
         if rule.fits_name(first):
@@ -115,6 +151,8 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
     if faults:
         into = rules[0].into if rules and rules[0].type is None else None
         return _refused(faults, into)
+    if landing.role and (judgement := _companion(landing, rules)):
+        return judgement
     types = [rule.type for rule in rules if rule.type]
     if not types and rules:
         return rules[0].accepts_all
@@ -124,8 +162,10 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
             Finding("not-recognised", f"This is no {name}: {reason}.", file=first.path, rule=name)
             for name, reason in found.reasons.items()
         ]
-        return _refused(reasons)
+        return _refused([*_given_up(landing), *reasons])
     into = next(rule.into for rule in rules if rule.type is found.type)
+    if landing.gave_up:
+        return replace(_refused(_given_up(landing), into), type=found.type)
     references = None
     if found.type.refers_to:
         if referred is None:
@@ -135,16 +175,44 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
     facts = report.facts | ({"also": list(found.candidates[1:])} if found.several else {})
     if references:
         facts["looked_up_in"] = [table.label for table in references.values()]
-    return Judgement(
+    judgement = Judgement(
         into, found.type, report.valid, report.findings[:SHOWN], report.counts, facts, None if report.valid else report
     )
+    for each in differing(landing):
+        judgement = refusal(judgement, each)
+    return judgement
+
+
+def _given_up(landing: Landing) -> list[Finding]:
+    if not landing.gave_up:
+        return []
+    text = f"The file has waited in vain: it {landing.gave_up}. When that comes, it is taken in by itself."
+    return [Finding(INCOMPLETE, text, file=landing.files[0].path)]
+
+
+def _companion(landing: Landing, rules: Sequence[Rule]) -> Judgement | None:
+    """Decide on a sidecar file or manifest; None for a manifest that a type recognises: it is data as well."""
+    first = landing.files[0]
+    if landing.gave_up:
+        return _refused(_given_up(landing))
+    if landing.fault:
+        return _refused([Finding("manifest-unreadable", landing.fault, file=first.path)])
+    if landing.role == "sidecar":
+        try:
+            read_sidecar(first.absolute)
+        except Invalid as error:
+            return _refused([Finding(error.code, error.message, file=first.path)])
+        return Judgement(None, None, accepted=True)
+    types = [rule.type for rule in rules if rule.type]
+    recognised = recognise(first.name, first.path, Path(first.absolute), types).type
+    return None if recognised else Judgement(None, None, accepted=True)
 
 
 def refusal(judgement: Judgement, finding: Finding) -> Judgement:
     """Turn a judgement into a refusal, for a reason that showed later."""
     counts = Counter(judgement.counts) + Counter([finding.code])
     findings = (finding, *judgement.findings)[:SHOWN]
-    return Judgement(judgement.into, judgement.type, False, findings, dict(counts), judgement.facts)
+    return replace(judgement, accepted=False, findings=findings, counts=dict(counts), report=None)
 
 
 def _refused(findings: Sequence[Finding], into: str | None = None) -> Judgement:

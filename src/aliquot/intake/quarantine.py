@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from aliquot.db import Catalogue
 from aliquot.db.rows import chunks
 from aliquot.db.tables import held_file, quarantine, receipt
 from aliquot.intake.newer import Newer, Waiting, newer_files
-from aliquot.intake.receipts import decide
+from aliquot.intake.receipts import decide, decided_already, describe, note
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict, Damaged, Invalid, Missing
@@ -28,7 +28,7 @@ from aliquot.model.finding import Finding, finding_from
 from aliquot.model.reference import DEFAULT_PROJECT
 
 _PAGE = 100
-STATES = ("WAITING", "RELEASED", "REJECTED")
+STATES = ("WAITING", "RELEASED", "REJECTED", "REPLACED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Held:
     """What was refused. `findings` are the first, `counts` all of them by code; times in seconds since 1970.
 
     `into` is the dataset for which it was meant, None where nothing recognised it. While it waits, `newer` is the file
-    that has been accepted at its path since.
+    that has been accepted at its path since. `described` are the values that were said of it, with their origins;
+    `replaces` is what was refused before it in its place.
     """
 
     id: int
@@ -63,6 +64,9 @@ class Held:
     version: int | None
     files: tuple[HeldFile, ...]
     newer: Newer | None = None
+    described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    assigned_to: str | None = None
+    replaces: int | None = None
 
 
 def list_held(
@@ -71,12 +75,18 @@ def list_held(
     source: str | None = None,
     before: int | None = None,
     limit: int | None = _PAGE,
+    *,
+    oldest_first: bool = False,
+    assigned_to: str | None = None,
 ) -> list[Held]:
     """List what is in quarantine, newest first; `state` None gives the decided ones, too.
 
     `before` is the id of the last one of the page before.
     """
-    query = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit)
+    order = (quarantine.c.arrived_at, quarantine.c.id) if oldest_first else (quarantine.c.id.desc(),)
+    query = select(quarantine).order_by(*order).limit(limit)
+    if assigned_to is not None:
+        query = query.where(quarantine.c.assigned_to == assigned_to)
     if state is not None:
         query = query.where(quarantine.c.state == state)
     if source is not None:
@@ -86,9 +96,13 @@ def list_held(
     return _with_files(connection, connection.execute(query).all())
 
 
-def count_held(connection: Connection, state: str | None = "WAITING", source: str | None = None) -> int:
+def count_held(
+    connection: Connection, state: str | None = "WAITING", source: str | None = None, assigned_to: str | None = None
+) -> int:
     """Say how many wait for a decision; `state` None counts the decided ones, too."""
     query = select(func.count()).select_from(quarantine)
+    if assigned_to is not None:
+        query = query.where(quarantine.c.assigned_to == assigned_to)
     if state is not None:
         query = query.where(quarantine.c.state == state)
     if source is not None:
@@ -115,39 +129,48 @@ def release(
     *,
     over_newer: bool = False,
     beside: Callable[[Connection, Committed], None] | None = None,
+    described: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Committed:
     """Commit what was refused to its dataset after all; its findings stay attached to it.
+
+    `described` is what is said of it by now, in place of what was.
 
     `into` names the dataset where nothing recognised the file (`Invalid` without), or another one. What has been
     decided already is `Conflict`, and so is a newer file in its place, unless `over_newer` says that it shall go.
     Bytes that are not what they were are `Damaged`. `beside` joins the transaction.
     """
-    _require_reason(because)
+    require_reason(because)
     with catalogue.read() as connection:
         held = show(connection, id_)
-    _require_waiting(held)
+    require_waiting(held)
     target = into or held.into
     if target is None:
         sentence = f"Nothing recognised {held.path}, so say into which dataset it shall go."
         raise Invalid("dataset-absent", sentence, id=id_)
     with catalogue.read() as connection:
         if not over_newer:
-            _require_newest(connection, held, target)
-        locations = _places(connection, held)
+            require_newest(connection, held, target)
+        locations = held_places(connection, held)
         project = project_of_held(connection, id_) or DEFAULT_PROJECT
-    _require_sound(store, held, locations)
+    require_sound(store, held, locations)
     now = time.time()
 
     def decided(connection: Connection, draft: Draft) -> Mapping[str, int]:
         if not over_newer:
-            _require_newest(connection, held, target)
+            require_newest(connection, held, target)
         if not decide(connection, id_, "RELEASED", who, because, now, draft.number):
-            raise _decided(id_)
+            raise decided_already(id_)
         values = {"decision": "released", "dataset": target, "version": draft.number, "who": who}
         connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
+        if described is not None:
+            connection.execute(update(quarantine).where(quarantine.c.id == id_).values(described=dict(described)))
+            describe(connection, receipt.c.quarantine_id == id_, described)
+            note(connection, id_, who, "described", ", ".join(f"{k}={v['value']}" for k, v in described.items()), now)
         return _receipts(connection, held)
 
-    adds = [NewEntry(each.path, each.digest, each.size, _origin(held)) for each in held.files]
+    said = held.described if described is None else described
+    origin = _origin(held) | ({"described": dict(said)} if said else {})
+    adds = [NewEntry(each.path, each.digest, each.size, origin) for each in held.files]
     provenance = {"quarantine": id_, "released_by": who, "because": because}
     return commit(
         catalogue, store, Change(target, adds, provenance=provenance, project=project, receipts=decided), beside
@@ -161,12 +184,12 @@ def reject(
 
     `beside` joins the transaction.
     """
-    _require_reason(because)
+    require_reason(because)
 
     def decided(connection: Connection) -> None:
         show(connection, id_)
         if not decide(connection, id_, "REJECTED", who, because, time.time()):
-            raise _decided(id_)
+            raise decided_already(id_)
         values = {"decision": "rejected", "who": who}
         connection.execute(update(receipt).where(receipt.c.quarantine_id == id_).values(values))
         if beside:
@@ -182,7 +205,7 @@ def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]
     """
     with catalogue.read() as connection:
         held = show(connection, id_)
-        locations = _places(connection, held)
+        locations = held_places(connection, held)
     folder = to.is_dir()
     if len(held.files) > 1 and not folder:
         raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
@@ -191,7 +214,7 @@ def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]
         if os.path.lexists(target):
             sentence = f"{target} is there already; remove it or name another place."
             raise Conflict("target-exists", sentence, path=str(target))
-    _require_sound(store, held, locations)
+    require_sound(store, held, locations)
     drafts = {each: target.with_name(f".{uuid.uuid4().hex}") for each, target in targets.items()}
     try:
         for each, draft in drafts.items():
@@ -208,14 +231,15 @@ def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]
     return list(targets.values())
 
 
-def _places(connection: Connection, held: Held) -> Mapping[Digest, Location]:
+def held_places(connection: Connection, held: Held) -> Mapping[Digest, Location]:
+    """Say where the bytes of what is held lie."""
     try:
         return places.require(connection, [each.digest for each in held.files])
     except Damaged as error:
         raise _damaged(held, held.path, error.message) from error
 
 
-def _require_sound(store: Store, held: Held, locations: Mapping[Digest, Location]) -> None:
+def require_sound(store: Store, held: Held, locations: Mapping[Digest, Location]) -> None:
     """Read what is held again: bytes that are gone or have changed must go nowhere."""
     for each in held.files:
         try:
@@ -234,7 +258,8 @@ def _damaged(held: Held, path: str, what: str) -> Damaged:
     return Damaged("held-damaged", sentence, id=held.id, path=path)
 
 
-def _require_newest(connection: Connection, held: Held, target: str) -> None:
+def require_newest(connection: Connection, held: Held, target: str) -> None:
+    """Refuse to put an older file in the place of one that was accepted since."""
     newer = newer_files(connection, [_waiting(held, target)]).get(held.id)
     if newer is None:
         return
@@ -262,7 +287,7 @@ def _with_files(connection: Connection, rows: Sequence[Any]) -> list[Held]:
         Held(
             row.id, row.source, row.path, row.type, row.into, tuple(finding_from(each) for each in row.findings),
             row.counts, row.state, row.arrived_at, row.decided_at, row.decided_by, row.because, row.version,
-            tuple(files.get(row.id, ())),
+            tuple(files.get(row.id, ())), None, row.described, row.assigned_to, row.replaces,
         )
         for row in rows
     ]  # fmt: skip
@@ -287,16 +312,13 @@ def _origin(held: Held) -> dict[str, Any]:
     return {"source": held.source, "path": held.path, "arrived_at": held.arrived_at, "quarantine": held.id}
 
 
-def _require_reason(because: str) -> None:
+def require_reason(because: str) -> None:
+    """Refuse a decision without a reason."""
     if not because.strip():
         raise Invalid("because-absent", "Say why: the reason is kept with the decision.")
 
 
-def _require_waiting(held: Held) -> None:
+def require_waiting(held: Held) -> None:
+    """Refuse to decide again."""
     if held.state != "WAITING":
-        raise _decided(held.id)
-
-
-def _decided(id_: int) -> Conflict:
-    sentence = f"Somebody has decided about {id_} already; `aliquot quarantine show {id_}` says how."
-    return Conflict("quarantine-decided", sentence, id=id_)
+        raise decided_already(held.id)

@@ -1,15 +1,17 @@
 """Receipts: the record of each arrival, written with what was decided, and found again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from aliquot.db.rows import insert_rows, json_text, reserve_ids
+from aliquot.db.intake_tables import quarantine_event
+from aliquot.db.rows import chunks, insert_rows, json_text, reserve_ids
 from aliquot.db.tables import quarantine, receipt
-from aliquot.intake.reconcile import Key, Past, newest, one_at_a_time, pasts
+from aliquot.intake.reconcile import DESCRIBED, Key, Past, newest, one_at_a_time, pasts
 from aliquot.intake.wanted import Wanted
+from aliquot.model.errors import Conflict
 
 _PAGE = 100
 _ALL = Wanted()
@@ -134,10 +136,23 @@ def _known_already(
 
 
 def _overrule(connection: Connection, past: Past, new: NewReceipt, version: int | None) -> None:
-    """Bring a receipt up to date that said no, when a companion that came later made the whole acceptable."""
-    if past.decision in {"quarantined", "rejected"} and new.decision == "accepted":
+    """Bring a receipt up to date that said no, when a companion that came later made the whole acceptable.
+
+    One that said yes gets what is said of the file by now.
+    """
+    if past.decision in {"quarantined", "rejected"} and new.decision in {"accepted", "unchanged", DESCRIBED}:
         values = {"decision": new.decision, "type": new.type, "dataset": new.dataset, "version": version}
-        connection.execute(update(receipt).where(receipt.c.id == past.id).values(values))
+        row = update(receipt).where(receipt.c.id == past.id)
+        connection.execute(row.values(**values, facts=dict(new.facts)))
+    elif "described" in new.facts:
+        describe(connection, receipt.c.id == past.id, new.facts["described"])
+
+
+def describe(connection: Connection, which: ColumnElement[bool], said: Mapping[str, Any]) -> None:
+    """Write what is said of files on their receipts, beside what was noted there."""
+    for row in connection.execute(select(receipt.c.id, receipt.c.facts).where(which)).all():
+        facts = {**row.facts, "described": dict(said)}
+        connection.execute(update(receipt).where(receipt.c.id == row.id).values(facts=facts))
 
 
 def decide(
@@ -146,7 +161,22 @@ def decide(
     """Write a decision about what waits in quarantine; false when it does not wait there any more."""
     values = {"state": state, "decided_at": at, "decided_by": who, "because": because, "version": version}
     waits = (quarantine.c.id == id_, quarantine.c.state == "WAITING")
-    return connection.execute(update(quarantine).where(*waits).values(values)).rowcount == 1
+    decided = connection.execute(update(quarantine).where(*waits).values(values)).rowcount == 1
+    if decided:
+        note(connection, id_, who, state.lower(), because, at)
+    return decided
+
+
+def decided_already(id_: int) -> Conflict:
+    """Say that a decision came too late."""
+    sentence = f"Somebody has decided about {id_} already; `aliquot quarantine show {id_}` says how."
+    return Conflict("quarantine-decided", sentence, id=id_)
+
+
+def note(connection: Connection, id_: int, who: str, what: str, words: str, at: float) -> None:
+    """Note what somebody did about what waits in quarantine."""
+    values = {"quarantine_id": id_, "at": at, "who": who, "what": what, "text": words}
+    connection.execute(insert(quarantine_event).values(**values))
 
 
 def find(connection: Connection, wanted: Wanted = _ALL, limit: int | None = _PAGE) -> list[Receipt]:
@@ -154,6 +184,16 @@ def find(connection: Connection, wanted: Wanted = _ALL, limit: int | None = _PAG
     query = wanted.query()
     newest_first = query.order_by(query.selected_columns.id.desc(), query.selected_columns.path).limit(limit)
     return [Receipt(**row) for row in connection.execute(newest_first).mappings()]
+
+
+def said_of(connection: Connection, ids: Collection[int]) -> dict[int, Mapping[str, Any]]:
+    """Give what is said of files, by the number of their receipts; those of which nothing is said are left out."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for part in chunks(list(ids)):
+        for row in connection.execute(select(receipt.c.id, receipt.c.facts).where(receipt.c.id.in_(part))):
+            if row.facts.get("described"):
+                found[row.id] = row.facts["described"]
+    return found
 
 
 def how_many(connection: Connection, wanted: Wanted) -> int:

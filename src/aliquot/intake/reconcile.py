@@ -10,7 +10,10 @@ from aliquot.db.rows import among, chunks
 from aliquot.db.tables import receipt
 from aliquot.intake.scan import File
 
-TAKEN = frozenset({"accepted", "unchanged", "released"})
+DESCRIBED = "described"
+"""The decision on a file that is no data, and whose content says something of other files."""
+
+TAKEN = frozenset({"accepted", "unchanged", "released", DESCRIBED})
 """Decisions after which a file with the same content needs no other."""
 
 _AT_ONCE = 5_000

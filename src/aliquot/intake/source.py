@@ -1,20 +1,22 @@
 """One source, looked at again and again: what has settled is taken in, and nothing twice."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.intake.awaited import Awaited
 from aliquot.intake.bucket import Bucket
 from aliquot.intake.decided import Intake, Taken
-from aliquot.intake.judge import Rule
+from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.known import Known
 from aliquot.intake.place import Place, place_of
 from aliquot.intake.reconcile import taken
 from aliquot.intake.scan import File
-from aliquot.intake.settle import Clock, Pending, Settling
+from aliquot.intake.settle import Clock, Landing, Pending, Settling
 from aliquot.intake.since import Since, since_of
 from aliquot.intake.take import take
 from aliquot.model.collector import seldom
@@ -70,7 +72,10 @@ class SourceIntake:
         self._intake = Intake(
             catalogue, store, name, rules, who, rivals=rivals or {}, place=bucket, project=source.project
         )
-        self._settling = Settling(_settled(source, self.place), [rule.type.set for rule in rules if rule.type])
+        sets = [rule.type.set for rule in rules if rule.type]
+        companions = companions_of(rules, source.settled.manifest, self._laid_out)
+        self._settling = Settling(_settled(source, self.place), sets, companions)
+        self._awaited = Awaited(catalogue, name) if source.settled.give_up is not None else None
         self._known = Known(self._ask)
         self._safe: set[File] = set()
         self._troubled: set[str] = set()
@@ -87,8 +92,9 @@ class SourceIntake:
             self._since = since_of(self._catalogue, self.name, self._source, self.place)
         listing = _Listing(self.place, self._source.ignore)
         fresh, more = self._fresh(listing, self._since)
-        files, taken_as_they_are = self._with_companions(fresh)
-        landings = self._settling.see(files, now, taken_as_they_are)
+        unfinished = self._awaited.unfinished() if self._awaited else set[str]()
+        files, taken_as_they_are = self._with_companions(fresh, unfinished)
+        landings = self._settled(files, now, taken_as_they_are, unfinished)
         result = take(self._intake, landings)
         for file in result.changing:
             self._settling.unsettle(file.path)
@@ -124,15 +130,38 @@ class SourceIntake:
         self._safe &= there
         return _in_order(found), False
 
-    def _with_companions(self, fresh: list[File]) -> tuple[list[File], set[str]]:
+    def _with_companions(self, fresh: list[File], unfinished: Collection[str]) -> tuple[list[File], set[str]]:
         """Give the new files with the known ones that matter to them, and the paths of these."""
         matters = self._settling.companions(fresh)
         if matters is None or not fresh:
             return fresh, set()
         new = {file.path for file in fresh}
         pages = self.place.pages(self._source.ignore, lambda _: None)
-        others = {file.path: file for page in pages for file in page if file.path not in new and matters(file)}
+        others = {
+            file.path: file
+            for page in pages
+            for file in page
+            if file.path not in new and (file.path in unfinished or matters(file))
+        }
         return sorted([*fresh, *others.values()]), set(others)
+
+    def _settled(
+        self, files: Sequence[File], now: Clock, known: Collection[str], unfinished: Collection[str]
+    ) -> list[Landing]:
+        if self._awaited is None:
+            return self._settling.see(files, now, known)
+        landings = self._settling.see(files, now, known, unfinished, self._awaited.since(files))
+        self._awaited.note(files, self._settling.awaited)
+        return landings
+
+    @contextmanager
+    def _laid_out(self, file: File) -> Generator[Path | None]:
+        """Give the place on disk of a file of the source, as long as it lasts; None where it cannot be had."""
+        if not isinstance(self.place, Bucket):
+            yield Path(file.absolute)
+            return
+        with self.place.at_hand([Landing((file,), 0.0, 0.0)], lambda *_: None) as here:
+            yield Path(here[0].files[0].absolute) if here else None
 
     def _ask(self, files: Sequence[File]) -> set[File]:
         return taken(self._catalogue, self.name, files)

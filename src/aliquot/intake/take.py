@@ -1,7 +1,7 @@
 """Taking settled landings in: stored, judged, and committed in batches with their receipts."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,9 @@ from aliquot.blobs import Batch
 from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
 from aliquot.formats.table_split import split_table
+from aliquot.intake.aside import held_by
 from aliquot.intake.decided import Decided, Intake, Part, Taken
+from aliquot.intake.describe import judged_with
 from aliquot.intake.enter import enter
 from aliquot.intake.judge import Judgement, at_a_glance, judge
 from aliquot.intake.reconcile import TAKEN, Past, pasts
@@ -87,8 +89,9 @@ def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     stored = _store_all(intake, landings, batch, taken)
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
+        held = held_by(connection, before)
     with TemporaryDirectory(prefix="aliquot-intake-") as folder:
-        round_ = _Round(intake, batch, before, Path(folder), taken)
+        round_ = _Round(intake, batch, before, held, Path(folder), taken)
         referring = round_.decide(stored)
         where = {each.digest: each for each in batch.flush()}
         enter(intake, round_.decided, where, taken)
@@ -106,6 +109,7 @@ class _Round:
     intake: Intake
     batch: Batch
     before: Mapping[str, Sequence[Past]]
+    held: Mapping[int, Collection[str]]
     folder: Path
     taken: Taken
     referred: Referred | None = None
@@ -132,20 +136,25 @@ class _Round:
     def _decide(self, stored: _Stored) -> Decided | None:
         landing, parts, rest, quick = stored
         last = [self.before[part.path][-1] if part.path in self.before else None for part in parts]
-        if not self.intake.by_hand and all(_same_again(part, past) for part, past in zip(parts, last, strict=True)):
+        known = all(_same_again(part, past) for part, past in zip(parts, last, strict=True))
+        # What is said of a file may have changed, though its bytes have not.
+        if known and not self.intake.by_hand and not landing.beside:
             return Decided(landing, parts)
-        waiting = _waits_in(parts, last)
+        waiting = _waits_in(parts, last, self.held)
         if quick is not None:
             return Decided(landing, parts, quick, waiting)
         judgement = judge(landing, self.intake.rules, self.referred)
         if judgement is None:
             return None
+        judgement = judged_with(judgement, landing.beside, self.intake.given)
         good = refused = None
         if judgement.divisible:
             good, refused, judgement = _split(landing.files[0], judgement, self.batch, self.folder)
         # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
         if tuple(_resting(file) for file in landing.files) != rest:
             raise _moved(landing.files[0])
+        for each in landing.beside:
+            _resting(each.file)
         return Decided(landing, parts, judgement, waiting, good, refused)
 
 
@@ -196,13 +205,16 @@ def _same_again(part: Part, past: Past | None) -> bool:
     return past is not None and past.digest == part.digest and past.decision in TAKEN
 
 
-def _waits_in(parts: Sequence[Part], last: Sequence[Past | None]) -> int | None:
-    """Find the quarantine row that holds these very bytes, all of them, since they came the last time."""
+def _waits_in(parts: Sequence[Part], last: Sequence[Past | None], held: Mapping[int, Collection[str]]) -> int | None:
+    """Find the quarantine row that holds these very bytes, or some of them, since they came the last time."""
     rows = {
-        past.quarantine_id if past and past.decision == "quarantined" and past.digest == part.digest else None
+        past.quarantine_id
         for part, past in zip(parts, last, strict=True)
+        if past and past.decision == "quarantined" and past.digest == part.digest
     }
-    return rows.pop() if len(rows) == 1 else None
+    id_ = rows.pop() if len(rows) == 1 else None
+    digests = {part.digest for part in parts}
+    return id_ if id_ is not None and digests.issuperset(held.get(id_, digests)) else None
 
 
 def _split(file: File, judgement: Judgement, batch: Batch, folder: Path) -> tuple[Part | None, Part | None, Judgement]:

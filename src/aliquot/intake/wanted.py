@@ -28,6 +28,7 @@ class Wanted:
     source: str | None = None
     quarantine_id: int | None = None
     before: int | None = None
+    id: int | None = None
 
     def query(self) -> Select[Any]:
         """Give the query: of a delivery one row or, where a file is asked for, one for each such file."""
@@ -65,6 +66,8 @@ class Wanted:
                               (receipt.c.quarantine_id, self.quarantine_id)):  # fmt: skip
             if value is not None:
                 found.append(column == value)
+        if self.id is not None:
+            found.append(receipt.c.id == self.id)
         if self.before is not None:
             found.append(receipt.c.id < self.before)
         return found

@@ -2,8 +2,9 @@
 asks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from aliquot.datasets.sweep_report import SweepReport
 from aliquot.db import Catalogue
 from aliquot.intake import by_hand, quarantine
 from aliquot.intake.decided import Taken
+from aliquot.intake.describe import Given
 from aliquot.lab.lab import Lab
 from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
@@ -35,11 +37,12 @@ def ingest(
     paths: Sequence[Path],
     types: Sequence[FileType] = (),
     project: str = DEFAULT_PROJECT,
+    given: Given | None = None,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset by hand, as `by_hand.ingest`; `project` is the one of a dataset that is new."""
     project = _project_of(lab.catalogue, dataset, project)
     require_may(by, "dataset.ingest", project, f"dataset {dataset}")
-    taken, passed_over = by_hand.ingest(lab.catalogue, lab.store, dataset, paths, by.name, types, project)
+    taken, passed_over = by_hand.ingest(lab.catalogue, lab.store, dataset, paths, by.name, types, project, given)
     after = {
         "versions": [each.number for each in taken.versions if each.new], "added": taken.added,
         "unchanged": taken.unchanged, "quarantined": [each.id for each in taken.quarantined][:100],
@@ -54,7 +57,7 @@ def ingest(
 
 def release(
     lab: Lab, by: By, id_: int, because: str, into: str | None = None, *,
-    over_newer: bool = False, also: Beside | None = None,
+    over_newer: bool = False, also: Beside | None = None, described: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Committed:  # fmt: skip
     """Commit what was refused after all, as `quarantine.release`; `also` joins the transaction.
 
@@ -81,8 +84,8 @@ def release(
         )
 
     return quarantine.release(
-        catalogue, lab.store, id_, by.name, because, into, over_newer=over_newer, beside=note
-    )  # fmt: skip
+        catalogue, lab.store, id_, by.name, because, into, over_newer=over_newer, beside=note, described=described
+    )
 
 
 def reject(catalogue: Catalogue, by: By, id_: int, because: str) -> None:

@@ -12,6 +12,30 @@ from aliquot.model.quantity import Seconds
 from aliquot.model.reference import DEFAULT_PROJECT
 
 
+class Manifest(Definition):
+    """Files that name others, such as sample sheets and lists of checksums: `manifest: "*.md5"`, or a mapping."""
+
+    model_config = ConfigDict(json_schema_extra=also_written({"type": "string", "examples": ["samples*.csv"]}))
+
+    name: str
+    """A glob over the names of such files."""
+    files: list[str] = Setting(default=[])
+    """Columns that hold names of files, or patterns that columns fill, such as `{sample}_R1.fastq.gz`."""
+    checksums: list[str] = Setting(default=[])
+    """Columns of checksums, in the order of `files`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_text_is_a_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Manifest":
+        if len(self.checksums) > len(self.files) > 0:
+            raise ValueError("'checksums' has more columns than 'files'")
+        return self
+
+
 class Settled(Definition):
     """When a landing has finished arriving. `quiet` always holds beside the others."""
 
@@ -23,6 +47,10 @@ class Settled(Definition):
     """Files that belong together: `["{name}.imzML", "{name}.ibd"]`."""
     count: int | None = Setting(default=None, ge=1)
     """A folder has arrived when it holds so many files."""
+    manifest: Manifest | None = None
+    """Files have arrived when a manifest beside or above them names them, and all that it names are there."""
+    give_up: Seconds | None = None
+    """After so long without its others, what waits for them goes to quarantine; when they come, it is taken in."""
 
 
 class Accept(Definition):

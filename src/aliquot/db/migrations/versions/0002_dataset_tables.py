@@ -84,13 +84,22 @@ def upgrade() -> None:
         sa.Column("into", sa.Text(), nullable=True, comment="the dataset for which it was meant"),
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False, comment="how many findings of each code"),
-        sa.Column("state", sa.Text(), nullable=False, comment="WAITING, RELEASED or REJECTED"),
+        sa.Column("described", sa.JSON(), nullable=False, comment="what is said of the files, with origins"),
+        sa.Column("state", sa.Text(), nullable=False, comment="WAITING, RELEASED, REJECTED or REPLACED"),
         sa.Column("arrived_at", sa.Double(), nullable=False),
+        sa.Column("assigned_to", sa.Text(), nullable=True, comment="who shall decide"),
+        sa.Column(
+            "replaces",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="what was refused before it in the same place",
+        ),
         sa.Column("decided_at", sa.Double(), nullable=True),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("because", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("project", sa.Text(), server_default="lab", nullable=False),
+        sa.ForeignKeyConstraint(["replaces"], ["quarantine.id"], name=op.f("fk_quarantine_replaces")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
     )
     op.create_index("ix_quarantine_state", "quarantine", ["state", "arrived_at"], unique=False)
@@ -108,6 +117,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_held_file_digest", "held_file", ["digest"], unique=False)
+    _door_tables()
     op.create_table(
         "receipt",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -122,7 +132,10 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.Double(), nullable=False),
         sa.Column("taken_at", sa.Double(), nullable=False),
         sa.Column(
-            "decision", sa.Text(), nullable=False, comment="accepted, quarantined, unchanged, released or rejected"
+            "decision",
+            sa.Text(),
+            nullable=False,
+            comment="accepted, quarantined, unchanged, described, released, rejected or replaced",
         ),
         sa.Column("type", sa.Text(), nullable=True),
         sa.Column("dataset", sa.Text(), nullable=True),
@@ -253,4 +266,45 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("removed IS NULL"),
         postgresql_where=sa.text("removed IS NULL"),
+    )
+
+
+def _door_tables() -> None:
+    op.create_table(
+        "quarantine_event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False, comment="assigned, described, released, rejected or replaced"),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_quarantine_event_quarantine_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine_event")),
+        comment="What people did about what waits in quarantine.",
+    )
+    op.create_index("ix_quarantine_event_quarantine_id", "quarantine_event", ["quarantine_id"], unique=False)
+    op.create_table(
+        "awaiting",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", PATH, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "path", name=op.f("pk_awaiting")),
+        comment="Files that wait for others, where a source gives up after a time.",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "source_schedule",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("schedule", sa.Text(), nullable=False, comment="the schedule as it is written"),
+        sa.Column(
+            "covers",
+            sa.Double(),
+            nullable=False,
+            comment="the time of the schedule up to which the source was looked at",
+        ),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_source_schedule")),
+        comment="Up to which time of its schedule a source was looked at.",
+        sqlite_with_rowid=False,
     )
