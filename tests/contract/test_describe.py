@@ -184,7 +184,15 @@ def test_slips_by_hand_are_refused_before_anything_is_taken(
 ) -> None:
     world.drop("a.scan", "1")
     with pytest.raises(Invalid) as refused:
-        ingest(world.catalogue, world.store, "scans", [world.inbox], "ada", list(KNOWN.values()), Given(values, "ada"))
+        ingest(
+            world.catalogue,
+            world.store,
+            "scans",
+            [world.inbox],
+            "ada",
+            list(KNOWN.values()),
+            given=Given(values, "ada"),
+        )
     assert refused.value.code == code
     assert _decisions(world) == {}
 
