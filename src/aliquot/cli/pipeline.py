@@ -16,11 +16,10 @@ from aliquot.engine.pipelines import Applied, all_current, current
 from aliquot.engine.preview import Intent, in_short, preview
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
+from aliquot.lab.pipeline_look import limit_words, trigger_words
 from aliquot.lab.runs import RunLine, runs
 from aliquot.lab.unapplied import difference_from_applied
 from aliquot.model.pipeline import Pipeline
-from aliquot.model.quantity import time_in_words
-from aliquot.model.schedule import Schedule
 
 app = noun("pipeline")
 
@@ -83,7 +82,7 @@ def show(name: Annotated[str, Parameter(name="NAME")], /, *, options: Options = 
             "for": pipeline.description,
             "starts": trigger_words(pipeline),
             "next due": _next_due(pipeline),
-            "limits": _limits(pipeline),
+            "limits": limit_words(pipeline),
             "definition": applied.digest,
         }
     )
@@ -153,34 +152,10 @@ def plan(
     _show_plan(intents, everything=all)
 
 
-def trigger_words(pipeline: Pipeline) -> str:
-    """Say what starts a pipeline."""
-    trigger = pipeline.trigger
-    words = [f"on {', '.join(trigger.new_version)}"] if trigger.new_version else []
-    words += [f"at {schedule_words(trigger.schedule)}"] if trigger.schedule else []
-    return " and ".join(words) or "by hand"
-
-
-def schedule_words(schedule: Schedule) -> str:
-    """Write a schedule in short."""
-    return f"{schedule.cron} ({schedule.zone})" if schedule.zone else schedule.cron
-
-
 def _next_due(pipeline: Pipeline) -> str:
     schedule = pipeline.trigger.schedule
     at = next_due(schedule) if schedule else None
     return moment(at) if at is not None else ""
-
-
-def _limits(pipeline: Pipeline) -> str:
-    """Say how many runs there may be, which come first, and how long they may take."""
-    words: list[str] = []
-    if pipeline.runs:
-        then = "one more waits" if pipeline.runs.then == "queue" else "one more takes the place of the oldest"
-        words.append(f"{count(pipeline.runs.at_most, 'run')} at a time, {then}")
-    words += [f"priority {pipeline.priority}"] if pipeline.priority else []
-    words += [f"deadline {time_in_words(pipeline.deadline)}"] if pipeline.deadline else []
-    return "; ".join(words)
 
 
 def _named(lab: Lab, what: str) -> Applied:

@@ -260,7 +260,7 @@ task = Table(
     Index("ix_task_under_way", "lease_until", "run_id", "step",
           sqlite_where=text("state IN ('INITIALIZING','RUNNING')"),
           postgresql_where=text("state IN ('INITIALIZING','RUNNING')")),
-    Index("ix_task_run", "run_id", "step", "state"),
+    Index("ix_task_run", "run_id", "step", "state", "reused", "ordinal"),
     Index("ix_task_key", "key"),
 )  # fmt: skip
 

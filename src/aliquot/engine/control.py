@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, select, update
+from sqlalchemy import Connection, Row, false, func, select, update
 
 from aliquot.db.tables import definition, run, task
 from aliquot.engine.claim import cancel_tasks
@@ -45,6 +45,11 @@ def find_task(connection: Connection, number: int, name: str) -> Row[*tuple[Any,
             task=name,
         )
     return row
+
+
+def newest_run(connection: Connection) -> int:
+    """Give the highest number of a run, 0 without one."""
+    return connection.execute(select(func.max(run.c.id))).scalar() or 0
 
 
 def cancel(connection: Connection, number: int) -> Row[*tuple[Any, ...]]:

@@ -59,6 +59,46 @@ def complete(pipeline: Pipeline, values: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
+def read_form(pipeline: Pipeline, typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the fields of a form: the values of those that were filled in, and by name what is wrong with them.
+
+    A field that is not there, or empty where its type knows no empty text, takes the default.
+    """
+    values: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, schema in pipeline.parameters.items():
+        text, kind = typed.get(name), schema.get("type", "string")
+        if text is None or (text == "" and (kind != "string" or "default" not in schema)):
+            if "default" not in schema:
+                problems[name] = "Give a value; there is no default."
+            continue
+        values[name], problem = _read_field(schema, kind, text)
+        if problem:
+            problems[name] = problem
+    full = {name: schema["default"] for name, schema in pipeline.parameters.items() if "default" in schema} | values
+    for error in jsonschema_rs.validator_for(parameter_schema(pipeline)).iter_errors(full):
+        name = str(error.instance_path[0]) if error.instance_path else ""
+        problems.setdefault(name, f"{error.message[:1].upper()}{error.message[1:]}.")
+    return values, {name: text for name, text in problems.items() if name in pipeline.parameters}
+
+
+def _read_field(schema: Mapping[str, Any], kind: Any, text: str) -> tuple[Any, str]:
+    for choice in schema.get("enum", ()):
+        if as_text(choice) == text:
+            return choice, ""
+    if kind == "string":
+        return text, ""
+    try:
+        return json.loads(text, parse_constant=_no_number), ""
+    except ValueError:
+        words = {"number": "a number, with a point like 0.5", "integer": "a whole number", "boolean": "yes or no"}
+        return text, f"This takes {words.get(str(kind), 'JSON')}, not {text[:100]!r}."
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(text)
+
+
 def as_text(value: Any) -> str:
     """Write a value as an environment variable holds it: text as it is, all else as JSON, 1e3 as 1000."""
     if isinstance(value, str):

@@ -29,11 +29,7 @@ def start(connection: Connection, by: By, order: Order) -> int:
     if order.priority is not None:
         require_may(by, "run.prioritise", project, subject)
     for reference in order.inputs.values():
-        # What a run gives would show an input to people who may not read it.
-        name = parse_reference(reference).dataset
-        of = project_of_dataset(connection, name)
-        if of is not None:
-            require_may(by, "dataset.read", of, f"dataset {name}")
+        require_readable(connection, by, reference)
     number = engine_start(connection, order)
     assert number is not None  # only an order with a signature can find its run there already
     after = {
@@ -42,6 +38,14 @@ def start(connection: Connection, by: By, order: Order) -> int:
     }  # fmt: skip
     audit.append(connection, by, "run.start", f"run {number}", project=project, after=after)
     return number
+
+
+def require_readable(connection: Connection, by: By, reference: str) -> None:
+    """Refuse an input that somebody may not read: what a run gives would show it to them."""
+    name = parse_reference(reference).dataset
+    of = project_of_dataset(connection, name)
+    if of is not None:
+        require_may(by, "dataset.read", of, f"dataset {name}")
 
 
 def cancel(connection: Connection, by: By, number: int) -> RunRow:

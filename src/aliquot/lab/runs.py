@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, definition, run, run_step, task
@@ -137,12 +137,15 @@ def runs(
     limit: int | None = 20,
     before: int | None = None,
     projects: Collection[str] | None = None,
+    who: str | None = None,
 ) -> list[RunLine]:
     """List runs, newest first; `pipeline` and `state` choose among them, `before` is the last of the page before.
 
-    `projects` keeps to those of these projects; None: of all.
+    `projects` keeps to those of these projects; None: of all. `who` keeps to those that somebody started.
     """
     query = select(run).where(*_chosen(pipeline, state)).order_by(run.c.id.desc()).limit(limit)
+    if who is not None:
+        query = query.where(run.c.who == who, run.c.cause == "manual")
     if before is not None:
         query = query.where(run.c.id < before)
     if projects is not None:
@@ -170,23 +173,28 @@ def _chosen(pipeline: str | None, state: str | None) -> list[ColumnElement[bool]
 
 def steps(connection: Connection, number: int) -> list[StepLine]:
     """Count the tasks of each step of a run, in the order of the steps."""
-    kind = case(
-        (task.c.state.in_(_UNDER_WAY), "running"),
-        (task.c.state.in_(FAILED), "failed"),
-        (task.c.state.in_([State.CANCELED, State.PREEMPTED]), "canceled"),
-        ((task.c.state == State.COMPLETE) & task.c.reused, "skipped"),
-        (task.c.state == State.COMPLETE, "ran"),
-        else_="waiting",
-    )
+    # Read from an index alone, in its order.
+    query = select(task.c.step, task.c.state, task.c.reused, func.count().label("n")).where(task.c.run_id == number)
     counts: dict[str, dict[str, int]] = {}
-    query = select(task.c.step, kind.label("kind"), func.count().label("n")).where(task.c.run_id == number)
-    for row in connection.execute(query.group_by(task.c.step, kind)):
-        counts.setdefault(row.step, {})[row.kind] = row.n
+    for row in connection.execute(query.group_by(task.c.step, task.c.state, task.c.reused)):
+        of = counts.setdefault(row.step, {})
+        stands = _stands(row.state, reused=row.reused)
+        of[stands] = of.get(stands, 0) + row.n
     planned = select(run_step).where(run_step.c.run_id == number).order_by(run_step.c.position)
     return [
         StepLine(row.step, row.planned_at is not None, row.datums, **counts.get(row.step, {}), left_out=row.left_out)
         for row in connection.execute(planned)
     ]
+
+
+def _stands(state: str, *, reused: bool) -> str:
+    if state == State.COMPLETE:
+        return "skipped" if reused else "ran"
+    if state in FAILED:
+        return "failed"
+    if state in {State.CANCELED, State.PREEMPTED}:
+        return "canceled"
+    return "running" if state in _UNDER_WAY else "waiting"
 
 
 def parked(connection: Connection, number: int, limit: int | None = 20) -> list[TaskLine]:

@@ -15,7 +15,10 @@ from aliquot.server import downloads, health, streams
 from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
+from aliquot.server.api import pipelines as api_pipelines
+from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
+from aliquot.server.api import tasks as api_tasks
 from aliquot.server.guard import Guard
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import STATIC, Renderer
@@ -25,7 +28,7 @@ from aliquot.server.registered import Registered
 from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
-from aliquot.server.web import datasets, files, home, runs, sign_in
+from aliquot.server.web import datasets, files, home, pipelines, run_verbs, runs, sign_in, tasks
 
 PAGES: tuple[Routes, ...] = (
     sign_in.routes,
@@ -33,12 +36,18 @@ PAGES: tuple[Routes, ...] = (
     datasets.routes,
     downloads.routes,
     files.routes,
+    run_verbs.routes,
+    tasks.routes,
     runs.routes,
+    pipelines.routes,
 )
 """What people see; left out with `--no-pages`."""
 
 PROGRAMS: tuple[Routes, ...] = (
     api_runs.routes,
+    api_run_verbs.routes,
+    api_tasks.routes,
+    api_pipelines.routes,
     api_datasets.routes,
     api_files.routes,
     api_description.routes,

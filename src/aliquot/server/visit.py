@@ -65,9 +65,12 @@ class Visit:
         if not self.by.may(action, project):
             raise refusal(self.by, action, project, subject)
 
-    def once(self, body: bytes, work: Callable[[Connection], Answer]) -> Answer:
-        """Do what makes something, once for each Idempotency-Key; `body` is what was sent."""
-        key = self.request.headers.get("idempotency-key")
+    def once(self, body: bytes, work: Callable[[Connection], Answer], key: str | None = None) -> Answer:
+        """Do what makes something, once for each Idempotency-Key; `body` is what was sent.
+
+        A page's form has no header: it gives the `key` that it carries.
+        """
+        key = self.request.headers.get("idempotency-key", key)
         if key is None:
             return once(self.lab.catalogue, None, work)
         said = blake3(f"{self.request.method} {self.request.url.path}\n".encode() + body).hexdigest()

@@ -55,11 +55,12 @@ def list_runs(
     visit: AVisit,
     pipeline: str = "",
     state: str = "",
+    who: str = "",
     cursor: str = "",
     limit: Limit = PAGE,
 ) -> RunList:
     """List runs, newest first."""
-    found, following = page_of_runs(visit, pipeline, state, cursor, limit)
+    found, following = page_of_runs(visit, pipeline, state, cursor, limit, who)
     return RunList(runs=found, next=following)
 
 

@@ -15,6 +15,7 @@ class Place(NamedTuple):
 NAVIGATION = (
     Place("Home", "/", "home.read", "home"),
     Place("Datasets", "/datasets", "dataset.read", "datasets"),
+    Place("Pipelines", "/pipelines", "pipeline.read", "pipelines"),
     Place("Runs", "/runs", "run.read", "runs"),
 )
 """What a person has no right to is left out."""

@@ -52,8 +52,12 @@ class Renderer:
         )
         self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
         self._templates.filters |= {"origin": provenance_words, "quoted": quote, "cursor": write_cursor}
+        self._templates.filters["last_lines"] = _last_lines
         shared: Any = self._templates.globals
-        shared.update(count=count, static=_Static(), address=address, version=__version__, plots=plots)
+        shared.update(
+            count=count, span=span, size=in_words, fine=_fine, static=_Static(), address=address, version=__version__,
+            plots=plots,
+        )  # fmt: skip
         shared["ui"] = self._templates.get_template("ui.html").module
 
     def page(self, request: Request, by: By, csrf: str, template: str, model: Any) -> Response:
@@ -129,6 +133,16 @@ def address(path: str, **query: Any) -> str:
 
 def _digest(text: str) -> str:
     return short(text) if text.startswith(PREFIX) else text
+
+
+def _fine(seconds: float) -> str:
+    """Write a span that may be short: `52 ms`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else span(seconds)
+
+
+def _last_lines(text: str, most: int = 8) -> str:
+    lines = text.rstrip("\n").split("\n")[-most:]
+    return "\n".join(each if len(each) < 300 else f"{each[:300]}…" for each in lines)
 
 
 def _json(value: Any) -> str:

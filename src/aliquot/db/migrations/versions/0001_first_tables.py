@@ -236,7 +236,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "step", "ordinal", name=op.f("uq_task_run_id_step_ordinal")),
     )
     op.create_index("ix_task_key", "task", ["key"], unique=False)
-    op.create_index("ix_task_run", "task", ["run_id", "step", "state"], unique=False)
+    op.create_index("ix_task_run", "task", ["run_id", "step", "state", "reused", "ordinal"], unique=False)
     op.create_index(
         "ix_task_under_way",
         "task",
