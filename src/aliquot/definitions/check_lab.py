@@ -33,6 +33,10 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
         yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
         yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
+        if source.settled.manifest is not None:
+            written = document.value["sources"][name]["settled"]["manifest"]
+            where = (*path, "settled", "manifest", *(("name",) if isinstance(written, dict) else ()))
+            yield from name_glob(document, where, source.settled.manifest.name)
         for at, pattern in enumerate(source.ignore):
             yield from name_glob(document, (*path, "ignore", at), pattern)
         for at, rule in enumerate(source.accept):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -194,6 +194,24 @@ def _fill(folder: Path, path: Path, limits: ArchiveLimits) -> list[str]:
     return names
 
 
+def contents(path: Path, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """Give an archive's files one by one: clean name, size as it says, and the bytes in blocks, to be used up first.
+
+    Folders are left out. The first fault raises `Invalid`.
+    """
+    gate = _Gate(limits, path.stat().st_size)
+    for member in members(path, limits.members):
+        name = gate.admit(member)
+        if not member.folder:
+            yield name, member.size, _counted(member, gate)
+
+
+def _counted(member: Member, gate: _Gate) -> Iterator[bytes]:
+    for block in member.content:
+        gate.grow(len(block), member.name)
+        yield block
+
+
 def _write(member: Member, place: Path, gate: _Gate) -> None:
     mode = 0o755 if member.executable else 0o644
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -217,4 +235,4 @@ class Archive:
         return together({name: check_archive(path, self._limits, name) for name, path in files.items()})
 
 
-__all__ = ["DEFAULT_LIMITS", "Archive", "ArchiveLimits", "check_archive", "clean_name", "unpack"]
+__all__ = ["DEFAULT_LIMITS", "Archive", "ArchiveLimits", "check_archive", "clean_name", "contents", "unpack"]

@@ -64,7 +64,7 @@ class Decided(NamedTuple):
     """A landing whose files are stored as `parts`. Without a judgement they are what the last receipts say already.
 
     `waiting` is the quarantine row in which the same bytes, or some of them, were put before. Of a table that was
-    split, `good` and `refused` are its two halves.
+    split, `good` and `refused` are its two halves; of an archive that is unpacked, `members` are its files.
     """
 
     landing: Landing
@@ -73,6 +73,14 @@ class Decided(NamedTuple):
     waiting: int | None = None
     good: Part | None = None
     refused: Part | None = None
+    members: tuple[Part, ...] | None = None
+
+    @property
+    def entering(self) -> Sequence[Part]:
+        """Give what of it goes into a dataset, if it is accepted."""
+        if self.members is not None:
+            return self.members
+        return (self.good,) if self.good else self.parts
 
     @property
     def enters(self) -> bool:

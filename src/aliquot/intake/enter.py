@@ -16,6 +16,7 @@ from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
 from aliquot.intake.reconcile import DESCRIBED, one_at_a_time
 from aliquot.intake.rivals import delivered_by_rivals
+from aliquot.intake.unpacked import gone_members
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
@@ -49,13 +50,13 @@ def _without_rivals(intake: Intake, into: str, group: list[Decided]) -> tuple[li
     rivals = intake.rivals.get(into)
     if not rivals:
         return group, []
-    files = [(part.path, part.digest) for each in group for part in _entering(each)]
+    files = [(part.path, part.digest) for each in group for part in each.entering]
     with intake.catalogue.read() as connection:
         taken = delivered_by_rivals(connection, into, rivals, files)
     free: list[Decided] = []
     refused: list[Decided] = []
     for each in group:
-        path = next((part.path for part in _entering(each) if part.path in taken), None)
+        path = next((part.path for part in each.entering if part.path in taken), None)
         if path is None:
             free.append(each)
             continue
@@ -67,10 +68,6 @@ def _without_rivals(intake: Intake, into: str, group: list[Decided]) -> tuple[li
     return free, refused
 
 
-def _entering(each: Decided) -> Sequence[Part]:
-    return (each.good,) if each.good else each.parts
-
-
 def _commit(intake: Intake, into: str, group: Sequence[Decided], where: Where, taken: Taken) -> list[Decided]:
     """Commit what enters one dataset; gives back what cannot, since its path is taken by a folder or a file."""
     out: list[Decided] = []
@@ -79,7 +76,7 @@ def _commit(intake: Intake, into: str, group: Sequence[Decided], where: Where, t
             _commit_all(intake, into, group, where, taken)
         except Invalid as error:
             stop = str(error.facts.get("path", ""))
-            clashing = [each for each in group if any(_touches(part.path, stop) for part in each.parts)]
+            clashing = [each for each in group if any(_touches(part.path, stop) for part in each.entering)]
             if error.code not in {"path-clash", "path-refused"} or not clashing:
                 raise
             out += [_refused_for(each, Finding(error.code, error.message, file=stop)) for each in clashing]
@@ -102,7 +99,8 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
     stamp, now = time.time_ns(), time.time()
     delivery = Delivery(intake, group)
     adds = [*delivery.entries(intake.source), *_entries(intake, delivery.alone)]
-    needed = _locations(where, [part for each in group for part in (*each.parts, each.good, each.refused) if part])
+    parts = [part for each in group for part in (*each.parts, *each.entering, each.refused) if part]
+    needed = _locations(where, parts)
     refused: list[Refusal] = []
 
     def receipts(connection: Connection, draft: Draft) -> Mapping[str, int]:
@@ -120,12 +118,15 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
             replace_held(connection, intake.resubmits, intake.who, now, draft.number)
         ids = iter(write(connection, intake.source, intake.who, now, [*collective, *rows], draft.number))
         found = {path: id_ for together, id_ in zip(paths, ids, strict=False) for path in together}
-        return found | {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
+        found |= {row.path: id_ for row, id_ in zip(rows, ids, strict=True) if row.quarantine_id is None}
+        unpacked = [each for each in group if each.members is not None]
+        return found | {part.path: found[each.parts[0].path] for each in unpacked for part in each.entering}
 
     provenance: dict[str, Any] = {"intake": intake.source, "who": intake.who}
     if intake.resubmits:
         provenance |= {"resubmits": intake.resubmits.id, "because": intake.resubmits.because}
-    change = Change(into, adds, provenance=provenance, project=intake.project, receipts=receipts)
+    gone = gone_members(intake.catalogue, into, group)
+    change = Change(into, adds, gone, provenance=provenance, project=intake.project, receipts=receipts)
     done = commit(intake.catalogue, intake.store, change)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added
@@ -142,6 +143,10 @@ def _entries(intake: Intake, group: Iterable[Decided]) -> list[NewEntry]:
         if each.good:
             said = {**origin.document(each.good.path), "digest": each.parts[0].digest}
             entries.append(NewEntry(*each.good, said | described))
+        elif each.members is not None:
+            archive = each.parts[0]
+            said = {**origin.document(archive.path), "digest": archive.digest, "size": archive.size} | described
+            entries += [NewEntry(*part, said) for part in each.members]
         elif described:
             entries += [NewEntry(*part, origin.document(part.path) | described) for part in each.parts]
         else:
@@ -156,7 +161,7 @@ def _accepted(intake: Intake, group: Sequence[Decided], fresh: set[str], stamp: 
     for each in group:
         landing, judgement = each.landing, each.judgement
         assert judgement is not None
-        decision = "accepted" if not fresh.isdisjoint([part.path for part in each.parts]) else "unchanged"
+        decision = "accepted" if not fresh.isdisjoint([part.path for part in each.entering]) else "unchanged"
         if each.good or intake.resubmits or not judgement.plain:
             notes = intake.notes(judgement)
             if each.good:

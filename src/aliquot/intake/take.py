@@ -20,6 +20,7 @@ from aliquot.intake.reconcile import TAKEN, Past, pasts
 from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
+from aliquot.intake.unpacked import store_members
 from aliquot.model.errors import AliquotError, Conflict, Invalid
 from aliquot.model.finding import Finding
 
@@ -150,12 +151,16 @@ class _Round:
         good = refused = None
         if judgement.divisible:
             good, refused, judgement = _split(landing.files[0], judgement, self.batch, self.folder)
+        members = None
+        if judgement.accepted and judgement.type and judgement.type.unpack:
+            first = landing.files[0]
+            members = store_members(Path(first.absolute), first.path, self.batch, self.folder)
         # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
         if tuple(_resting(file) for file in landing.files) != rest:
             raise _moved(landing.files[0])
         for each in landing.beside:
             _resting(each.file)
-        return Decided(landing, parts, judgement, waiting, good, refused)
+        return Decided(landing, parts, judgement, waiting, good, refused, members)
 
 
 def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: Taken) -> list[_Stored]:

@@ -47,6 +47,8 @@ class FileType(Definition):
     """Files that belong together, such as `["{name}.imzML", "{name}.ibd"]`; the first is the one that is recognised."""
     describe: dict[str, Any] | None = None
     """JSON Schema of the acquisition metadata that a person, sidecar or sample sheet supplies."""
+    unpack: bool = False
+    """Take an archive's members into the dataset, in a folder of the archive's name, in place of the archive."""
     on_invalid: Literal["refuse", "split"] = "refuse"
     """Refuse a file with errors, or let its valid rows go on and put the refused rows into quarantine."""
 
@@ -60,6 +62,8 @@ class FileType(Definition):
     def _fits_together(self) -> "FileType":
         if self.table is not None and self.format != "table":
             raise ValueError(f"'table' needs 'format: table', but the format is {self.format!r}")
+        if self.unpack and self.format != "archive":
+            raise ValueError(f"'unpack' needs 'format: archive', but the format is {self.format!r}")
         if self.on_invalid == "split" and self.table is None:
             raise ValueError("'on_invalid: split' needs rows to split: give 'format: table' and 'table'")
         if self.rules and self.table is None:
