@@ -23,6 +23,12 @@ def check_type(document: Document, file_type: FileType) -> list[Problem]:
         problems += name_glob(document, ("recognise", "name"), recognise.name)
     if recognise.path is not None:
         problems += _path_glob(document, ("recognise", "path"), recognise.path)
+    if recognise.first is not None:
+        try:
+            re.compile(recognise.first)
+        except re.error as error:
+            words = f"{recognise.first!r} is not a regular expression: {error.msg}"
+            problems.append(document.problem(("recognise", "first"), words))
     magic = recognise.magic
     if magic is not None and not re.fullmatch(r"(?:[0-9a-fA-F]{2}\s*)+", magic):
         words = f"{magic!r} is not bytes in hexadecimal; write pairs of digits, like 1f8b"

@@ -9,7 +9,9 @@ from pathlib import Path
 from aliquot.formats.archive_members import kind_of
 from aliquot.formats.dialect import header
 from aliquot.formats.gzipped import GZIP_MAGIC, blocks
+from aliquot.formats.json_shape import json_keys
 from aliquot.formats.other_document import other_document
+from aliquot.formats.specific import most_specific
 from aliquot.formats.xml_events import root_of
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
@@ -27,7 +29,10 @@ _ENDING = re.compile(r"(?:\.[A-Za-z0-9]+)+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """Which type was chosen for a file, or None; the names of all that fit, and why the others did not, by name."""
+    """Which type was chosen for a file, or None; the names of all that fit, and why the others did not, by name.
+
+    Where several fit and none asks for all that the others do, none is chosen.
+    """
 
     type: FileType | None
     candidates: tuple[str, ...] = ()
@@ -35,7 +40,7 @@ class Recognition:
 
     @property
     def several(self) -> bool:
-        """Say whether more than one type fitted, so that their order decided."""
+        """Say whether more than one type fitted."""
         return len(self.candidates) > 1
 
     def explain(self) -> str:
@@ -46,12 +51,12 @@ class Recognition:
 def recognise(name: str, path_in_source: str, file: Path, types: Sequence[FileType]) -> Recognition:
     """Find the type of a file that came under `name` and `path_in_source`, and whose bytes lie in `file`.
 
-    The first of `types` that fits is chosen. A type's globs and bytes that cannot be read are `Invalid`.
+    Of several that fit, the one that asks for more is chosen. Globs and bytes that cannot be read are `Invalid`.
     """
     look = _Look(file)
     fitting: list[FileType] = []
     reasons: dict[str, str] = {}
-    for each in types:
+    for each in {each.type: each for each in types}.values():
         reason = _misfit_of_name(each, name, path_in_source)
         if reason is None:
             try:
@@ -62,7 +67,7 @@ def recognise(name: str, path_in_source: str, file: Path, types: Sequence[FileTy
             fitting.append(each)
         else:
             reasons[each.type] = reason
-    return Recognition(fitting[0] if fitting else None, tuple(each.type for each in fitting), reasons)
+    return Recognition(most_specific(fitting), tuple(each.type for each in fitting), reasons)
 
 
 def name_matches(glob: str, name: str) -> bool:
@@ -101,6 +106,15 @@ class _Look:
         return other_document(self._file)
 
     @cached_property
+    def keys(self) -> frozenset[str] | None:
+        return json_keys(self._file)
+
+    @cached_property
+    def first_line(self) -> str:
+        lines = (self.unpacked or b"")[:_HEAD].removeprefix(b"\xef\xbb\xbf").splitlines()
+        return lines[0].decode(errors="replace") if lines else ""
+
+    @cached_property
     def root(self) -> str | None:
         return root_of(self._file)
 
@@ -126,6 +140,8 @@ def _misfit_of_name(type_: FileType, name: str, path: str) -> str | None:
     rules = type_.recognise
     if rules.name is not None and not name_matches(rules.name, name):
         return f"its name does not match {rules.name}"
+    if rules.extension is not None and not name.lower().endswith("." + rules.extension.lower().lstrip(".")):
+        return f"its name does not end in .{rules.extension.lstrip('.')}"
     if rules.path is not None and _compiled(rules.path).match("/" + path.lstrip("/")) is None:
         return f"its path /{path.lstrip('/')} does not match {rules.path}"
     return None
@@ -138,10 +154,24 @@ def _misfit_of_content(type_: FileType, look: _Look) -> str | None:
     if rules.root is not None and look.root != rules.root:
         found = f"found <{look.root[:60]}>" if look.root else "it does not begin as XML does"
         return f"is not an XML file with the root element <{rules.root}>; {found}"
+    if rules.json_ is not None and (reason := _misfit_of_keys(rules.json_, look.keys)):
+        return reason
+    if rules.first is not None and re.match(rules.first, look.first_line) is None:
+        return f"its first line does not begin with {rules.first}; found {look.first_line[:60]!r}"
     if rules.columns is not None and (reason := _misfit_of_columns(rules.columns, look)):
         return reason
     # A file with nothing in it, cut off or damaged goes on to the check, which says so in better words.
     return _misfit_of_format(type_, look) if look.head else None
+
+
+def _misfit_of_keys(wanted: Sequence[str], found: frozenset[str] | None) -> str | None:
+    if found is None:
+        return "is not a JSON object, nor a list or lines of them"
+    missing = [key for key in wanted if key not in found]
+    if not missing:
+        return None
+    word = "key" if len(missing) == 1 else "keys"
+    return f"has no {word} {', '.join(map(repr, missing))}; found {_listed(sorted(found)) or 'none'}"
 
 
 def _misfit_of_columns(wanted: Sequence[str], look: _Look) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aliquot.formats.check import check
 from aliquot.formats.recognise import name_matches, recognise
+from aliquot.formats.specific import most_specific
 from aliquot.intake.checksums import differing
 from aliquot.intake.companions import Companions, LaidOut
 from aliquot.intake.referred import Referred
@@ -59,6 +60,8 @@ class Rule:
         if asks is None:
             return True
         if asks.name is not None and not name_matches(asks.name, file.name):
+            return False
+        if asks.extension is not None and not file.name.lower().endswith("." + asks.extension.lower().lstrip(".")):
             return False
         return asks.path is None or compile_glob(asks.path).match(file.path) is not None
 
@@ -134,10 +137,16 @@ def at_a_glance(landing: Landing, rules: Sequence[Rule]) -> Judgement | None:
     first = landing.files[0]
     if len(landing.files) > 1 or first.size == 0 or first.fault or landing[3:] != _PLAIN:
         return None
+    fitting: dict[str, Rule] = {}
     for rule in rules:
         if rule.fits_name(first):
-            return rule.accepts_all if rule.by_name_alone else None
-    return None
+            if not rule.by_name_alone:
+                return None
+            fitting.setdefault(rule.type.type if rule.type else "", rule)
+    if len(fitting) > 1:
+        chosen = most_specific([rule.type for rule in fitting.values() if rule.type])
+        return fitting[chosen.type].accepts_all if chosen else None
+    return next(iter(fitting.values())).accepts_all if fitting else None
 
 
 def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = None) -> Judgement | None:
@@ -162,6 +171,8 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
             Finding("not-recognised", f"This is no {name}: {reason}.", file=first.path, rule=name)
             for name, reason in found.reasons.items()
         ]
+        if found.several:
+            reasons = [_ambiguous(first, found.candidates)]
         return _refused([*_given_up(landing), *reasons])
     into = next(rule.into for rule in rules if rule.type is found.type)
     if landing.gave_up:
@@ -172,7 +183,9 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
             return None
         references = referred.tables(found.type)
     report = check(found.type, {each.name: Path(each.absolute) for each in landing.files}, references)
-    facts = report.facts | ({"also": list(found.candidates[1:])} if found.several else {})
+    facts = report.facts | (
+        {"also": [each for each in found.candidates if each != found.type.type]} if found.several else {}
+    )
     if references:
         facts["looked_up_in"] = [table.label for table in references.values()]
     judgement = Judgement(
@@ -181,6 +194,15 @@ def judge(landing: Landing, rules: Sequence[Rule], referred: Referred | None = N
     for each in differing(landing):
         judgement = refusal(judgement, each)
     return judgement
+
+
+def _ambiguous(file: File, candidates: Sequence[str]) -> Finding:
+    names = " and ".join(candidates) if len(candidates) == 2 else ", ".join(candidates)
+    text = (
+        f"This may be any of {names}: it has what each of them asks for. Let one of them ask for more under "
+        "'recognise', then give the file again; or release it into the right dataset."
+    )
+    return Finding("type-ambiguous", text, file=file.path, rule=candidates[0])
 
 
 def _given_up(landing: Landing) -> list[Finding]:

@@ -129,7 +129,7 @@ def _schema(
     where: Mapping[Digest, Location],
     folder: Path,
 ) -> TableSchema | None:
-    """Find the columns: said in the pipeline, by a named type, or by the first type that recognises the file."""
+    """Find the columns: said in the pipeline, by a named type, or by the type that recognises the file."""
     if table.schema_:
         return table.schema_
     if table.type:

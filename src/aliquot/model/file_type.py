@@ -24,6 +24,12 @@ class Recognise(Definition):
     """The first bytes, in hexadecimal."""
     root: str | None = None
     """The local name of the XML document's root element."""
+    extension: str | None = None
+    """What the name ends in, such as `.csv`, in upper or lower case."""
+    json_: list[str] | None = Setting(default=None, alias="json")
+    """Keys that a JSON object must have, or the first one of a list or of JSON lines."""
+    first: str | None = None
+    """A regular expression that the first line must begin with."""
 
 
 class FileType(Definition):
@@ -68,7 +74,7 @@ class FileType(Definition):
             raise ValueError("'on_invalid: split' needs rows to split: give 'format: table' and 'table'")
         if self.rules and self.table is None:
             raise ValueError("'rules' needs columns to compare: give 'format: table' and 'table'")
-        if not any((self.recognise.name, self.recognise.path, self.recognise.columns, self.recognise.magic,
-                    self.recognise.root)):  # fmt: skip
-            raise ValueError("'recognise' says nothing: give at least one of name, path, columns, magic, root")
+        if not any(getattr(self.recognise, name) for name in Recognise.model_fields):
+            known = ", ".join(each.alias or name for name, each in Recognise.model_fields.items())
+            raise ValueError(f"'recognise' says nothing: give at least one of {known}")
         return self

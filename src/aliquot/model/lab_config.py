@@ -85,7 +85,7 @@ class Source(Definition):
     settled: Settled = Settled()
     """When a file has finished arriving."""
     accept: list[Accept] = Setting(min_length=1)
-    """The first type that recognises a file wins; what nothing accepts goes to quarantine."""
+    """Of several types that recognise a file, the one that asks for more wins; what none does goes to quarantine."""
     after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of the file at the source, once it is safe."""
     project: Name = DEFAULT_PROJECT

@@ -197,7 +197,7 @@ class Table(Definition):
     key: list[str] = Setting(default=[])
     """The columns by which rows are replaced."""
     type: Name | None = None
-    """A file type whose Table Schema gives the columns; without it, the first type that recognises the file."""
+    """A file type whose Table Schema gives the columns; without it, the type that recognises the file."""
     schema_: TableSchema | None = Setting(default=None, alias="schema")
     """The columns, when no file type gives them: Frictionless Table Schema v2."""
     accept_schema_change: bool = False
