@@ -355,7 +355,7 @@ BROKEN = [
         "pipelines/p.yaml:9:21: outputs.o.from: there is no step 'b'; there is 'a'",
     ]),
     ("type says nothing", T, "type: t\nrecognise: {}\n", [
-        "types/t.yaml:2:1: recognise: 'recognise' says nothing: give at least one of name, path, columns, magic, root",
+        "types/t.yaml:2:1: recognise: 'recognise' says nothing: give at least one of name, path, columns, magic, root, extension, json, first",
     ]),
     ("type name glob", T, 'type: t\nrecognise: {name: "*.{csv"}\n', [
         "types/t.yaml:2:19: recognise.name: '{' is not closed (at character 3)",
