@@ -9,9 +9,11 @@ from aliquot.db.tables import attempt, run_step, task
 from aliquot.engine.control import find_run
 from aliquot.model.state import State
 
-MOST = 2_000
-"""Tasks of a step that are looked at; of more, as many in equal distances."""
+MOST = 4_000
+"""Tasks of a run that are looked at, in equal shares for its steps; of more, as many in equal distances."""
+_LEAST = 60
 _COLUMNS = 60
+_FEW = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,22 @@ class StepUse:
     memory: Spread | None
 
 
-def resources(connection: Connection, number: int) -> list[StepUse]:
-    """Give what each step of a run used, by the last attempts of tasks that were run, whether they succeeded or not."""
+def resources(connection: Connection, number: int, plotted: str = "") -> list[StepUse]:
+    """Give what each step of a run used, by the last attempts of tasks that were run, whether they succeeded or not.
+
+    Bands are given of the step that is `plotted`, without one of every step of a run that has few.
+    """
     find_run(connection, number)
     query = select(run_step.c.step, run_step.c.datums).where(run_step.c.run_id == number).order_by(run_step.c.position)
-    return [_of_step(connection, number, row.step, row.datums) for row in connection.execute(query).all()]
+    rows = connection.execute(query).all()
+    share = max(_LEAST, MOST // max(1, len(rows)))
+    if not plotted and len(rows) > _FEW:
+        plotted = rows[0].step
+    return [_of_step(connection, number, row.step, row.datums, share, bands=plotted in {"", row.step}) for row in rows]
 
 
-def _of_step(connection: Connection, number: int, step: str, datums: int) -> StepUse:
-    every = max(1, -(-datums // MOST))
+def _of_step(connection: Connection, number: int, step: str, datums: int, share: int, *, bands: bool) -> StepUse:
+    every = max(1, -(-datums // share))
     which = and_(task.c.run_id == number, task.c.step == step, task.c.reused.is_(False), task.c.state != State.QUEUED)
     if every > 1:
         which = and_(which, task.c.ordinal % every == 0)
@@ -85,20 +94,20 @@ def _of_step(connection: Connection, number: int, step: str, datums: int) -> Ste
         step,
         datums,
         len(rows),
-        _spread([(row.ordinal, row.wall) for row in rows if row.wall is not None], time),
-        _spread([(row.ordinal, row.cpu) for row in rows if row.cpu is not None], []),
-        _spread([(row.ordinal, float(row.peak_memory)) for row in rows if row.peak_memory], memory),
+        _spread([(row.ordinal, row.wall) for row in rows if row.wall is not None], time, bands=bands),
+        _spread([(row.ordinal, row.cpu) for row in rows if row.cpu is not None], [], bands=bands),
+        _spread([(row.ordinal, float(row.peak_memory)) for row in rows if row.peak_memory], memory, bands=bands),
     )
 
 
-def _spread(found: Sequence[tuple[int, float]], asked: Sequence[float]) -> Spread | None:
+def _spread(found: Sequence[tuple[int, float]], asked: Sequence[float], *, bands: bool) -> Spread | None:
     if not found:
         return None
     values = sorted(value for _, value in found)
     width = -(-len(found) // _COLUMNS)
-    bands: list[Band] = []
-    for start in range(0, len(found), width):
+    made: list[Band] = []
+    for start in range(0, len(found), width) if bands else ():
         part = sorted(value for _, value in found[start : start + width])
-        bands.append(Band(found[start][0], part[0], part[len(part) // 2], part[-1]))
+        made.append(Band(found[start][0], part[0], part[len(part) // 2], part[-1]))
     high = values[min(len(values) - 1, int(0.95 * len(values)))]
-    return Spread(values[len(values) // 2], high, values[-1], max(asked, default=None), bands)
+    return Spread(values[len(values) // 2], high, values[-1], max(asked, default=None), made)

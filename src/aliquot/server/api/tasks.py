@@ -85,7 +85,7 @@ def list_outputs(visit: AVisit, number: int, output: Text = "", cursor: str = ""
 
 
 @routes.api("GET", "/runs/{number}/resources", action="run.read", project=project_of_run)
-def show_resources(visit: AVisit, number: int) -> Uses:
-    """Show what the tasks of a run used, step by step."""
+def show_resources(visit: AVisit, number: int, step: Text = "") -> Uses:
+    """Show what the tasks of a run used, step by step; `bands` of one step where there are many."""
     with visit.read() as connection:
-        return Uses(steps=resources(connection, number))
+        return Uses(steps=resources(connection, number, step))

@@ -11,7 +11,7 @@ from aliquot.engine import control
 from aliquot.engine.pipelines import by_id
 from aliquot.lab.graph import Graph, graph_of
 from aliquot.lab.run_detail import RunDetail, run_detail
-from aliquot.lab.runs import RunLine, pipeline_names, runs
+from aliquot.lab.runs import RunLine, StepLine, pipeline_names, runs
 from aliquot.model.cause import CAUSES
 from aliquot.model.errors import Damaged
 from aliquot.model.state import State
@@ -53,6 +53,11 @@ class RunPage(RunDetail):
     may: list[str]
     parked_causes: list[tuple[str, str, str]]
     once: str
+
+    @property
+    def standing(self) -> dict[str, StepLine]:
+        """Give the steps by name, for the graph."""
+        return {each.step: each for each in self.steps}
 
 
 def project_of_run(connection: Connection, path: Mapping[str, str]) -> str:

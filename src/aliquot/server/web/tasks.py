@@ -151,7 +151,7 @@ def list_outputs(visit: AVisit, number: int, output: Text = "", cursor: str = ""
 
 
 @routes.page("/runs/{number}/resources", template="resources.html", action="run.read", project=project_of_run)
-def show_resources(visit: AVisit, number: int) -> ResourcesPage:
+def show_resources(visit: AVisit, number: int, step: Text = "") -> ResourcesPage:
     """Show what the tasks of a run used, step by step."""
     with visit.read() as connection:
-        return ResourcesPage(run_line(control.find_run(connection, number)), resources(connection, number))
+        return ResourcesPage(run_line(control.find_run(connection, number)), resources(connection, number, step))
