@@ -101,7 +101,9 @@ def until(done: Callable[[], Any]) -> Any:
 def test_every_page_shows_what_its_twin_says(admin: httpx.Client, parked: int, server: RunningServer) -> None:
     run = f"/runs/{parked}"
     pages = {
-        "/pipelines": "Words &lt;b&gt;", "/pipelines/bare": "by hand", "/pipelines/bare/start": "Show what would run", "/pipelines/words": "Least words", "/pipelines/words/versions": "maximum: 9",
+        "/pipelines": "Words &lt;b&gt;",
+        "/pipelines/bare": "by hand", "/pipelines/bare/start": "Show what would run",
+        "/pipelines/words": "Least words", "/pipelines/words/versions": "maximum: 9",
         "/pipelines/words/start": "(words)", run: "Retry all 1", f"{run}/tasks": "a&lt;b&gt;.txt",
         f"{run}/tasks/copy/1": "&lt;i&gt;begun", f"{run}/tasks/copy/1/why": "it is new", f"{run}/outputs": "/c.txt",
         f"{run}/resources": "Wall time", f"{run}/compare": "no other run", f"{run}/steer": "nothing to steer",
