@@ -9,6 +9,7 @@ from generators.text import cell, code, page, table
 PLAIN_WORDS = {
     "usage": "The command line cannot be read; the sentence names the wrong word. Try the command with `--help`.",
     "unique-error": "Row {row}: {field} has a value that another row has, too; it may stand in the column only once.",
+    "reference-missing": "The column {field} has to be looked up in a dataset that has nothing in it yet.",
     "name-refused": "The name is not valid Unicode, so that no dataset could hold it. Rename the file.",
 }
 """Sentences for codes whose text is made where it is raised, out of what another program says."""

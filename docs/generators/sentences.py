@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from generators.text import SOURCE
 
-_PLACES = {"Flaw": (0, 2), "_error": (0, 2), "tell": (1, 5)}
+_PLACES = {"Flaw": (0, 2), "_error": (0, -1), "tell": (1, 5)}
 """Where code and text stand among what a call is given, if not first."""
 
 

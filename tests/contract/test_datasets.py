@@ -236,7 +236,8 @@ def test_references_say_what_there_is_when_they_fail(catalogue: Catalogue, store
         _resolve(catalogue, "plates")
     add(catalogue, store, "plates", {"/a": "1"})
     for text, match in (
-        ("plate", "there are: plates"), ("plates@2", "its newest is 1"), ("plates@0", "its newest is 1"),
+        ("plate", "did you mean 'plates'"), ("blots", "there is 'plates'"),
+        ("plates@2", "its newest is 1"), ("plates@0", "its newest is 1"),
         ("plates@99999999999999999999999", "its newest is 1"), ("plates@good", "no tag 'good'"),
     ):  # fmt: skip
         with pytest.raises(Missing, match=match):

@@ -82,7 +82,7 @@ def by_token(catalogue: Catalogue, word: str, place: str = "", request: str = ""
         row = connection.execute(select(token).where(token.c.digest == digest_of(word))).first()
         found = person_by_id(connection, row.person_id) if row else None
     if row is None or found is None or found.disabled_at is not None:
-        raise NotSignedIn("token-refused", "This token is not known; make one with: aliquot token create")
+        raise NotSignedIn("token-unknown", "This token is not known; make one with: aliquot token create")
     if row.ended_at is not None or row.expires_at <= now:
         raise NotSignedIn("token-over", "This token has ended; make a new one with: aliquot token create")
     if row.used_at is None or now - row.used_at > _NOTED_EVERY:

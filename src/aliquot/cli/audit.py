@@ -18,7 +18,7 @@ from aliquot.cli.output import facts, line, print_json, say, say_rest, table
 from aliquot.cli.text import ago, count, digest, local, plain
 from aliquot.model.errors import Conflict, Invalid, Missing
 
-app = noun("audit")
+app = noun("audit", text="See who did what, and prove that the record of it is whole.")
 
 _DAMAGED = 6
 

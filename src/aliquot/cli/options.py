@@ -69,9 +69,9 @@ class Options:
             return found, count(connection) if len(found) >= limit else len(found)
 
 
-def noun(name: str, *, epilogue: str = "") -> App:
-    """Make the command of a noun; `epilogue` closes its help."""
-    return App(name=name, help_epilogue=epilogue)
+def noun(name: str, *, text: str = "", epilogue: str = "") -> App:
+    """Make the command of a noun; `epilogue` closes its help, and `text` opens it where the noun is below another."""
+    return App(name=name, help=text or None, help_epilogue=epilogue)
 
 
 def in_order(app: App) -> None:

@@ -22,7 +22,7 @@ _Role = Literal["viewer", "technician", "scientist", "administrator"]
 
 @app.command(name="list")
 def list_people(*, options: Options = OPTIONS) -> None:
-    """List accounts."""
+    """List the accounts, with their roles."""
     found = options.read(accounts.people)
     if options.json:
         print_json([each.document() for each in found])
