@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import func, select
 
+from aliquot.daemon.source_hours import SourceHours
 from aliquot.daemon.summary import SourceCount, Summary, Waits
 from aliquot.db.tables import definition
 from aliquot.intake.place import folder_of
@@ -53,6 +54,7 @@ class Arrivals:
         self._woken = threading.Event()
         folders = [folder for source in lab.sources.values() if (folder := folder_of(source, lab.folder))]
         self._wake = Wake(folders)
+        self._hours = SourceHours(lab.catalogue, lab.sources)
         self._told: dict[str, str] = {}
         self.quiet = False
         """Whether the last look took nothing, and nothing will settle by waiting alone."""
@@ -69,9 +71,12 @@ class Arrivals:
         problems: dict[str, str] = {}
         for name in self._lab.sources:
             try:
+                if not self._hours.is_open(name):
+                    continue
                 if name not in self._sources:
                     self._sources[name] = self._open(name)
                 looks[name] = self._sources[name].look()
+                self._hours.note(name, looks[name])
             except AliquotError as error:
                 problems[name] = error.message
         return Pass(looks, problems)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path as Folder
 from typing import Any, cast
 
-from aliquot.definitions.check_pipeline import find_circle, key_columns
+from aliquot.definitions.check_pipeline import check_schedule, find_circle, key_columns
 from aliquot.definitions.check_type import check_set, name_glob
 from aliquot.definitions.found import Found
 from aliquot.definitions.problem import Path, Problem, instead
@@ -33,6 +33,9 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
         yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
         yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
+        if source.schedule is not None:
+            given = document.value["sources"][name]["schedule"]
+            yield from check_schedule(document, (*path, "schedule"), source.schedule, given)
         if source.settled.manifest is not None:
             written = document.value["sources"][name]["settled"]["manifest"]
             where = (*path, "settled", "manifest", *(("name",) if isinstance(written, dict) else ()))

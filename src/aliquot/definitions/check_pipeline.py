@@ -18,6 +18,7 @@ from aliquot.definitions.problem import Path, Problem, instead
 from aliquot.definitions.yaml_text import Document
 from aliquot.model.inputs import flat
 from aliquot.model.pipeline import Pipeline, Table, Trigger
+from aliquot.model.schedule import Schedule
 
 _TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 
@@ -145,14 +146,18 @@ def _trigger(document: Document, pipeline: Pipeline, trigger: Trigger) -> Iterat
             advice = instead(name, datasets)
         yield document.problem(("trigger", "new_version", at), f"no input takes the dataset {name!r}{advice}")
     if trigger.schedule is not None:
-        place = ("trigger", "schedule")
         given = document.value["trigger"]["schedule"]
-        yield from _schedule(document, (*place, "cron") if isinstance(given, dict) else place, trigger.schedule.cron)
-        yield from _zone(document, (*place, "zone"), trigger.schedule.zone)
+        yield from check_schedule(document, ("trigger", "schedule"), trigger.schedule, given)
     if not trigger.new_version and trigger.schedule is None:
         yield document.problem(
             ("trigger",), "the trigger says nothing; give 'new_version' or 'schedule', or write manual"
         )
+
+
+def check_schedule(document: Document, place: Path, schedule: Schedule, given: object) -> Iterator[Problem]:
+    """Give what is wrong with a schedule; `given` is how it is written."""
+    yield from _schedule(document, (*place, "cron") if isinstance(given, dict) else place, schedule.cron)
+    yield from _zone(document, (*place, "zone"), schedule.zone)
 
 
 def _zone(document: Document, path: Path, name: str | None) -> Iterator[Problem]:

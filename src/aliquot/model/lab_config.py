@@ -10,6 +10,7 @@ from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.login import LoginSettings
 from aliquot.model.quantity import Seconds
 from aliquot.model.reference import DEFAULT_PROJECT
+from aliquot.model.schedule import Schedule
 
 
 class Manifest(Definition):
@@ -96,6 +97,8 @@ class Source(Definition):
     """How far back to go where files lay before: `all`, `now`, or a date such as 2026-01-31. A bucket must say it."""
     interval: Seconds | None = Setting(default=None, gt=0)
     """How long it may take at most until the source is looked at again; 5s for a folder, 60s for a bucket."""
+    schedule: Schedule | None = None
+    """Times at which the source is looked at, as cron writes them; without, it is always."""
     wake: Wake | None = None
     """A queue whose messages say that something has arrived, so that the source is looked at then."""
     settings: dict[str, str] = Setting(default={})

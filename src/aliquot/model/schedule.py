@@ -12,7 +12,7 @@ MOST_PRIORITY = 1000
 
 
 class Schedule(Definition):
-    """Times at which a run starts: `schedule: "0 2 * * *"`, or a mapping with settings."""
+    """Times at which a run starts or a source is looked at: `schedule: "0 2 * * *"`, or a mapping with settings."""
 
     model_config = ConfigDict(json_schema_extra=also_written({"type": "string", "examples": ["0 2 * * *"]}))
 
@@ -21,7 +21,10 @@ class Schedule(Definition):
     zone: str | None = None
     """The time zone that they are meant in, such as Europe/Berlin; by default the machine's own."""
     missed: Literal["once", "all", "none"] = "once"
-    """What becomes of times that passed while nobody looked: one run for all of them, one for each, or none."""
+    """What becomes of times that passed while nobody looked: one run for all of them, one for each, or none.
+
+    To a source, once and all are the same: one look takes all that lies there.
+    """
 
     @model_validator(mode="before")
     @classmethod
