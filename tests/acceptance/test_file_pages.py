@@ -138,6 +138,14 @@ def test_each_kind_of_file_is_shown(guest: httpx.Client, name: str, words: str) 
     assert guest.get(f"/api/v1/datasets/samples/versions/1/preview/{quote(name)}").json() == twin
 
 
+def test_a_page_that_waits_gets_its_preview_alone(guest: httpx.Client) -> None:
+    shown(guest, "notes.txt")
+    part = guest.get(FILES + "notes.txt", headers={"hx-request": "true", "hx-target": "preview"}).text
+    assert part.lstrip().startswith('<section id="preview">')
+    assert "One line." in part
+    assert "<h1" not in part
+
+
 def test_rows_are_sorted_filtered_and_turned_over(guest: httpx.Client) -> None:
     page = shown(guest, MARKUP, "?sort=-1&column=2&how=is&value=a&column=&how=contains&value=")
     assert "334 of 1,001 rows" in page

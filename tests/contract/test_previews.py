@@ -183,6 +183,16 @@ def test_files_are_asked_only_what_they_are(catalogue: Catalogue, store: Store, 
         previews.picture(broken)
 
 
+def test_a_file_too_large_for_its_kind_is_shown_by_its_beginning(
+    catalogue: Catalogue, store: Store, previews: Previews
+) -> None:
+    shown = stored(catalogue, store, "large.json", "[" + "1,\n" * 2_000_000 + "1]")
+    look = previews.look(shown, wait=PATIENT)
+    assert look.summary
+    assert (look.kind, look.summary["whole"], look.summary["lines"][0]) == ("text", False, "[1,")
+    assert "too large" in look.summary["note"]
+
+
 def test_a_store_without_a_folder_has_its_files_in_a_cache(catalogue: Catalogue, tmp_path: Path) -> None:
     store = open_store("memory:///")
     previews = Previews(catalogue, store, tmp_path / "local")

@@ -70,16 +70,21 @@ def shown_file(connection: Connection, dataset: str, version: str, path: str) ->
     return _shown(entry, _beside(connection, of, entry.path))
 
 
+def other_halves(path: str) -> list[str]:
+    """Give what the other half of a pair may be called, whatever the case of its ending; empty for other files."""
+    stem, dot, ending = path.rpartition(".")
+    return [stem + other for other in _PAIRED.get(dot + ending.lower(), ())]
+
+
 def _shown(entry: Entry, beside: Entry | None) -> Shown:
     return Shown(entry.path, Blob(entry.digest, entry.size), Blob(beside.digest, beside.size) if beside else None)
 
 
 def _beside(connection: Connection, of: Version, path: str) -> Entry | None:
-    """Find the file that belongs to one half of a pair, whatever the case of its ending."""
-    stem, dot, ending = path.rpartition(".")
-    for other in _PAIRED.get(dot + ending.lower(), ()):
-        for found in entries(connection, of, below=stem + other, limit=1):
-            if found.path == stem + other:
+    """Find the file that belongs to one half of a pair."""
+    for other in other_halves(path):
+        for found in entries(connection, of, below=other, limit=1):
+            if found.path == other:
                 return found
     return None
 

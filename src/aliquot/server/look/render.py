@@ -59,6 +59,7 @@ class Renderer:
             plots=plots,
         )  # fmt: skip
         shared["ui"] = self._templates.get_template("ui.html").module
+        shared["previews"] = self._templates.get_template("preview.html").module
 
     def page(self, request: Request, by: By, csrf: str, template: str, model: Any) -> Response:
         """Render a page; or of it only the block that is named like the element that htmx fills."""
