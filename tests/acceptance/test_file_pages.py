@@ -23,6 +23,15 @@ from running_server import PASSWORD, RunningServer, running_server
 
 MARKUP = "<b>odd & 'named'?.csv"
 SCRIPT = "<script>document.title='owned'</script>"
+PIPELINE = """
+pipeline: copies
+inputs: {samples: {dataset: samples}}
+steps:
+  copy:
+    inputs: {pair: {from: samples, glob: "/"}}
+    command: cp "$PAIR"/*.imzML "$PAIR"/*.ibd "$PAIR"/*.csv "$OUT/"
+outputs: {copies: {from: copy}}
+"""
 FILES = "/datasets/samples/1/files/"
 VIEWS = "/datasets/samples/1/view/"
 
@@ -81,10 +90,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     lab = LabFolder(tmp_path_factory.mktemp("lab"))
     lab.write("aliquot.yaml", "lab: riverside\nexecutor: {kind: process, workers: 1}\n")
     lab.write("types/all.yaml", "type: all\nrecognise: {name: '*'}\n")
+    lab.write("pipelines/copies.yaml", PIPELINE)
     (lab.folder / "files").mkdir()
     write_files(lab.folder / "files")
     lab.run("apply")
     lab.run("ingest", "samples", "files")
+    lab.run("run", "start", "copies", "--wait")
     with running_server(lab) as started:
         yield started
 
@@ -180,6 +191,21 @@ def test_an_ion_image_has_its_pixels_and_their_spectra(guest: httpx.Client) -> N
     assert guest.get(VIEWS + "ion.png/notes.txt?mz=3").status_code in {404, 422}
 
 
+def test_what_a_task_gave_is_shown_as_well(guest: httpx.Client) -> None:
+    task = "/runs/1/tasks/copy/1"
+    assert f'href="{task}/shown/continuous.imzML"' in guest.get("/runs/1/outputs").text
+    page = guest.get(f"{task}/shown/continuous.imzML?mz=450&tolerance=1&unit=da")
+    assert page.status_code == 200
+    assert f'src="{task}/view/ion.png/continuous.imzML?' in page.text
+    png = guest.get(f"{task}/view/ion.png/continuous.imzML?mz=450&tolerance=1&unit=da")
+    # The same content has been looked at before: nothing is made again.
+    assert png.content == guest.get(VIEWS + "ion.png/continuous.imzML?mz=450&tolerance=1&unit=da").content
+    assert guest.get(f"{task}/shown/{quote(MARKUP)}").status_code == 200
+    assert guest.get(f"{task}/shown.json?path=continuous.ibd").json()["file"]["path"] == "/continuous.ibd"
+    assert guest.get(f"{task}/shown/none.txt").status_code == 404
+    assert guest.get("/runs/7/tasks/copy/1/shown/continuous.imzML").status_code == 404
+
+
 def test_a_run_is_asked_for_scans(guest: httpx.Client) -> None:
     assert "Scan 3 " in shown(guest, "run.mzML", "?time=3.2&of=base")
     scan = guest.get(VIEWS + "scan.json/run.mzML?scan=2").json()
@@ -220,6 +246,8 @@ def test_only_those_see_it_who_may(server: RunningServer, guest: httpx.Client) -
         VIEWS + "ion.png/continuous.imzML?mz=450",
         VIEWS + "picture.png/gel.png",
         "/api/v1/datasets/samples/versions/1/preview/notes.txt",
+        "/runs/1/tasks/copy/1/shown/continuous.imzML",
+        "/runs/1/tasks/copy/1/view/ion.png/continuous.imzML?mz=450",
     )
     for address in addresses:
         assert server.client("olga").get(address).status_code == 403, address

@@ -28,7 +28,7 @@ from aliquot.server.registered import Registered
 from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
-from aliquot.server.web import datasets, files, home, pipelines, run_verbs, runs, sign_in, tasks
+from aliquot.server.web import datasets, files, home, output_files, pipelines, run_verbs, runs, sign_in, tasks
 
 PAGES: tuple[Routes, ...] = (
     sign_in.routes,
@@ -37,6 +37,7 @@ PAGES: tuple[Routes, ...] = (
     downloads.routes,
     files.routes,
     run_verbs.routes,
+    output_files.routes,
     tasks.routes,
     runs.routes,
     pipelines.routes,
