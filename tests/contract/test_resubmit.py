@@ -8,6 +8,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.intake import quarantine, receipts, thread
 from aliquot.intake.by_hand import ingest
+from aliquot.intake.describe import Given
 from aliquot.intake.judge import Rule
 from aliquot.intake.resubmit import resubmit
 from aliquot.model.errors import Conflict, Invalid, Missing
@@ -114,6 +115,21 @@ def test_of_files_that_came_together_the_corrected_one_suffices(world: World) ->
     taken = resubmit(world.catalogue, world.store, refusal.id, files, "ada", "x", rules)
     assert taken.added == 2
     assert contents(world.catalogue, world.store, "pairs") == {"/a.head": "new head", "/a.body": "body"}
+
+
+@both
+def test_the_same_bytes_are_resubmitted_with_what_was_not_said(world: World) -> None:
+    describe = {"required": ["site"], "properties": {"site": {"type": "string"}}}
+    known = types(rows=ROWS | {"describe": describe})
+    place = _corrected(world, GOOD)
+    (refusal,) = ingest(world.catalogue, world.store, "plates", [place], "ada", [known["rows"]])[0].quarantined
+    rules = [Rule("plates", known["rows"])]
+    again = resubmit(world.catalogue, world.store, refusal.id, [place], "ada", "x", rules).quarantined[0]
+    said = Given({None: {"site": "north"}}, "ada")
+    taken = resubmit(world.catalogue, world.store, again.id, [place], "ada", "asked", rules, said)
+    assert (taken.added, taken.quarantined) == (1, [])
+    with world.catalogue.read() as connection:
+        assert {quarantine.show(connection, each.id).state for each in (refusal, again)} == {"REPLACED"}
 
 
 @both

@@ -486,6 +486,11 @@ BROKEN = [
         "aliquot.yaml:3:58: sources.s.settled.set[0]: 'a' does not say what the files share; write it in braces, like '{name}.csv'",
         "aliquot.yaml:3:81: sources.s.ignore[0]: 'a/b' has a '/', but it is matched against the file's name alone",
     ]),
+    ("source schedule and manifest", L, 'lab: l\nsources:\n  s: {watch: ./in, schedule: {cron: "61 2 * * *", zone: Berlin}, settled: {manifest: {name: "a/*.md5"}}, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:37: sources.s.schedule.cron: '61 2 * * *' is not a schedule (bad minute); write minute, hour, day, month and weekday, like '0 2 * * *' for two at night",
+        "aliquot.yaml:3:57: sources.s.schedule.zone: there is no time zone 'Berlin'; did you mean 'Europe/Berlin'?",
+        "aliquot.yaml:3:93: sources.s.settled.manifest.name: 'a/*.md5' has a '/', but it is matched against the file's name alone",
+    ]),
     ("sources same", L, 'lab: l\nsources:\n  s: {watch: ./in, accept: [{type: charges, into: c}]}\n  t: {watch: in/, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:4:14: sources.t.watch: the source 's' watches the same place, so every file would be taken in twice",
     ]),

@@ -141,7 +141,8 @@ class _Round:
         # What is said of a file may have changed, though its bytes have not.
         if known and not self.intake.by_hand and not landing.beside:
             return Decided(landing, parts)
-        waiting = _waits_in(parts, last, self.held)
+        # What is resubmitted has a decision of its own.
+        waiting = None if self.intake.resubmits else _waits_in(parts, last, self.held)
         if quick is not None:
             return Decided(landing, parts, quick, waiting)
         judgement = judge(landing, self.intake.rules, self.referred)
