@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab_folder import LabFolder
 
-STARTS = ("/", "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da")
+STARTS = ("/", "/runs/1/outputs", "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da")
 """Where looking around begins: the front page, and pages to which nothing leads from there yet."""
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
