@@ -3,13 +3,13 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from aliquot.access.projects import project_of_held
 from aliquot.blobs import Store
@@ -78,36 +78,50 @@ def list_held(
     *,
     oldest_first: bool = False,
     assigned_to: str | None = None,
+    text: str = "",
+    projects: Collection[str] | None = None,
 ) -> list[Held]:
-    """List what is in quarantine, newest first; `state` None gives the decided ones, too.
+    """List what is in quarantine, newest or `oldest_first`; `state` None gives the decided ones, too.
 
-    `before` is the id of the last one of the page before.
+    `before` is the id of the last one of the page before; `text` is looked for in paths, whatever its case; `projects`
+    keeps to those of these projects, None: of all.
     """
-    order = (quarantine.c.arrived_at, quarantine.c.id) if oldest_first else (quarantine.c.id.desc(),)
-    query = select(quarantine).order_by(*order).limit(limit)
-    if assigned_to is not None:
-        query = query.where(quarantine.c.assigned_to == assigned_to)
-    if state is not None:
-        query = query.where(quarantine.c.state == state)
-    if source is not None:
-        query = query.where(quarantine.c.source == source)
-    if before is not None:
-        query = query.where(quarantine.c.id < before)
+    row = quarantine.c
+    order = (row.arrived_at, row.id) if oldest_first else (row.id.desc(),)
+    chosen = _chosen(state, source, assigned_to, text, projects)
+    if before is not None and oldest_first:
+        last = quarantine.alias()
+        then = select(last.c.arrived_at).where(last.c.id == before).scalar_subquery()
+        chosen.append((row.arrived_at > then) | ((row.arrived_at == then) & (row.id > before)))
+    elif before is not None:
+        chosen.append(row.id < before)
+    query = select(quarantine).where(*chosen).order_by(*order).limit(limit)
     return _with_files(connection, connection.execute(query).all())
 
 
 def count_held(
-    connection: Connection, state: str | None = "WAITING", source: str | None = None, assigned_to: str | None = None
+    connection: Connection,
+    state: str | None = "WAITING",
+    source: str | None = None,
+    assigned_to: str | None = None,
+    projects: Collection[str] | None = None,
 ) -> int:
     """Say how many wait for a decision; `state` None counts the decided ones, too."""
-    query = select(func.count()).select_from(quarantine)
-    if assigned_to is not None:
-        query = query.where(quarantine.c.assigned_to == assigned_to)
-    if state is not None:
-        query = query.where(quarantine.c.state == state)
-    if source is not None:
-        query = query.where(quarantine.c.source == source)
+    chosen = _chosen(state, source, assigned_to, "", projects)
+    query = select(func.count()).select_from(quarantine).where(*chosen)
     return int(connection.execute(query).scalar_one())
+
+
+def _chosen(
+    state: str | None, source: str | None, assigned_to: str | None, text: str, projects: Collection[str] | None
+) -> list[ColumnElement[bool]]:
+    wanted = ((quarantine.c.state, state), (quarantine.c.source, source), (quarantine.c.assigned_to, assigned_to))
+    chosen: list[ColumnElement[bool]] = [column == value for column, value in wanted if value is not None]
+    if text:
+        chosen.append(quarantine.c.path.icontains(text, autoescape=True))
+    if projects is not None:
+        chosen.append(quarantine.c.project.in_(projects))
+    return chosen
 
 
 def show(connection: Connection, id_: int) -> Held:

@@ -16,6 +16,7 @@ from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
 from aliquot.server.api import pipelines as api_pipelines
+from aliquot.server.api import quarantine as api_quarantine
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
 from aliquot.server.api import tasks as api_tasks
@@ -28,7 +29,18 @@ from aliquot.server.registered import Registered
 from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
-from aliquot.server.web import datasets, files, home, output_files, pipelines, run_verbs, runs, sign_in, tasks
+from aliquot.server.web import (
+    datasets,
+    files,
+    home,
+    output_files,
+    pipelines,
+    quarantine,
+    run_verbs,
+    runs,
+    sign_in,
+    tasks,
+)
 
 PAGES: tuple[Routes, ...] = (
     sign_in.routes,
@@ -41,6 +53,7 @@ PAGES: tuple[Routes, ...] = (
     tasks.routes,
     runs.routes,
     pipelines.routes,
+    quarantine.routes,
 )
 """What people see; left out with `--no-pages`."""
 
@@ -51,6 +64,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_pipelines.routes,
     api_datasets.routes,
     api_files.routes,
+    api_quarantine.routes,
     api_description.routes,
     streams.routes,
     health.routes,

@@ -17,6 +17,7 @@ NAVIGATION = (
     Place("Datasets", "/datasets", "dataset.read", "datasets"),
     Place("Pipelines", "/pipelines", "pipeline.read", "pipelines"),
     Place("Runs", "/runs", "run.read", "runs"),
+    Place("Quarantine", "/quarantine", "quarantine.read", "quarantine"),
 )
 """What a person has no right to is left out."""
 

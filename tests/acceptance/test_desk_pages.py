@@ -1,0 +1,118 @@
+"""The pages of quarantine, administration, hub and lineage, over a real server."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from lab_folder import LabFolder
+from running_server import PASSWORD, RunningServer, form_word, running_server
+
+SETTINGS = """
+lab: riverside
+executor: {kind: process, workers: 1}
+sources:
+  readings:
+    watch: ./inbox
+    settled: {quiet: 0s}
+    accept: [{type: reading, into: readings}]
+"""
+TYPE = """
+type: reading
+recognise: {name: "*.csv"}
+format: table
+table:
+  fields:
+    - {name: well, type: string}
+    - {name: value, type: number, constraints: {minimum: 0}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    lab = LabFolder(tmp_path_factory.mktemp("desk") / "lab")
+    lab.write("aliquot.yaml", SETTINGS)
+    lab.write("types/reading.yaml", TYPE)
+    for number in range(3):
+        lab.write(f"inbox/<b>plate{number}.csv", f"well,value\nA1,{number}\nA2,-5\nA3,7\n")
+    lab.run("apply")
+    lab.up(expect=None)
+    with running_server(lab) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def admin(server: RunningServer) -> Iterator[httpx.Client]:
+    client = server.administrator()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def viewer(server: RunningServer, admin: httpx.Client) -> Iterator[httpx.Client]:
+    link = json.loads(server.lab.run("user", "add", "vera", "--role", "viewer", "--json").stdout)["link"]
+    client = server.client()
+    sent = {"password": PASSWORD, "again": PASSWORD, "csrf": form_word(client.get(link).text)}
+    assert client.post(link, data=sent).status_code == 303
+    yield client
+    client.close()
+
+
+def send(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    return client.post(path, data={"csrf": form_word(client.get("/").text), **fields})
+
+
+def test_findings_stand_in_the_rows_of_the_file(admin: httpx.Client) -> None:
+    listed = admin.get("/quarantine.json").json()
+    assert len(listed["held"]) == listed["waiting"] == 3
+    assert "&lt;b&gt;plate" in admin.get("/quarantine").text
+    assert [each["id"] for each in admin.get("/quarantine.json?order=oldest").json()["held"]] == [1, 2, 3]
+    assert admin.get("/quarantine.json?text=PLATE1").json()["held"][0]["path"] == "/<b>plate1.csv"
+    for _ in range(100):
+        shown = admin.get("/quarantine/1.json").json()
+        if shown["preview"]["summary"]:
+            break
+    (row,) = [each for each in shown["excerpt"]["rows"] if any(each["faults"])]
+    assert (row["row"], row["cells"]) == (3, ["A2", "-5"])
+    assert row["faults"][0] == ""
+    assert "at least 0" in row["faults"][1]
+    assert "<mark>-5</mark>" in admin.get("/quarantine/1").text
+    saved = admin.get(shown["download"])
+    assert saved.headers["content-disposition"].startswith("attachment")
+    assert saved.text.startswith("well,value")
+
+
+def test_a_page_goes_on_by_cursor(admin: httpx.Client) -> None:
+    first = admin.get("/api/v1/quarantine?limit=2").json()
+    then = admin.get("/api/v1/quarantine", params={"limit": 2, "cursor": first["next"]}).json()
+    assert [each["id"] for each in first["held"] + then["held"]] == [3, 2, 1]
+    assert then["next"] is None
+    assert admin.get("/quarantine?cursor=stale").status_code == 422
+    assert admin.get("/quarantine/99").status_code == 404
+
+
+def test_deciding_takes_the_right_a_reason_and_happens_once(admin: httpx.Client, viewer: httpx.Client) -> None:
+    assert viewer.get("/quarantine/2").status_code == 200
+    assert "Release" not in viewer.get("/quarantine/2").text
+    for verb in ("release", "reject"):
+        assert send(viewer, f"/quarantine/2/{verb}", because="mine").status_code == 403
+    assert send(admin, "/quarantine/2/release").status_code == 422
+    assert send(admin, "/quarantine/2/release", because="right", into="nowhere").status_code == 404
+    assert send(admin, "/quarantine/2/release", because="the blank is below 0").status_code == 303
+    assert send(admin, "/quarantine/2/release", because="again").status_code == 409
+    assert admin.get("/quarantine/2.json").json()["held"]["because"] == "the blank is below 0"
+    assert send(admin, "/quarantine/3/reject", because="a test").status_code == 303
+    noted = admin.get("/api/v1/quarantine/3").json()
+    assert (noted["state"], noted["decided_by"]) == ("REJECTED", "admin")
+
+
+def test_a_corrected_file_takes_the_place_of_the_refused_one(admin: httpx.Client) -> None:
+    assert send(admin, "/quarantine/1/assign", to="vera").status_code == 303
+    assert admin.get("/quarantine/1.json").json()["held"]["assigned_to"] == "vera"
+    sent = {"csrf": form_word(admin.get("/").text), "because": "the sign was wrong"}
+    files = {"files": ("../../plate.csv", b"well,value\nA1,0\nA2,5\n")}
+    assert admin.post("/quarantine/1/resubmit", data=sent, files=files).status_code == 303
+    shown = admin.get("/quarantine/1.json").json()
+    assert shown["held"]["state"] == "REPLACED"
+    assert [each["what"] for each in shown["thread"]][:1] == ["assigned"]
