@@ -241,6 +241,24 @@ def test_what_is_there_is_passed_over_when_it_shall_begin_now(door: Door) -> Non
     assert [each.path for each in receipts_of(door)] == ["/new"]
 
 
+def test_files_that_say_something_of_others_are_read_wherever_they_lie(door: Door) -> None:
+    describe = {"required": ["site"], "properties": {"site": {"type": "string"}, "note": {"type": "string"}}}
+    known = types(scan={"recognise": {"name": "*.scan"}, "describe": describe})
+    document = {"watch": door.kind.url, "since": "all", "accept": [{"type": "scan", "into": "plates"}],
+                "settled": {"quiet": 0, "manifest": "*.csv"}}  # fmt: skip
+    source = SourceIntake(
+        door.catalogue, door.store, "bench", Source.model_validate(document), known, door.lab, place=door.kind.place()
+    )
+    door.kind.put("run/sheet.csv", b"file,site\na.scan,north\n")
+    assert [each.kind for each in door.look(source).pending] == ["manifest"]
+    door.kind.put("run/a.scan", b"1")
+    door.kind.put("run/a.yaml", b"note: late\n")
+    assert door.look(source).taken.added == 1
+    found = next(each for each in receipts_of(door) if each.path == "/run/a.scan")
+    assert {name: each["value"] for name, each in found.facts["described"].items()} == {"site": "north", "note": "late"}
+    assert door.look(source).taken.safe == []
+
+
 def receipts_of(door: Door) -> list[receipts.Receipt]:
     with door.catalogue.read() as connection:
         return receipts.find(connection)
