@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import select
 
 from aliquot.access.anchors import anchor
-from aliquot.daemon.arrivals import Arrivals, Pass
+from aliquot.daemon.arrivals import Arrivals
 from aliquot.daemon.record import failed_loads, finished_runs, new_versions
 from aliquot.daemon.summary import HeldRun, LoadCount, Summary
 from aliquot.datasets.commit import name_versions
@@ -44,8 +44,7 @@ class Daemon:
         self._supervisor = Supervisor(
             lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools, executors=lab.executors_here
         )
-        self._side = ThreadPoolExecutor(2, "daemon")
-        self._pass: Future[Pass] | None = None
+        self._side = ThreadPoolExecutor(1, "daemon")
         self._loads: Future[list[Loaded]] | None = None
         self._began = time.time()
         self._next_triggers = 0.0
@@ -89,7 +88,7 @@ class Daemon:
 
     def _round(self, *, until_idle: bool) -> bool:
         """Do once what can be done now; says whether anything moved."""
-        moved = self._take_in(until_idle=until_idle)
+        moved = self._arrivals.advance(self.summary, until_idle=until_idle)
         moved |= self._load()
         if moved or time.monotonic() >= self._next_triggers:
             started = start_triggered(self.lab.catalogue)
@@ -109,17 +108,6 @@ class Daemon:
             anchor(self.lab.catalogue, self.lab.store)
         except AliquotError as error:
             log.error("the audit is not vouched for", reason=error.message)  # noqa: TRY400  # for a person
-
-    def _take_in(self, *, until_idle: bool) -> bool:
-        if self._pass is None:
-            if self._arrivals.due():
-                self._pass = self._side.submit(self._arrivals.look)
-            return False
-        if not self._pass.done():
-            return False
-        done, self._pass = self._pass.result(), None
-        self._arrivals.note(done, self.summary, until_idle=until_idle)
-        return done.moved
 
     def _load(self) -> bool:
         if self._loads is None:
@@ -148,7 +136,7 @@ class Daemon:
 
     def _idle(self) -> bool:
         """Say whether nothing is left to do now; a marker, a partner file or a hub that is down is not waited for."""
-        if self._pass or self._loads or not self._arrivals.quiet:
+        if self._loads or not self._arrivals.quiet:
             return False
         hub_down = time.monotonic() < self._hub_again_at
         return self._supervisor.idle() and (hub_down or not self._loads_wait())
@@ -156,7 +144,7 @@ class Daemon:
     def _wait(self) -> None:
         if self._supervisor.busy:
             self._supervisor.wait(0.1)
-        elif self._pass or self._loads:
+        elif self._loads:
             self._arrivals.wait(0.02)
         else:
             self._arrivals.wait(min(self._arrivals.next_in(), TRIGGER_INTERVAL))

@@ -1,5 +1,6 @@
 """What a bucket's refusal means, and what to do about it."""
 
+import re
 from typing import Literal
 
 import obstore
@@ -12,12 +13,20 @@ _RIGHTS = {
     ("gs", "list"): "storage.objects.list", ("gs", "read"): "storage.objects.get",
 }  # fmt: skip
 
+_STATUS = re.compile(r"status code:?\s*(\d{3})")
+_EXPIRED = re.compile(r"Expired ?Token|InvalidToken|token (?:has|is) expired", re.IGNORECASE)
+
 
 def is_refusal(error: BaseException) -> bool:
     """Say whether a bucket has refused for want of a right."""
-    return isinstance(
-        error, obstore.exceptions.PermissionDeniedError | obstore.exceptions.UnauthenticatedError | PermissionError
-    )
+    refused = obstore.exceptions.PermissionDeniedError | obstore.exceptions.UnauthenticatedError | PermissionError
+    return isinstance(error, refused) or _status(error) in {401, 403} or _EXPIRED.search(str(error)) is not None
+
+
+def _status(error: BaseException) -> int | None:
+    """Give the status of an answer to a listing, which the client tells in words alone."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else None
 
 
 def out_of_reach(url: str, error: BaseException, what: Literal["list", "read"]) -> Unavailable:
@@ -30,7 +39,7 @@ def out_of_reach(url: str, error: BaseException, what: Literal["list", "read"]) 
             f"{right}. Renew them or grant it. Other sources go on meanwhile."
         )
         return Unavailable("source-refused", sentence, watch=url)
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or _status(error) == 404:
         sentence = f"There is no bucket at {url}; make it, or correct `watch`. Other sources go on meanwhile."
         return Unavailable("source-unavailable", sentence, watch=url)
     reason = str(error).partition("\n")[0]

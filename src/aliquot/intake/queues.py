@@ -8,6 +8,8 @@ from aliquot.intake.wake_s3 import Named
 from aliquot.intake.wakes import sources_of
 from aliquot.model.lab_config import Source
 
+_MOST_OWED = 10_000
+
 
 class Message(NamedTuple):
     """A message: the queue's own handle of it, and the objects that it names."""
@@ -29,7 +31,14 @@ class Owed:
             concerned = sources_of(each.named, sources)
             self._waiting.append((each, concerned))
             names |= concerned.keys()
+        # What is forgotten comes again when the queue finds that nobody has deleted it.
+        del self._waiting[:-_MOST_OWED]
         return names
+
+    @property
+    def busy(self) -> bool:
+        """Say whether messages are owed."""
+        return bool(self._waiting)
 
     def looked(self, name: str, look: Look) -> None:
         """Note a look at a source that began after the messages came: what does not wait there is committed."""
