@@ -7,8 +7,11 @@ from pathlib import Path
 
 from lab_folder import LabFolder
 
-STARTS = ("/", "/runs/1/outputs", "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da")
-"""Where looking around begins: the front page, and pages to which nothing leads from there yet."""
+STARTS = (
+    "/runs/4/steer", "/runs/1", "/runs/1/outputs", "/",
+    "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da",
+)  # fmt: skip
+"""Where looking around begins: a run that waits, one that has given files, the front page, and pages to which nothing leads yet."""
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 _SETTINGS = """
@@ -60,4 +63,6 @@ def make_shown_lab(folder: Path) -> LabFolder:
     lab.up(expect=None)
     lab.run("ingest", "notes", "notes")
     lab.run("run", "start", "checks", "--wait", expect=None)
+    # One that waits: it can be steered.
+    lab.run("run", "start", "checks")
     return lab
