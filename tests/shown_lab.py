@@ -11,7 +11,7 @@ STARTS = (
     "/runs/4/steer", "/runs/1", "/runs/1/outputs", "/",
     "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da",
 )  # fmt: skip
-"""Where looking around begins: a run that waits, one that has given files, the front page, and pages to which nothing leads yet."""
+"""Where looking around begins: a run that waits, one that has given files, and what nothing leads to yet."""
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 _SETTINGS = """
