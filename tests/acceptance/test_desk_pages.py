@@ -116,3 +116,35 @@ def test_a_corrected_file_takes_the_place_of_the_refused_one(admin: httpx.Client
     shown = admin.get("/quarantine/1.json").json()
     assert shown["held"]["state"] == "REPLACED"
     assert [each["what"] for each in shown["thread"]][:1] == ["assigned"]
+
+
+def test_administrators_make_people_and_everybody_their_tokens(admin: httpx.Client, viewer: httpx.Client) -> None:
+    made = send(admin, "/administration/people", name="Tom", title="<i>Tom", role="technician")
+    assert "/welcome/" in made.text
+    page = admin.get("/administration/people").text
+    assert "&lt;i&gt;Tom" in page
+    assert "/welcome/" not in page
+    assert send(admin, "/administration/people", name="tom", role="viewer").status_code == 409
+    assert send(admin, "/administration/people/tom/role", role="scientist").status_code == 303
+    assert send(admin, "/administration/people/admin/role", role="viewer").status_code == 409
+    assert send(viewer, "/administration/people/vera/role", role="administrator").status_code == 403
+    token = send(viewer, "/account/tokens", name="reader", scope="quarantine.read")
+    word = token.text.split('for reader">')[1].split("<")[0]
+    found = httpx.get(f"{admin.base_url}/api/v1/quarantine", headers={"authorization": f"Bearer {word}"})
+    assert found.status_code == 200
+    (kept,) = viewer.get("/account.json").json()["tokens"]
+    assert send(viewer, f"/tokens/{kept['id']}/end").status_code == 303
+    assert viewer.get("/account.json").json()["tokens"] == []
+
+
+def test_the_audit_is_searched_proved_and_taken_out(admin: httpx.Client, viewer: httpx.Client) -> None:
+    denied = admin.get("/administration/audit.json", params={"who": "vera", "outcome": "denied"}).json()["entries"]
+    assert "quarantine.release" in {each["action"] for each in denied}
+    assert admin.get("/administration/audit/verify.json").json()["report"]["faults"] == []
+    lines = admin.get("/administration/audit/export").text.splitlines()
+    assert [json.loads(each)["number"] for each in lines] == list(range(1, len(lines) + 1))
+    assert admin.get("/administration/audit?since=never").status_code == 422
+    for path in ("/administration", "/administration/people", "/administration/tokens", "/administration/audit"):
+        assert admin.get(path).status_code == 200
+        assert viewer.get(path).status_code == 403
+    assert [each["name"] for each in viewer.get("/sources.json").json()["sources"]] == ["readings"]

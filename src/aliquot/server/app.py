@@ -30,6 +30,8 @@ from aliquot.server.routes import Routes
 from aliquot.server.settings import Settings
 from aliquot.server.site import Site
 from aliquot.server.web import (
+    administration,
+    audit,
     datasets,
     files,
     home,
@@ -54,6 +56,8 @@ PAGES: tuple[Routes, ...] = (
     runs.routes,
     pipelines.routes,
     quarantine.routes,
+    administration.routes,
+    audit.routes,
 )
 """What people see; left out with `--no-pages`."""
 
