@@ -115,6 +115,7 @@ def main() -> None:
     say("  aliquot dataset list            aliquot quarantine show 1        aliquot run show 1")
     say("  aliquot hub tables              aliquot lineage balances         aliquot pipeline plan postings")
     say("Drop a file into demo/claims/inbox/billing and type:  aliquot up --until-idle")
+    say("Look at it all in a browser:  aliquot up")
 
 
 if __name__ == "__main__":
