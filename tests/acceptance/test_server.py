@@ -78,7 +78,8 @@ def test_a_page_and_its_twin_say_the_same(admin: httpx.Client) -> None:
     assert "of copies" in page.text
     said = twin.json()
     assert (said["run"]["state"], said["steps"][0]["ran"]) == ("COMPLETE", 1)
-    assert admin.get("/api/v1/runs/1").json() == said
+    told = admin.get("/api/v1/runs/1").json()
+    assert told == {name: said[name] for name in told}
     home = admin.get("/home.json").json()
     assert [(each["dataset"], each["run"]) for each in home["results"]] == [("copies", 1)]
     assert admin.get("/").status_code == 200
