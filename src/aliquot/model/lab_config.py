@@ -8,7 +8,7 @@ from pydantic import Field as Setting
 
 from aliquot.model.definition import Definition, Name, also_written
 from aliquot.model.login import LoginSettings
-from aliquot.model.quantity import Seconds
+from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.reference import DEFAULT_PROJECT
 from aliquot.model.schedule import Schedule
 
@@ -178,6 +178,15 @@ class Approvals(Definition):
     """Registering pipelines, file types and record types."""
 
 
+class UploadSettings(Definition):
+    """What people may send through pages and the API."""
+
+    largest: Bytes = 100 * 2**30
+    """Bytes that one file may have."""
+    keep: Seconds = Setting(default=7 * 86_400.0, ge=3_600)
+    """How long an upload waits that nobody goes on with."""
+
+
 class LabConfig(Definition):
     """The whole of `aliquot.yaml`."""
 
@@ -200,6 +209,8 @@ class LabConfig(Definition):
     retention: Retention = Retention()
     """For how long runs keep what they made, such as `{runs: 90d, intermediates: 7d, logs: 30d, previews: 30d,
     grace: 1d}`."""
+    uploads: UploadSettings = UploadSettings()
+    """What people may send through pages and the API, such as `{largest: 20GiB, keep: 2d}`."""
     projects: list[Name] = Setting(default=[])
     """What datasets, pipelines and records can belong to, beside the project `lab` of all that name none."""
     approvals: Approvals = Approvals()
