@@ -109,10 +109,11 @@ class Batch:
         except (Conflict, Invalid) as error:
             return error
 
-    def add_file(self, path: Path | str, expected: tuple[int, int] | None = None) -> Blob:
+    def add_file(self, path: Path | str, expected: tuple[int, int] | None = None, known: Digest | None = None) -> Blob:
         """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it.
 
-        `expected` are the size in bytes and the time of change in nanoseconds at which the file was seen to rest.
+        `expected` are the size in bytes and the time of change in nanoseconds at which the file was seen to rest. The
+        digest is `known` of a file that nobody else can reach: it becomes the blob, and must not be written any more.
         """
         reading = open_source(path)
         try:
@@ -129,7 +130,10 @@ class Batch:
                 return self.add_bytes(data)
         finally:
             os.close(reading)
-        digest, size = self._objects.copy_in(path)
+        if known is None:
+            digest, size = self._objects.copy_in(path)
+        else:
+            digest, size = known, self._objects.take_over(path, known)
         with self._lock:
             self._loose[digest] = Location(digest, size)
         return Blob(digest, size)

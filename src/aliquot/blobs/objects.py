@@ -49,12 +49,22 @@ class Objects:
             return self._writer.copy(path, blob_key)
         # A bucket needs the name first: the digest is taken in a pass of its own, and proved by what the upload read.
         digest, size = digest_file(Path(path))
+        self._upload(path, digest, size)
+        return digest, size
+
+    def _upload(self, path: Path | str, digest: Digest, size: int) -> int:
         with _Proving(Path(path)) as file:
             self._attempt(lambda: obstore.put(self._objects, blob_key(digest), file, chunk_size=_part_size(size)))
         if file.digest != digest:
             self._attempt(lambda: obstore.delete(self._objects, blob_key(digest)))
             raise file_changed(path)
-        return digest, size
+        return size
+
+    def take_over(self, path: Path | str, digest: Digest) -> int:
+        """Store a file of a known digest alone, and give its size; on the store's disk it becomes the blob itself."""
+        if self._writer:
+            return self._writer.take_over(path, digest, blob_key)
+        return self._upload(path, digest, Path(path).stat().st_size)
 
     def put_object(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
         """Write an object under a key that its content decides; durable only after `settle`."""

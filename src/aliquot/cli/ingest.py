@@ -15,9 +15,7 @@ from aliquot.cli.text import count, plain
 from aliquot.definitions.problem import nearest
 from aliquot.intake.decided import Taken
 from aliquot.lab import Lab, acts_data
-from aliquot.lab.definitions import file_types
-from aliquot.model.errors import Missing
-from aliquot.model.file_type import FileType
+from aliquot.lab.accepted import types_for
 from aliquot.model.finding import Finding
 
 app = noun("ingest", epilogue="Exits 1 when a file went to quarantine or could not be read.")
@@ -53,7 +51,7 @@ def ingest(
         Behind the name of a type, only for files of that type.
     """
     with options.open() as lab:
-        types = () if unchecked else _types(lab, dataset, type)
+        types = () if unchecked else types_for(lab, dataset, type)
         taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types, given=given(record, lab.who))
     bad = bool(taken.quarantined or taken.changing or taken.unreadable)
     if options.json:
@@ -63,18 +61,6 @@ def ingest(
         if not types and not unchecked and any(each.new and each.number == 1 for each in taken.versions):
             _tell_unchecked(lab, dataset)
     return 1 if bad else 0
-
-
-def _types(lab: Lab, dataset: str, named: str | None) -> Sequence[FileType]:
-    with lab.catalogue.read() as connection:
-        known = file_types(connection)
-    if named is not None:
-        if named not in known:
-            there_are = "there are: " + ", ".join(known) if known else "none is applied yet; run `aliquot apply`"
-            raise Missing("type-missing", f"There is no file type {named!r}; {there_are}.", type=named)
-        return [known[named]]
-    rules = [rule.type for source in lab.config.sources.values() for rule in source.accept if rule.into == dataset]
-    return [known[name] for name in dict.fromkeys(rules) if name in known]
 
 
 def _show(dataset: str, taken: Taken, passed_over: Sequence[Finding]) -> None:

@@ -2,19 +2,20 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aliquot.access.projects import project_of_dataset
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
-from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.decided import NO_DIGESTS, Intake, Taken
 from aliquot.intake.describe import Given, require_known
 from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.scan import File, one_file, scan, shown
 from aliquot.intake.settle import Clock, Landing, Settling
 from aliquot.intake.take import take
 from aliquot.model.collector import seldom
+from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid, Missing
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
@@ -32,12 +33,14 @@ def ingest(
     types: Sequence[FileType] = (),
     project: str = DEFAULT_PROJECT,
     given: Given | None = None,
+    hashed: Mapping[str, Digest] = NO_DIGESTS,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
 
     With `types`, the first that recognises a file says how it is checked, and what none recognises goes to quarantine;
     without, everything is accepted unread. `project` is the one that the dataset shall belong to, if it is new; `given`
-    is what the person says of the files. A path that is not there is `Missing`; two files of one name are `Invalid`.
+    is what the person says of the files, `hashed` digests of files that nobody else can reach. A path that is not there
+    is `Missing`; two files of one name are `Invalid`.
     """
     require_name("dataset", dataset)
     if given:
@@ -47,7 +50,7 @@ def ingest(
     with catalogue.read() as connection:
         project = project_of_dataset(connection, dataset) or project
     name = receipts_name(dataset)
-    intake = Intake(catalogue, store, name, rules, who, by_hand=True, project=project, given=given)
+    intake = Intake(catalogue, store, name, rules, who, by_hand=True, project=project, given=given, hashed=hashed)
     return take(intake, landings_of(files, rules)), findings
 
 

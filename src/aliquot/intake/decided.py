@@ -16,6 +16,8 @@ from aliquot.model.digest import Digest
 from aliquot.model.finding import Finding
 from aliquot.model.reference import DEFAULT_PROJECT
 
+NO_DIGESTS: Mapping[str, Digest] = {}
+
 
 class Resubmission(NamedTuple):
     """What a person corrected and gave again: the quarantine row that it replaces, and why."""
@@ -46,6 +48,8 @@ class Intake:
     """The project of what is refused, and of the datasets that it makes."""
     given: Given | None = None
     resubmits: Resubmission | None = None
+    hashed: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
+    """Digests by path of files that nobody else can reach, taken when their bytes came."""
 
     def notes(self, judgement: Judgement) -> dict[str, Any]:
         """Give what a receipt keeps of a judgement."""

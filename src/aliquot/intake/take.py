@@ -175,7 +175,7 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
     stored: list[_Stored] = []
     for landing, judgement, is_small in zip(landings, quick, small, strict=True):
         if not is_small:
-            if each := _store(landing, judgement, batch, taken):
+            if each := _store(intake, landing, judgement, batch, taken):
                 stored.append(each)
             continue
         blob, file = next(blobs), landing.files[0]
@@ -186,12 +186,12 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
     return stored
 
 
-def _store(landing: Landing, quick: Judgement | None, batch: Batch, taken: Taken) -> _Stored | None:
+def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Batch, taken: Taken) -> _Stored | None:
     parts: list[Part] = []
     rest: list[_Rest] = []
     for file in landing.files:
         try:
-            blob = batch.add_file(file.absolute, (file.size, file.mtime_ns))
+            blob = batch.add_file(file.absolute, (file.size, file.mtime_ns), intake.hashed.get(file.path))
             rest.append(_resting(file))
         except (Conflict, Invalid) as error:
             _not_stored(landing, file, error, taken)

@@ -1,11 +1,12 @@
 """Which receipts are looked for, and how they are found: by their own rows, or by the entries of a delivery."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, null, select, union_all
 
-from aliquot.db.tables import dataset, entry, receipt
+from aliquot.db.tables import dataset, entry, quarantine, receipt
 from aliquot.model.digest import PREFIX
 
 _COLUMNS = [column.name for column in receipt.c]
@@ -18,7 +19,8 @@ class Wanted:
     """Which receipts are looked for; what is None chooses nothing.
 
     `digest` may be its first digits, `name` a file's name in either case or its whole path, `part` some of its path
-    in either case, `before` the id of the last one of the page before.
+    in either case, `before` the id of the last one of the page before, `projects` those
+    of the datasets into which something went, or of the quarantine in which it waits.
     """
 
     digest: str | None = None
@@ -28,6 +30,8 @@ class Wanted:
     source: str | None = None
     quarantine_id: int | None = None
     before: int | None = None
+    projects: Collection[str] | None = None
+    id: int | None = None
     id: int | None = None
 
     def query(self) -> Select[Any]:
@@ -68,6 +72,16 @@ class Wanted:
                 found.append(column == value)
         if self.id is not None:
             found.append(receipt.c.id == self.id)
+        if self.id is not None:
+            found.append(receipt.c.id == self.id)
+        if self.projects is not None:
+            found.append(_of_projects(self.projects))
         if self.before is not None:
             found.append(receipt.c.id < self.before)
         return found
+
+
+def _of_projects(projects: Collection[str]) -> ColumnElement[bool]:
+    taken = receipt.c.dataset.in_(select(dataset.c.name).where(dataset.c.project.in_(projects)))
+    held = receipt.c.quarantine_id.in_(select(quarantine.c.id).where(quarantine.c.project.in_(projects)))
+    return taken | held

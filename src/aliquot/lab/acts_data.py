@@ -20,9 +20,10 @@ from aliquot.datasets.sweep import sweep
 from aliquot.datasets.sweep_report import SweepReport
 from aliquot.db import Catalogue
 from aliquot.intake import by_hand, quarantine
-from aliquot.intake.decided import Taken
+from aliquot.intake.decided import NO_DIGESTS, Taken
 from aliquot.intake.describe import Given
 from aliquot.lab.lab import Lab
+from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
 from aliquot.model.finding import Finding
@@ -38,11 +39,14 @@ def ingest(
     types: Sequence[FileType] = (),
     project: str = DEFAULT_PROJECT,
     given: Given | None = None,
+    hashed: Mapping[str, Digest] = NO_DIGESTS,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset by hand, as `by_hand.ingest`; `project` is the one of a dataset that is new."""
     project = _project_of(lab.catalogue, dataset, project)
     require_may(by, "dataset.ingest", project, f"dataset {dataset}")
-    taken, passed_over = by_hand.ingest(lab.catalogue, lab.store, dataset, paths, by.name, types, project, given)
+    taken, passed_over = by_hand.ingest(
+        lab.catalogue, lab.store, dataset, paths, by.name, types, project, given, hashed
+    )
     after = {
         "versions": [each.number for each in taken.versions if each.new], "added": taken.added,
         "unchanged": taken.unchanged, "quarantined": [each.id for each in taken.quarantined][:100],

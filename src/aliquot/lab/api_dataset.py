@@ -10,11 +10,9 @@ from aliquot.datasets.history import VersionLine
 from aliquot.datasets.read import Version, entries, resolve
 from aliquot.intake.decided import Taken
 from aliquot.lab import acts_data
+from aliquot.lab.accepted import types_for
 from aliquot.lab.api_files import Checkout, FileSet
-from aliquot.lab.definitions import file_types
 from aliquot.lab.lab import Lab
-from aliquot.model.errors import Missing
-from aliquot.model.file_type import FileType
 from aliquot.model.reference import LATEST, Reference, require_name
 
 
@@ -50,7 +48,7 @@ class Dataset:
 
         What its check refuses is in `quarantined` of the answer, not an error.
         """
-        types = [] if unchecked else self._types(type)
+        types = [] if unchecked else types_for(self._parts, self.name, type)
         parts = self._parts
         return acts_data.ingest(parts, parts.by, self.name, [Path(each) for each in paths], types)[0]
 
@@ -69,15 +67,3 @@ class Dataset:
         provenance = {"by": parts.who, **({"because": because} if because else {})}
         change = Change(self.name, adds, tuple(remove), provenance)
         return commit(parts.catalogue, parts.store, change, lambda connection, _: places.record(connection, where))
-
-    def _types(self, named: str | None) -> list[FileType]:
-        with self._parts.catalogue.read() as connection:
-            known = file_types(connection)
-        if named is not None:
-            if named not in known:
-                there_are = "there are: " + ", ".join(known) if known else "none is applied yet; run `aliquot apply`"
-                raise Missing("type-missing", f"There is no file type {named!r}; {there_are}.", type=named)
-            return [known[named]]
-        sources = self._parts.config.sources.values()
-        rules = [rule.type for source in sources for rule in source.accept if rule.into == self.name]
-        return [known[name] for name in dict.fromkeys(rules) if name in known]

@@ -23,6 +23,7 @@ from aliquot.secrets.secret import Secret
 if TYPE_CHECKING:
     from aliquot.hub.hub import Hub
     from aliquot.lab.previews import Previews
+    from aliquot.lab.uploads import Uploads
 
 STATE = ".aliquot"
 """The folder below a lab's own in which everything is that people do not write."""
@@ -102,6 +103,13 @@ class Lab:
         from aliquot.lab.previews import Previews
 
         return Previews(self.catalogue, self.store, self.folder / STATE / "previews")
+
+    @cached_property
+    def uploads(self) -> "Uploads":
+        """Open the uploads: files on their way in over the network."""
+        from aliquot.lab.uploads import Uploads
+
+        return Uploads(self.folder / STATE / "uploads", self.config.uploads)
 
     @property
     def work(self) -> Path:

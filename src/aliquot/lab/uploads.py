@@ -1,4 +1,4 @@
-"""Files on their way in over the network: kept in a folder, byte by byte where they stopped, until they are taken in."""
+"""Files on their way in over the network: kept in a folder, as far as they came, until they are taken in."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ _LONGEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on its way: of `size` bytes the first `offset` are here. `path` is the one that it would have in a dataset.
+    """A file on its way: of `size` bytes the first `offset` are here; `path` is what it would be called in a dataset.
 
     `digest` is there once all bytes are; `outcome` once it has been taken in: what became of it and of what came with
     it.
@@ -80,8 +80,8 @@ class Uploads:
         if size > self._settings.largest:
             raise Invalid(
                 "upload-too-large",
-                f"The file has {in_words(size)}, and an upload may have {in_words(self._settings.largest)}. Put it into "
-                "the folder of a source, or let an administrator change uploads.largest in aliquot.yaml.",
+                f"The file has {in_words(size)}, and an upload may have {in_words(self._settings.largest)}. Put it "
+                "into the folder of a source, or let an administrator change uploads.largest in aliquot.yaml.",
                 size=size, largest=self._settings.largest,
             )  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,11 @@ from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
 from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import quarantine as api_quarantine
+from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
 from aliquot.server.api import tasks as api_tasks
+from aliquot.server.api import uploads as api_uploads
 from aliquot.server.guard import Guard
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import STATIC, Renderer
@@ -38,10 +40,12 @@ from aliquot.server.web import (
     output_files,
     pipelines,
     quarantine,
+    receipts,
     run_verbs,
     runs,
     sign_in,
     tasks,
+    uploads,
 )
 
 PAGES: tuple[Routes, ...] = (
@@ -53,6 +57,8 @@ PAGES: tuple[Routes, ...] = (
     run_verbs.routes,
     output_files.routes,
     tasks.routes,
+    uploads.routes,
+    receipts.routes,
     runs.routes,
     pipelines.routes,
     quarantine.routes,
@@ -69,6 +75,8 @@ PROGRAMS: tuple[Routes, ...] = (
     api_datasets.routes,
     api_files.routes,
     api_quarantine.routes,
+    api_uploads.routes,
+    api_receipts.routes,
     api_description.routes,
     streams.routes,
     health.routes,

@@ -121,8 +121,9 @@ def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
     async def check(request: Request) -> None:
         # Kept before the form's word is looked at: a refusal is noted under the name of who asked.
         visit = request.state.visit = await run_in_threadpool(visit_for, request)
-        await require_own(request, visit)
+        # Before the form's word, which stands in a body that may be large: nobody fills a disk who may not send it.
         await run_in_threadpool(_require, visit, action, project)
+        await require_own(request, visit)
 
     check.__name__ = f"check_{kind}"
     return check

@@ -1,0 +1,117 @@
+"""Taking uploads in: together, checked and put aside as files that are given by hand are."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from aliquot.access.by import By, require_may
+from aliquot.access.projects import project_of_dataset
+from aliquot.intake.decided import Taken
+from aliquot.intake.describe import Given
+from aliquot.lab.accepted import types_for
+from aliquot.lab.acts_data import ingest
+from aliquot.lab.lab import Lab
+from aliquot.lab.projects import require_project
+from aliquot.lab.uploads import Upload, Uploads
+from aliquot.model.digest import Digest
+from aliquot.model.errors import Conflict, Invalid
+from aliquot.model.finding import Finding
+from aliquot.model.reference import DEFAULT_PROJECT, require_name
+
+_FINDINGS = 10
+
+
+def may_upload(lab: Lab, by: By, dataset: str, project: str = DEFAULT_PROJECT) -> None:
+    """Refuse somebody who may not put files into a dataset, or make it in a project."""
+    require_name("dataset", dataset)
+    require_project(lab, project)
+    with lab.catalogue.read() as connection:
+        project = project_of_dataset(connection, dataset) or project
+    require_may(by, "dataset.ingest", project, f"dataset {dataset}")
+
+
+def take_uploads(
+    lab: Lab, uploads: Uploads, by: By, ids: Sequence[str], dataset: str,
+    described: Mapping[str | None, Mapping[str, str]] | None = None, project: str = DEFAULT_PROJECT,
+) -> dict[str, Any]:  # fmt: skip
+    """Take complete uploads into a dataset together, and give what became of them; the same again gives the same.
+
+    `described` are values for what the types ask under `describe`, by type or under None for all. An upload that lacks
+    bytes is `Conflict`.
+    """
+    may_upload(lab, by, dataset, project)
+    if not ids:
+        raise Invalid("upload-nothing", "Nothing was sent; choose a file first.")
+    wanted = [uploads.get(by.name, each) for each in sorted(set(ids))]
+    with ExitStack() as stack:
+        for each in wanted:
+            stack.enter_context(uploads.held(each))
+        wanted = [uploads.get(by.name, each.id) for each in wanted]
+        told = wanted[0].outcome
+        if told and told["into"] == dataset and all(each.outcome == told for each in wanted):
+            return told
+        for each in wanted:
+            if each.outcome:
+                raise Conflict("upload-taken", f"{each.path} has been taken in already; send it again.", path=each.path)
+            if not each.complete:
+                sentence = f"{each.path} has {each.offset} of {each.size} bytes by now; send the rest first."
+                raise Conflict("upload-incomplete", sentence, path=each.path, offset=each.offset, size=each.size)
+        outcome = _take(lab, uploads, by, wanted, dataset, described, project)
+        for each in wanted:
+            uploads.end(each, outcome)
+    return outcome
+
+
+def _take(
+    lab: Lab, uploads: Uploads, by: By, wanted: Sequence[Upload], dataset: str,
+    described: Mapping[str | None, Mapping[str, str]] | None, project: str,
+) -> dict[str, Any]:  # fmt: skip
+    paths = [each.path for each in wanted]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise Invalid("path-twice", f"Two of the files would both be {twice} in the dataset; send them one after the "
+                      "other.", path=twice)  # fmt: skip
+    types = types_for(lab, dataset)
+    given = Given(described, by.name) if described else None
+    folder = uploads.folder / f"take-{uuid.uuid4().hex}"
+    try:
+        for each in wanted:
+            target = folder / each.path[1:]
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # As new as if it had just been written: what lies in the store unnamed is kept by its age.
+                os.utime(uploads.data(each))
+                os.link(uploads.data(each), target)
+            except (FileExistsError, NotADirectoryError) as error:
+                sentence = f"{each.path} is a file and a folder at once; send them one after the other."
+                raise Invalid("path-clash", sentence, path=each.path) from error
+        hashed = {each.path: Digest(each.digest) for each in wanted}
+        taken, passed_over = ingest(lab, by, dataset, [folder], types, project, given, hashed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if taken.changing:
+        sentence = f"{taken.changing[0].path} changed while it was read; take the uploads in again."
+        raise Conflict("file-changed", sentence, path=taken.changing[0].path)
+    return _outcome(dataset, wanted, taken, passed_over)
+
+
+def _outcome(
+    dataset: str, wanted: Sequence[Upload], taken: Taken, passed_over: Sequence[Finding]
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "into": dataset,
+        "files": [{"path": each.path, "size": each.size, "digest": each.digest} for each in wanted],
+        "versions": [each.number for each in taken.versions if each.new],
+        "added": taken.added,
+        "unchanged": taken.unchanged,
+        "quarantined": [
+            {
+                "id": each.id, "path": each.path, "counts": dict(each.counts),
+                "findings": [finding.document() for finding in each.findings[:_FINDINGS]],
+            }
+            for each in taken.quarantined
+        ],
+        "unreadable": [finding.document() for finding in (*taken.unreadable, *passed_over)],
+    }  # fmt: skip
