@@ -19,8 +19,8 @@ class Wanted:
     """Which receipts are looked for; what is None chooses nothing.
 
     `digest` may be its first digits, `name` a file's name in either case or its whole path, `part` some of its path
-    in either case, `before` the id of the last one of the page before, `projects` those
-    of the datasets into which something went, or of the quarantine in which it waits.
+    in either case, `before` the id of the last one of the page before, `projects` those of
+    the datasets into which something went, or of the quarantine in which it waits.
     """
 
     digest: str | None = None
@@ -31,7 +31,6 @@ class Wanted:
     quarantine_id: int | None = None
     before: int | None = None
     projects: Collection[str] | None = None
-    id: int | None = None
     id: int | None = None
 
     def query(self) -> Select[Any]:
@@ -72,16 +71,15 @@ class Wanted:
                 found.append(column == value)
         if self.id is not None:
             found.append(receipt.c.id == self.id)
-        if self.id is not None:
-            found.append(receipt.c.id == self.id)
         if self.projects is not None:
-            found.append(_of_projects(self.projects))
+            found.append(of_projects(self.projects))
         if self.before is not None:
             found.append(receipt.c.id < self.before)
         return found
 
 
-def _of_projects(projects: Collection[str]) -> ColumnElement[bool]:
+def of_projects(projects: Collection[str]) -> ColumnElement[bool]:
+    """Give the condition that a receipt is of a dataset, or of quarantine, of some projects."""
     taken = receipt.c.dataset.in_(select(dataset.c.name).where(dataset.c.project.in_(projects)))
     held = receipt.c.quarantine_id.in_(select(quarantine.c.id).where(quarantine.c.project.in_(projects)))
     return taken | held

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
 
 from aliquot.db.tables import dataset, load, quarantine, receipt, run, version
+from aliquot.intake.wanted import of_projects
 from aliquot.lab.runs import RunLine, StepLine, run_line, steps
 from aliquot.model.state import ACTIVE, State
 
@@ -193,11 +194,7 @@ def _of(column: Column[str], projects: Collection[str] | None) -> ColumnElement[
 
 def _receipts_of(projects: Collection[str] | None) -> ColumnElement[bool]:
     """Keep to arrivals in datasets, or in quarantine, of some projects."""
-    if projects is None:
-        return true()
-    taken = receipt.c.dataset.in_(select(dataset.c.name).where(dataset.c.project.in_(projects)))
-    held = receipt.c.quarantine_id.in_(select(quarantine.c.id).where(quarantine.c.project.in_(projects)))
-    return taken | held
+    return true() if projects is None else of_projects(projects)
 
 
 def _count(connection: Connection, of: Table, condition: ColumnElement[bool]) -> int:
