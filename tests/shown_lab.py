@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from aliquot.access.by import at_the_machine
+from aliquot.lab import open_lab
+from aliquot.lab.acts_upload import take_uploads
 from lab_folder import LabFolder
 
 STARTS = (
@@ -65,4 +68,15 @@ def make_shown_lab(folder: Path) -> LabFolder:
     lab.run("run", "start", "checks", "--wait", expect=None)
     # One that waits: it can be steered.
     lab.run("run", "start", "checks")
+    _upload(folder)
     return lab
+
+
+def _upload(folder: Path) -> None:
+    """Take a file in as a page does, for the first administrator."""
+    text = b"sample 4"
+    with open_lab(folder) as lab:
+        begun = lab.uploads.create("admin", "four.txt", len(text))
+        with lab.uploads.writing("admin", begun.id, 0) as writing:
+            writing.add(text)
+        take_uploads(lab, lab.uploads, at_the_machine("admin", "here"), [begun.id], "notes")

@@ -110,6 +110,14 @@ class Uploads:
             raise Missing("upload-missing", sentence, upload=id_) from None
         return replace(upload, offset=offset)
 
+    def last(self, who: str, most: int = 5) -> list[Upload]:
+        """Give the uploads that a person began last, the newest first."""
+        found: list[Upload] = []
+        for about in self.folder.glob("*/about.json"):
+            with suppress(Missing):
+                found.append(self.get(who, about.parent.name))
+        return sorted(found, key=lambda each: -each.created_at)[:most]
+
     @contextmanager
     def writing(self, who: str, id_: str, offset: int) -> Generator["Writing"]:
         """Go on with an upload where it stopped; from any other offset, or while another goes on, it is `Conflict`."""

@@ -35,6 +35,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class LastUpload:
+    """An upload that the person began: the first `offset` of `size` bytes are here."""
+
+    upload: str
+    path: str
+    size: int
+    offset: int
+    taken: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class UploadPage:
     """The form: into which dataset, by which types its files are checked, and what these ask; sizes in bytes."""
 
@@ -46,6 +58,7 @@ class UploadPage:
     asked: list[Asked]
     values: dict[str, str]
     largest: int
+    last: list[LastUpload]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +158,15 @@ def _form(visit: Visit, into: str, values: Mapping[str, str]) -> UploadPage:
     known = sorted({DEFAULT_PROJECT, *visit.lab.config.projects} if projects is None else projects)
     return UploadPage(
         into, into in datasets, datasets, known, [each.title or each.type for each in types], asked, dict(values),
-        visit.lab.config.uploads.largest,
+        visit.lab.config.uploads.largest, _last(visit),
     )  # fmt: skip
+
+
+def _last(visit: Visit) -> list[LastUpload]:
+    return [
+        LastUpload(each.id, each.path, each.size, each.offset, each.outcome is not None, each.created_at)
+        for each in visit.lab.uploads.last(visit.by.name)
+    ]
 
 
 def _fields(type_name: str, schema: Mapping[str, Any], alone: bool) -> dict[str, Any]:
