@@ -148,3 +148,15 @@ def test_the_audit_is_searched_proved_and_taken_out(admin: httpx.Client, viewer:
         assert admin.get(path).status_code == 200
         assert viewer.get(path).status_code == 403
     assert [each["name"] for each in viewer.get("/sources.json").json()["sources"]] == ["readings"]
+
+
+def test_the_hub_answers_one_select_and_nothing_else(admin: httpx.Client, viewer: httpx.Client) -> None:
+    answer = admin.get("/hub.json", params={"sql": "SELECT 1 AS a, '<b>' AS b"}).json()
+    assert (answer["rows"]["columns"], answer["rows"]["rows"]) == (["a", "b"], [[1, "<b>"]])
+    assert "&lt;b&gt;" in admin.get("/hub", params={"sql": "SELECT '<b>'"}).text
+    assert "Only a single SELECT" in admin.get("/hub.json", params={"sql": "CREATE TABLE t (a)"}).json()["problem"]
+    assert admin.get("/hub/csv", params={"sql": "SELECT 1 AS a"}).text == "a\n1\n"
+    assert admin.get("/hub/tables/none").status_code == 404
+    assert viewer.get("/hub").status_code == 200
+    assert viewer.get("/hub", params={"sql": "SELECT 1"}).status_code == 403
+    assert viewer.get("/hub/csv", params={"sql": "SELECT 1"}).status_code == 403

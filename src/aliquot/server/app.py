@@ -37,6 +37,7 @@ from aliquot.server.web import (
     datasets,
     files,
     home,
+    hub,
     output_files,
     pipelines,
     quarantine,
@@ -64,6 +65,7 @@ PAGES: tuple[Routes, ...] = (
     quarantine.routes,
     administration.routes,
     audit.routes,
+    hub.routes,
 )
 """What people see; left out with `--no-pages`."""
 

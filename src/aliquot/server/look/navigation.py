@@ -18,6 +18,7 @@ NAVIGATION = (
     Place("Pipelines", "/pipelines", "pipeline.read", "pipelines"),
     Place("Runs", "/runs", "run.read", "runs"),
     Place("Quarantine", "/quarantine", "quarantine.read", "quarantine"),
+    Place("Hub", "/hub", "table.read", "hub"),
     Place("Administration", "/administration", "lab.read", "administration"),
 )
 """What a person has no right to is left out."""

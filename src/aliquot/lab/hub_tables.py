@@ -1,0 +1,39 @@
+"""The hub's tables for the people who may see them."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from aliquot.db.tables import load, run
+from aliquot.hub.hub import quoted
+from aliquot.hub.query import HubTable, Rows, tables
+from aliquot.hub.query_apart import query_apart
+from aliquot.lab.lab import Lab
+from aliquot.model.errors import Missing
+
+_ROWS = 50
+
+
+def tables_of(lab: Lab, connection: Connection, projects: Collection[str] | None) -> list[HubTable]:
+    """List the tables of which every row was loaded by runs of these projects; None: all tables."""
+    found = tables(lab.hub)
+    if projects is None:
+        return found
+    query = select(load.c.table_name, run.c.project).join(run, run.c.id == load.c.run_id).distinct()
+    loaders: dict[str, set[str]] = {}
+    for name, project in connection.execute(query):
+        loaders.setdefault(name, set()).add(project)
+    return [each for each in found if each.name in loaders and loaders[each.name] <= set(projects)]
+
+
+def table_of(lab: Lab, connection: Connection, projects: Collection[str] | None, name: str) -> HubTable:
+    """Give one of them, or `Missing`."""
+    for each in tables_of(lab, connection, projects):
+        if each.name == name:
+            return each
+    raise Missing("table-missing", f"The hub has no table {name!r} that you may see; the list shows them.", table=name)
+
+
+def first_rows(lab: Lab, table: HubTable, limit: int = _ROWS) -> Rows:
+    """Give the first rows of a table."""
+    return query_apart(lab.hub, f"SELECT * FROM {quoted(table.name)}", limit)  # noqa: S608 - written by quoted
