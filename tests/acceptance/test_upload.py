@@ -9,6 +9,7 @@ import pytest
 from blake3 import blake3
 
 from aliquot.lab import open_lab
+from browse import chromium, watched
 from lab_folder import LabFolder
 from running_server import RunningServer, form_word, running_server
 
@@ -176,3 +177,18 @@ def test_nobody_and_others_send_nothing(server: RunningServer, admin: httpx.Clie
     with server.client() as nobody:
         assert send(nobody, address, b"text").status_code == 401
         assert nobody.post("/uploads", files={"files": b"x"}).status_code == 303
+
+
+def test_the_page_sends_in_pieces_by_script(server: RunningServer, admin: httpx.Client) -> None:
+    given = server.lab.write("p9.csv", b"well,value\nA1,9\n")
+    with chromium() as browser:
+        context = browser.new_context(base_url=server.address)
+        context.add_cookies([{"name": n, "value": v, "url": server.address} for n, v in admin.cookies.items()])
+        page, seen = watched(context, server.address)
+        page.goto("/uploads?into=plates")
+        page.set_input_files("#files", str(given))
+        page.fill("input[name='describe:plate:instrument']", "reader 7")
+        page.click("button.main")
+        page.wait_for_url("**/uploads/*")
+        assert "1 file added or changed" in page.inner_text("main")
+        assert seen.errors == []
