@@ -160,3 +160,12 @@ def test_the_hub_answers_one_select_and_nothing_else(admin: httpx.Client, viewer
     assert viewer.get("/hub").status_code == 200
     assert viewer.get("/hub", params={"sql": "SELECT 1"}).status_code == 403
     assert viewer.get("/hub/csv", params={"sql": "SELECT 1"}).status_code == 403
+
+
+def test_lineage_leads_back_to_the_arrival(admin: httpx.Client) -> None:
+    found = admin.get("/datasets/readings/1/lineage.json", params={"path": "<b>plate1.csv"})
+    assert found.status_code == 200
+    assert "arrival" in {each["kind"] for each in found.json()["root"]["back"]}
+    page = admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv")
+    assert (page.status_code, "&lt;b&gt;plate1" in page.text, "<b>plate" in page.text) == (200, True, False)
+    assert admin.get("/datasets/readings/1/lineage/none").status_code == 404

@@ -38,6 +38,7 @@ from aliquot.server.web import (
     files,
     home,
     hub,
+    lineage,
     output_files,
     pipelines,
     quarantine,
@@ -66,6 +67,7 @@ PAGES: tuple[Routes, ...] = (
     administration.routes,
     audit.routes,
     hub.routes,
+    lineage.routes,
 )
 """What people see; left out with `--no-pages`."""
 
