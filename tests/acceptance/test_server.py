@@ -191,6 +191,7 @@ def test_bodies_and_hosts_are_bounded(server: RunningServer, admin: httpx.Client
 
 
 def test_metrics_and_description(admin: httpx.Client) -> None:
+    assert admin.post("/api/v1/runs", json={"pipeline": "copies"}, headers=token_of(admin)).status_code == 201
     text = admin.get("/metrics").text
     assert 'aliquot_reachable{part="database"} 1.0' in text
     assert 'aliquot_runs{state="QUEUED"}' in text
