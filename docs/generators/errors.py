@@ -10,6 +10,8 @@ PLAIN_WORDS = {
     "usage": "The command line cannot be read; the sentence names the wrong word. Try the command with `--help`.",
     "unique-error": "Row {row}: {field} has a value that another row has, too; it may stand in the column only once.",
     "reference-missing": "The column {field} has to be looked up in a dataset that has nothing in it yet.",
+    "manifest-unreadable": "This cannot be read as a manifest of files: {what}.",
+    "sidecar-unreadable": "The sidecar file {what}.",
     "name-refused": "The name is not valid Unicode, so that no dataset could hold it. Rename the file.",
 }
 """Sentences for codes whose text is made where it is raised, out of what another program says."""

@@ -80,7 +80,7 @@ def test_a_lab_killed_thirty_times_ends_as_one_that_was_not(tmp_path: Path) -> N
             expected[f"n{number}"] = number
             draft = lab.write(f"draft-{number}", f"name,n\nn{number},{number}\n")
             draft.rename(tmp_path / "inbox" / f"n{number}.csv")
-        process = lab.start("up")
+        process = lab.start("up", "--no-pages")
         _wait_until_up(tmp_path / "background.log", kill)
         moment = time.monotonic() + chance.uniform(0.0, 1.2)
         while time.monotonic() < moment and process.poll() is None:

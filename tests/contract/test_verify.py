@@ -187,7 +187,14 @@ def _named_elsewhere(world: tuple[Catalogue, Store], how: str, content: bytes) -
         if how == "quarantine":
             connection.execute(
                 insert(quarantine).values(
-                    id=3, source="bench", path="/x.csv", findings=[], counts={}, state="WAITING", arrived_at=0.0
+                    id=3,
+                    source="bench",
+                    path="/x.csv",
+                    findings=[],
+                    counts={},
+                    described={},
+                    state="WAITING",
+                    arrived_at=0.0,
                 )
             )
             connection.execute(insert(held_file).values(quarantine_id=3, path="/x.csv", digest=digest, size=9))

@@ -38,14 +38,16 @@ def keep(options: Options, again: str, *, until_idle: bool, beside: Beside | Non
     with options.open(quiet=not lines) as lab:
         warn_of_changes(lab)
         daemon, waiting = Daemon(lab), Waiting()
-        if not lines:
-            ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
-            say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
-            _say_next_due(lab)
-        with beside(lab) if beside else nullcontext(), stops(daemon.stop) as asked, Progress(lab, silent=lines):
-            summary = daemon.run(
-                until_idle=until_idle, tick=lambda: _tell(waiting.news(daemon.summary.sources), lines=lines)
-            )
+        # From its first word on it ends as it should when it is told to.
+        with stops(daemon.stop) as asked:
+            if not lines:
+                ends = "when nothing is left to do" if until_idle else "with Ctrl-C"
+                say(f"The lab {plain(lab.config.lab)} is up; it ends {ends}.")
+                _say_next_due(lab)
+            with beside(lab) if beside else nullcontext(), Progress(lab, silent=lines):
+                summary = daemon.run(
+                    until_idle=until_idle, tick=lambda: _tell(waiting.news(daemon.summary.sources), lines=lines)
+                )
     if options.json:
         print_json(summary.document())
     elif until_idle and not asked:
