@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup-dev
-	$(BIN)/pytest -n $(WORKERS) tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests
 
 soak: setup-dev
 	$(BIN)/python tests/soak/run.py --events $(EVENTS) $(if $(SEED),--seed $(SEED))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from aliquot.blobs import Store, open_store  # noqa: E402
 from aliquot.db import Catalogue, open_catalogue  # noqa: E402
-from postgresql import Cluster, running_cluster  # noqa: E402 - found through the line above
+from executor_place import IMAGE, IMAGE_WITH_USER, import_image  # noqa: E402 - found through the line above
+from postgresql import Cluster, running_cluster  # noqa: E402
+from services import require_service  # noqa: E402
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -81,3 +84,31 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(str(tmp_path / "store"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def images() -> Iterator[None]:
+    """Have the images that containers of tests run, one set for each test worker."""
+    require_service(shutil.which("podman") is not None, "podman (Debian)")
+    require_service(shutil.which("busybox") is not None, "busybox-static (Debian)")
+    import_image(IMAGE)
+    import_image(IMAGE_WITH_USER, "USER 1234")
+    tried = subprocess.run(
+        ["podman", "run", "--rm", "--network=none", IMAGE, "/bin/true"], capture_output=True, text=True, check=False
+    )
+    require_service(tried.returncode == 0, f"podman that can run a container here ({tried.stderr.strip()})")
+    yield
+    subprocess.run(["podman", "rmi", "--force", IMAGE, IMAGE_WITH_USER], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 8 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, check=False
+    )
+    require_service(mounted.returncode == 0, "the right to mount a small file system (root)")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)

@@ -1,7 +1,6 @@
 """Pipelines, runs and tasks on the pages and in the API of a real `aliquot up`."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from aliquot.access.rights import EVERYWHERE, Role
 from aliquot.lab import open_lab
 from lab_folder import LabFolder
 from running_server import PASSWORD, RunningServer, form_word, running_server
+from waiting import until
 
 PIPELINE = """
 pipeline: words
@@ -88,14 +88,6 @@ def parked(admin: httpx.Client) -> int:
     number = int(answers[0].headers["location"].rpartition("/")[2])
     until(lambda: admin.get(f"/api/v1/runs/{number}").json()["run"]["ended_at"])
     return number
-
-
-def until(done: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := done()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
 
 
 def test_every_page_shows_what_its_twin_says(admin: httpx.Client, parked: int, server: RunningServer) -> None:

@@ -12,6 +12,7 @@ from aliquot.lab import open_lab
 from browse import chromium, watched
 from lab_folder import LabFolder
 from running_server import RunningServer, form_word, running_server
+from waiting import until
 
 _LAB = """
 lab: riverside
@@ -89,11 +90,17 @@ def test_an_upload_goes_on_where_it_was_cut(server: RunningServer, admin: httpx.
     )
     with socket.create_connection((host, int(port))) as line:
         line.sendall(head.encode() + LARGE[:-1000])
-    for _ in range(600):
-        early = send(admin, address, LARGE[-1000:], len(LARGE) - 1000)
-        if early.status_code == 204:
-            break
-        assert early.json()["code"] in {"upload-busy", "upload-offset"}
+    # Whoever asks first for the upload has it, so what goes on waits until the first request is at it.
+    arrived = until(lambda: int(admin.head(address).headers["upload-offset"]))
+    assert arrived < len(LARGE)
+
+    def go_on() -> bool:
+        offset = int(admin.head(address).headers["upload-offset"])
+        answer = send(admin, address, LARGE[offset:], offset)
+        assert answer.status_code == 204 or answer.json()["code"] in {"upload-busy", "upload-offset"}, answer.text
+        return answer.status_code == 204
+
+    assert until(go_on)
     told = admin.head(address).headers
     assert (told["upload-length"], told["upload-offset"]) == (str(len(LARGE)), str(len(LARGE)))
     state = admin.get(address).json()

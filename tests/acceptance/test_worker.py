@@ -3,12 +3,12 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab_folder import LabFolder
+from waiting import until
 
 FILES = 60
 PIPELINE = """
@@ -23,13 +23,6 @@ steps:
       cp "$FILE" "$OUT/"
 outputs: {copies: {from: copy, publish: copies}}
 """
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.timeout(300)

@@ -1,6 +1,5 @@
 """`ensure` beside every command: processes, containers, functions, `stage`, and tasks that run nothing."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from aliquot.model.digest import EMPTY, digest_bytes
 from aliquot.model.seams import Executor
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, TaskDocument, TaskFile, outcome_from_json
-from executor_place import IMAGE, Place, import_image
-from services import require_service
+from executor_place import IMAGE, Place
 from warm_place import WarmPlace, make_warm
 
 Rules = tuple[dict[str, Any], ...]
@@ -57,9 +55,7 @@ def copying(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copying]
         return kind(store, work, 2, grace=0.5)
 
     if request.param == "container":
-        require_service(shutil.which("podman") is not None, "podman (Debian)")
-        require_service(shutil.which("busybox") is not None, "busybox-static (Debian)")
-        import_image(IMAGE)
+        request.getfixturevalue("images")
     if request.param in {"copy", "give"}:
         place = WarmPlace(tmp_path, make_warm(), None)
         place.write(WORK)
@@ -69,8 +65,6 @@ def copying(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copying]
     yield made
     made.place.executor.close()
     assert list(made.place.work.iterdir()) == []
-    if request.param == "container":
-        subprocess.run(["podman", "rmi", "--force", IMAGE], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_files_that_keep_the_rules_are_given(copying: Copying) -> None:

@@ -1,7 +1,6 @@
 """What every executor keeps to: processes and containers alike."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,25 +18,9 @@ from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Resources, TaskDocument, outcome_from_json
-from executor_place import IMAGE, IMAGE_WITH_USER, Place, import_image, living_of
-from services import require_service
+from executor_place import IMAGE, IMAGE_WITH_USER, Place, living_of
 
 MIB = 2**20
-
-
-@pytest.fixture(scope="session")
-def images() -> Iterator[None]:
-    """Have the test images, or skip."""
-    require_service(shutil.which("podman") is not None, "podman (Debian)")
-    require_service(shutil.which("busybox") is not None, "busybox-static (Debian)")
-    import_image(IMAGE)
-    import_image(IMAGE_WITH_USER, "USER 1234")
-    tried = subprocess.run(
-        ["podman", "run", "--rm", "--network=none", IMAGE, "/bin/true"], capture_output=True, text=True, check=False
-    )
-    require_service(tried.returncode == 0, f"podman that can run a container here ({tried.stderr.strip()})")
-    yield
-    subprocess.run(["podman", "rmi", "--force", IMAGE, IMAGE_WITH_USER], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(params=["process", "container"])
@@ -625,16 +608,9 @@ def test_leftovers_of_a_dead_supervisor_are_ended_and_no_others(place: Place) ->
     assert len([path for path in place.work.iterdir() if path.is_dir()]) == 1
 
 
-def test_a_full_disk_is_said_in_words(place: Place, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
+def test_a_full_disk_is_said_in_words(place: Place, small_disk: Path, tmp_path: Path) -> None:
     kind = type(place.executor)
-    tight = Place(tmp_path / "tight", lambda store, _: kind(store, small / "work", 1), place.image)
+    tight = Place(tmp_path / "tight", lambda store, _: kind(store, small_disk / "work", 1), place.image)
     try:
         big = os.urandom(12 * MIB)
         staged = tight.run("true", {"in/reads/a": big})
@@ -646,32 +622,23 @@ def test_a_full_disk_is_said_in_words(place: Place, tmp_path: Path) -> None:
         assert tight.run("true").state is State.COMPLETE
     finally:
         tight.executor.close()
-        subprocess.run(["umount", small], check=True)
 
 
-def test_a_disk_that_is_full_from_the_first_on_costs_no_slot(place: Place, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
+def test_a_disk_that_is_full_from_the_first_on_costs_no_slot(place: Place, small_disk: Path, tmp_path: Path) -> None:
     kind = type(place.executor)
-    tight = Place(tmp_path / "tight", lambda store, _: kind(store, small / "work", 1), place.image)
+    tight = Place(tmp_path / "tight", lambda store, _: kind(store, small_disk / "work", 1), place.image)
     try:
-        with suppress(OSError), (small / "fill").open("wb", buffering=0) as fill:
+        with suppress(OSError), (small_disk / "fill").open("wb", buffering=0) as fill:
             while True:
                 fill.write(b"x" * 4096)
         for _ in range(3):
             outcome = tight.run("true")
             assert (outcome.state, outcome.cause, outcome.may_pass) == (State.SYSTEM_ERROR, Cause.OURS, True)
             assert "full" in outcome.message
-        (small / "fill").unlink()
+        (small_disk / "fill").unlink()
         assert tight.run("true").state is State.COMPLETE
     finally:
         tight.executor.close()
-        subprocess.run(["umount", small], check=True)
 
 
 def test_many_at_once(place: Place) -> None:

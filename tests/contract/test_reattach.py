@@ -1,7 +1,6 @@
 """Attempts whose supervisor was killed: found again, watched on under the same limits, collected, never doubled."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +19,7 @@ from aliquot.executors.slot import LeftSlot, shepherd_lives
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Resources, TaskDocument
-from executor_place import IMAGE, Place, import_image, living_of
-from services import require_service
+from executor_place import IMAGE, Place, living_of
 
 MIB = 2**20
 
@@ -50,12 +48,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield made
         made.executor.close()
     else:
-        require_service(shutil.which("podman") is not None, "podman (Debian)")
-        import_image(IMAGE)
+        request.getfixturevalue("images")
         made = Place(tmp_path, lambda store, work: ContainerExecutor(store, work, 1, grace=0.5), IMAGE)
         yield made
         made.executor.close()
-        subprocess.run(["podman", "rmi", "--force", IMAGE], check=True, stdout=subprocess.DEVNULL)
     assert list(made.work.iterdir()) == []
 
 

@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from aliquot.db.tables import attempt
 from aliquot.engine.control import cancel
 from aliquot.model.state import ENDED, State
 from small_lab import SmallLab
+from waiting import until
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
 PROGRAM = Path(__file__).parent.parent / "supervisor_program.py"
@@ -33,13 +32,6 @@ def supervisor(lab: SmallLab, work: str) -> subprocess.Popen[str]:
     process.stdin.write("go\n")
     process.stdin.flush()
     return process
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def test_commands_that_run_on_are_not_started_again(lab: SmallLab) -> None:
     begun = journal.read_text().split()
     assert len(begun) == 2
     process = supervisor(lab, "there")
-    until(lambda: sorted(row.fence for row in lab.tasks(number)) == [1, 1, 2, 2] or process.poll() is not None)
+    until(lambda: [(row.state, row.fence) for row in lab.tasks(number)].count((State.RUNNING, 2)) == 2)
     (lab.folder / "go").touch()
     assert process.communicate(timeout=60)[0] == "done\n"
     assert (lab.row(number).state, lab.row(number).parked) == (State.COMPLETE, 0)

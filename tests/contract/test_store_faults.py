@@ -1,7 +1,5 @@
 """A store that is full or silent while results are collected: nothing is lost, and the run goes on afterwards."""
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,25 +16,11 @@ from small_lab import SmallLab
 MIB = 2**20
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of a few MiB, or skip."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-
-
 @pytest.mark.parametrize("catalogue", ["sqlite"], indirect=True)
 def test_a_disk_that_is_full_while_results_are_collected_is_waited_for(
-    catalogue: Catalogue, small: Path, tmp_path: Path
+    catalogue: Catalogue, small_disk: Path, tmp_path: Path
 ) -> None:
-    store = open_store(str(small / "store"))
+    store = open_store(str(small_disk / "store"))
     lab = SmallLab(catalogue, store, tmp_path)
     lab.executor.close()
     lab.executor = ProcessExecutor(store, tmp_path / "work", 1)
@@ -54,7 +38,7 @@ def test_a_disk_that_is_full_while_results_are_collected_is_waited_for(
             "outputs": {"big": {"from": "one", "publish": "big"}},
         }
     )
-    ballast = small / "ballast"
+    ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 6 * MIB)
     number = lab.start("grow")
     supervisor = Supervisor(lab.catalogue, store, lambda _: lab.executor)
@@ -67,7 +51,7 @@ def test_a_disk_that_is_full_while_results_are_collected_is_waited_for(
     (row,) = lab.tasks(number)
     assert (row.state, row.cause, row.failures) == (State.QUEUED, "ours", {"waited": 1})
     assert "no space" in row.message or "full" in row.message
-    held = [path for path in (small / "store").rglob("*") if path.is_file() and path.stat().st_size > MIB]
+    held = [path for path in (small_disk / "store").rglob("*") if path.is_file() and path.stat().st_size > MIB]
     assert held == [], "nothing half-written remains"
     ballast.unlink()
     with catalogue.write() as connection:
