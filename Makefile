@@ -8,10 +8,12 @@ WORKERS ?= auto
 # How long `make soak` goes on, and with which random numbers; without a seed, a new one that it prints.
 EVENTS ?= 1000
 SEED ?=
+ARRIVALS ?= 10000
+KILLS ?= 50
 
 ONLY ?=
 
-.PHONY: demo test soak bench bench-peers screenshots lint docs setup setup-dev clean
+.PHONY: demo test soak soak-arrivals bench bench-peers screenshots lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -21,6 +23,10 @@ test: setup-dev
 
 soak: setup-dev
 	$(BIN)/python tests/soak/run.py --events $(EVENTS) $(if $(SEED),--seed $(SEED))
+
+# Files at a folder, an S3 bucket and an Azure container, while what takes them in is killed.
+soak-arrivals: setup-dev
+	$(BIN)/python tests/soak/arrivals.py --arrivals $(ARRIVALS) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py

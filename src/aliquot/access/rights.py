@@ -58,6 +58,7 @@ RIGHTS: Mapping[str, Right] = {each.action: each for each in (
     Right("record.read",         "project", _VIEWER,        "see records and parameter sets"),
     Right("source.read",         "project", _VIEWER,        "see sources, and what they wait for"),
 
+    Right("source.wake",         "project", _TECHNICIAN,    "have sources looked at now, also by events"),
     Right("dataset.ingest",      "project", _TECHNICIAN,    "upload files into a dataset, with their description"),
     Right("run.start",           "project", _TECHNICIAN,    "start runs; repeat them"),
     Right("run.retry",           "project", _TECHNICIAN,    "try again what is parked"),

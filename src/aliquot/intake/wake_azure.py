@@ -22,7 +22,13 @@ _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 def named_in(body: str | bytes) -> list[Named]:
     """Give the blobs that a message says are complete; whatever says no such thing gives nothing, and no error."""
-    return list(dict.fromkeys(named for event in _events(body) for named in _named(event)))
+    return list(dict.fromkeys(named for event in _events(body) for named in named_by(event)))
+
+
+def named_by(event: object) -> Iterator[Named]:
+    """Give the blob that one event, read already, says is complete."""
+    if isinstance(event, Mapping):
+        yield from _named(cast("Mapping[str, Any]", event))
 
 
 def validation_code(body: str | bytes) -> str | None:

@@ -24,7 +24,15 @@ def named_in(body: str | bytes) -> list[Named]:
 
     Test messages, deletions, versions that are not known and whatever is no message give nothing, and no error.
     """
-    return list(dict.fromkeys(_named(_json(body), 0)))
+    return list(dict.fromkeys(named_by(_json(body))))
+
+
+def named_by(message: object) -> Iterator[Named]:
+    """Give the objects that a message, read already, names as new; a lone record is one, too."""
+    if isinstance(message, Mapping) and "s3" in message:
+        yield from _record(cast("object", message), 0)
+    else:
+        yield from _named(message, 0)
 
 
 def _json(body: object) -> object:
@@ -63,7 +71,8 @@ def _record(value: object, depth: int) -> Iterator[Named]:
 
 
 def _tells_of_arrival(record: Mapping[str, Any]) -> bool:
-    known = record.get("eventSource") == "aws:s3" and str(record.get("eventVersion", "")).startswith("2.")
+    # MinIO speaks as S3 does, under a name of its own.
+    known = record.get("eventSource") in {"aws:s3", "minio:s3"} and str(record.get("eventVersion", "")).startswith("2.")
     return known and str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated:")
 
 

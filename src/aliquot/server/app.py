@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from aliquot import __version__
 from aliquot.lab import Lab
-from aliquot.server import downloads, health, streams
+from aliquot.server import downloads, events, health, streams
 from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
@@ -83,6 +83,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_receipts.routes,
     api_description.routes,
     streams.routes,
+    events.routes,
     health.routes,
 )
 """What programs ask."""

@@ -155,6 +155,7 @@ def _wants_json(request: Request) -> bool:
     path, accept = request.url.path, request.headers.get("accept", "")
     return (
         path.startswith(("/api/", "/health/", "/metrics", "/events/"))
+        or path == "/events"
         or path.endswith(".json")
         or ("application/json" in accept and "text/html" not in accept)
         or not site_of(request).settings.pages

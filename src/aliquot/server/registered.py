@@ -20,7 +20,7 @@ class Registered:
     path: str
     action: str
     kind: str
-    """page, twin, form, api or raw."""
+    """page, twin, form, api, raw or hook."""
     project: ProjectOf | None
     most: int
     """Bytes of its body at most."""

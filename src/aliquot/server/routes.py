@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from aliquot.access.by import refusal
 from aliquot.access.rights import RIGHTS
 from aliquot.server.answers import json_answer
+from aliquot.server.hooks import visit_for_hook
 from aliquot.server.people import require_own, visit_for
 from aliquot.server.problems import PROBLEMS
 from aliquot.server.registered import SMALL, ProjectOf, Registered
@@ -100,6 +101,15 @@ class Routes:
 
         return register
 
+    def hook(self, method: str, path: str, *, action: str) -> Callable[[Function], Function]:
+        """Register what programs elsewhere post to: a token is asked for, which may stand in the address."""
+
+        def register(function: Function) -> Function:
+            self._add(method, path, function, "hook", action, None)
+            return function
+
+        return register
+
     def _add(
         self, method: str, path: str, endpoint: Function, kind: str, action: str, project: ProjectOf | None,
         most: int = SMALL, model: Any = None, status: int = 200,
@@ -120,7 +130,8 @@ def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
 
     async def check(request: Request) -> None:
         # Kept before the form's word is looked at: a refusal is noted under the name of who asked.
-        visit = request.state.visit = await run_in_threadpool(visit_for, request)
+        find = visit_for_hook if kind == "hook" else visit_for
+        visit = request.state.visit = await run_in_threadpool(find, request)
         # Before the form's word, which stands in a body that may be large: nobody fills a disk who may not send it.
         await run_in_threadpool(_require, visit, action, project)
         await require_own(request, visit)

@@ -1,7 +1,7 @@
 """What all requests of one server share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -9,6 +9,7 @@ from aliquot.lab import Lab
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import Renderer
 from aliquot.server.metrics import Metrics
+from aliquot.server.rate import Rate
 from aliquot.server.registered import Registered
 from aliquot.server.settings import Settings
 
@@ -24,6 +25,8 @@ class Site:
     metrics: Metrics
     registered: Sequence[Registered]
     """Every route, with its action."""
+    rate: Rate = field(default_factory=Rate)
+    """How often each token may post events."""
 
 
 def site_of(request: Request) -> Site:

@@ -1,0 +1,54 @@
+"""Who posts events: programs elsewhere, with tokens that may wake sources."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from aliquot.access import audit, throttle
+from aliquot.access.by import nobody
+from aliquot.access.tokens import by_token
+from aliquot.model.errors import Denied, NotSignedIn
+from aliquot.server.site import Site, site_of
+from aliquot.server.visit import Visit
+
+WAKE: Final = "source.wake"
+FIELD = "access_token"
+"""The field of the address in which webhooks carry a token, where their sender can put it nowhere else."""
+
+
+def visit_for_hook(request: Request) -> Visit:
+    """Find out whose token a program sends, in a header or in the address; without one, it is refused.
+
+    In an address, where others may read it, only a token is taken that may do nothing but wake sources.
+    """
+    site, number = site_of(request), request.scope["aliquot.request"]
+    place = request.client.host if request.client else ""
+    kind, _, word = request.headers.get("authorization", "").partition(" ")
+    in_address = not kind
+    word = request.query_params.get(FIELD, "") if in_address else word.strip()
+    try:
+        if not word or (kind and kind.lower() != "bearer"):
+            words = f"Send a token, as `Authorization: Bearer TOKEN` or as `{FIELD}` in the address."
+            raise NotSignedIn("sign-in-needed", words)
+        by = by_token(site.lab.catalogue, word, place, number)
+    except NotSignedIn as error:
+        _note(site, place, number, f"{request.method} {request.url.path}: {error.code}")
+        raise
+    visit = request.state.visit = Visit(request, by, "")
+    if in_address and by.rights.scope != frozenset({WAKE}):
+        words = f"A token in an address may do nothing but {WAKE}; make another one with that scope alone."
+        raise Denied("token-in-address", words, action=WAKE)
+    if by.token is not None:
+        site.rate.count(by.token)
+    return visit
+
+
+def _note(site: Site, place: str, number: str, what: str) -> None:
+    """Keep in the audit that a token was not known; who tries again and again has to wait, and fills no audit."""
+
+    def work(connection: Connection) -> None:
+        throttle.count_try(connection, {"place": f"events from {place}"})
+        audit.append(connection, nobody(place, number), WAKE, what, outcome="denied")
+
+    site.lab.catalogue.repeat(work)
