@@ -13,6 +13,7 @@ _DAY: dict[str, dict[str, str]] = {
         "apply": "Register what the lab's folder defines.",
     },
     "Keep going": {
+        "status": "See what arrives, runs, is stuck, and waits for a person.",
         "up": "Keep the lab alive: take files in, run pipelines, load tables; show it in a browser.",
         "daemon": "The same without pages.",
         "serve": "Pages and API alone, beside `aliquot daemon`, here or on another machine.",

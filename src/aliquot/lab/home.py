@@ -1,13 +1,16 @@
 """The lab at a glance: what arrives, what runs, what is stuck, what waits for a person, and what came of today."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
 
+from aliquot.db.intake_tables import source as look
 from aliquot.db.tables import dataset, load, quarantine, receipt, run, version
 from aliquot.intake.wanted import of_projects
 from aliquot.lab.runs import RunLine, StepLine, run_line, steps
+from aliquot.model.lab_config import Source
 from aliquot.model.state import ACTIVE, State
 
 _ARRIVALS = 8
@@ -58,6 +61,15 @@ class FailedLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceTrouble:
+    """A source that could not be looked at the last time, at `looked_at`, and why."""
+
+    source: str
+    problem: str
+    looked_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ResultLine:
     """A version that was committed: the run that made it, or None where files came in; sizes in bytes."""
 
@@ -84,6 +96,7 @@ class Glance:
     waiting: list[HeldFileLine]
     waiting_total: int
     failed_loads: list[FailedLoad]
+    troubles: list[SourceTrouble]
     results: list[ResultLine]
     empty: bool
     """Whether nothing has ever arrived or run."""
@@ -99,8 +112,13 @@ class Seen:
     datasets: Collection[str] | None = None
 
 
-def glance(connection: Connection, since: float, seen: Seen) -> Glance:
-    """Look at what somebody may see of the lab; what is counted "today" begins at `since`."""
+def start_of_day(now: float) -> float:
+    """Give when the day of a time began, in the zone of this machine."""
+    return datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def glance(connection: Connection, since: float, seen: Seen, sources: Mapping[str, Source]) -> Glance:
+    """Look at what somebody may see of the lab, which has these sources; "today" begins at `since`."""
     mine = _of(run.c.project, seen.runs)
     moving = run.c.state.in_([each for each in ACTIVE if each != State.PAUSED]) & mine
     # Stuck is what does not go on by itself: held runs, and those of today that failed or have parked something.
@@ -123,6 +141,7 @@ def glance(connection: Connection, since: float, seen: Seen) -> Glance:
         waiting=waiting,
         waiting_total=_count(connection, quarantine, held_for_me),
         failed_loads=_failed_loads(connection, mine),
+        troubles=_troubles(connection, sources, seen.receipts),
         results=results,
         empty=not (arrivals or active or held or results or waiting or _anything(connection)),
     )
@@ -172,6 +191,16 @@ def _failed_loads(connection: Connection, mine: ColumnElement[bool]) -> list[Fai
     )
     query = failed.order_by(load.c.table_name)
     return [FailedLoad(row.run_id, row.table_name, row.message) for row in connection.execute(query)]
+
+
+def _troubles(
+    connection: Connection, sources: Mapping[str, Source], projects: Collection[str] | None
+) -> list[SourceTrouble]:
+    mine = {name for name, each in sources.items() if projects is None or each.project in projects}
+    failed = select(look).where(look.c.problem != "").order_by(look.c.name)
+    return [
+        SourceTrouble(row.name, row.problem, row.looked_at) for row in connection.execute(failed) if row.name in mine
+    ]
 
 
 def _results(connection: Connection, since: float, projects: Collection[str] | None) -> list[ResultLine]:
