@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -169,3 +170,17 @@ def test_lineage_leads_back_to_the_arrival(admin: httpx.Client) -> None:
     page = admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv")
     assert (page.status_code, "&lt;b&gt;plate1" in page.text, "<b>plate" in page.text) == (200, True, False)
     assert admin.get("/datasets/readings/1/lineage/none").status_code == 404
+
+
+def test_a_graph_is_taken_out_as_a_drawing_and_as_prov(admin: httpx.Client, viewer: httpx.Client) -> None:
+    there = {"path": "<b>plate1.csv"}
+    drawing = viewer.get("/datasets/readings/1/lineage.svg", params=there)
+    assert drawing.headers["content-disposition"].startswith("attachment")
+    root = ElementTree.fromstring(drawing.text)
+    assert "<b>plate1.csv" in "".join(root.itertext())
+    prov = viewer.get("/datasets/readings/1/lineage.prov.json", params=there).json()
+    assert len(prov["wasDerivedFrom"]) == 1
+    shown = admin.get("/datasets/readings/1/lineage.json", params=there).json()["graph"]
+    assert [(each["kind"], each["focus"]) for each in shown["boxes"]] == [("arrival", False), ("file", True)]
+    for wrong in ({"unfold": "<b>"}, {"shut": "../.."}, {"zoom": "0"}):
+        assert admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv", params=wrong).status_code == 422

@@ -46,12 +46,14 @@ class Node:
 
 
 def lineage(
-    connection: Connection, reference: Reference, direction: Direction = "back", depth: int = 20, limit: int = 500
-) -> Node:
+    connection: Connection, reference: Reference, direction: Direction = "back", depth: int = 20, limit: int = 500,
+    widest: int | None = None,
+) -> Node:  # fmt: skip
     """Give the lineage of a file, of the files in a folder, or of all files of a version.
 
     `depth` is how many nodes a path of the tree may have below the root; `limit` how many nodes the tree may have in
-    all: the nearest come first, and no branch takes more than a tenth. What does not fit is counted by nodes of kind
+    all: the nearest come first, and no branch takes more than a tenth, or
+    `widest`. What does not fit is counted by nodes of kind
     `more`.
     """
     of = resolve(connection, reference)
@@ -60,14 +62,16 @@ def lineage(
     if path != "/":
         found = rows.file_at(connection, of.dataset, of.number, path)
         if found:
-            grown = {way: _Tree(connection, way, limit // len(ways)).grow([found], depth)[0] for way in ways}
+            grown = {way: _Tree(connection, way, limit // len(ways), widest).grow([found], depth)[0] for way in ways}
             name, facts = found.name, found.facts
             nothing = Node("file", name)
             return Node("file", name, facts, grown.get("back", nothing).back, grown.get("forward", nothing).forward)
-    return _many(connection, of, path, ways, depth, limit)
+    return _many(connection, of, path, ways, depth, limit, widest)
 
 
-def _many(connection: Connection, of: Version, path: str, ways: Sequence[Way], depth: int, limit: int) -> Node:
+def _many(
+    connection: Connection, of: Version, path: str, ways: Sequence[Way], depth: int, limit: int, widest: int | None
+) -> Node:
     listed = list(entries(connection, of, below=path, limit=limit + 1))
     if not listed and path != "/":
         raise missing_file(connection, of, path)
@@ -78,7 +82,9 @@ def _many(connection: Connection, of: Version, path: str, ways: Sequence[Way], d
     ]
     name = str(of) if path == "/" else f"{of}:{path}"
     left_out = max(0, of.files - limit) if path == "/" else 0
-    sides = {way: _Tree(connection, way, limit // len(ways)).grow(roots[:limit], depth, left_out) for way in ways}
+    sides = {
+        way: _Tree(connection, way, limit // len(ways), widest).grow(roots[:limit], depth, left_out) for way in ways
+    }
     return Node("version", name, facts, sides.get("back", ()), sides.get("forward", ()))
 
 
@@ -96,10 +102,10 @@ class _Growing:
 class _Tree:
     """Grows a tree one way, nearest things first. Each is told in full once: ancestors neither repeat nor circle."""
 
-    def __init__(self, connection: Connection, way: Way, room: int) -> None:
+    def __init__(self, connection: Connection, way: Way, room: int, widest: int | None) -> None:
         self._way = way
         self._room = room
-        self._widest = max(_NARROWEST, room // 10)
+        self._widest = widest or max(_NARROWEST, room // 10)
         self._told: set[tuple[str, str]] = set()
         neighbours = rows.Neighbours(connection)
         self._next = neighbours.back if way == "back" else neighbours.forward

@@ -1,8 +1,10 @@
-"""A pipeline's graph laid out in layers, from left to right: where each node goes and how the edges run between."""
+"""Graphs laid out in layers, from left to right: where each box goes, how the lines run between; that of a pipeline."""
 
+from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from aliquot.model.pipeline import Pipeline
 
@@ -58,22 +60,37 @@ def graph_of(pipeline: Pipeline) -> Graph:
     for name, output in pipeline.outputs.items():
         labels[f"output:{name}"] = ("output", name, output.publish or "not published")
         links.append((f"step:{output.from_}", f"output:{name}"))
-    return _lay_out(labels, links)
+    placed = lay_out(list(labels), links)
+    nodes = [Node(*labels[each], *placed.places[each]) for each in labels]
+    return Graph(nodes, [Edge(*each) for each in placed.lines], placed.width, placed.height)
 
 
-def _lay_out(labels: Mapping[str, tuple[str, str, str]], links: Sequence[tuple[str, str]]) -> Graph:
-    layer = _layers(list(labels), links)
-    chains, rows = _with_bends(layer, links)
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where boxes have their upper left corners, lines as (from, to, path of an SVG), and the size of the drawing."""
+
+    places: dict[str, tuple[float, float]]
+    lines: list[tuple[str, str, str]]
+    width: float
+    height: float
+
+
+def lay_out(
+    names: Sequence[str], links: Sequence[tuple[str, str]], sizes: Mapping[str, tuple[float, float]] | None = None
+) -> Placed:
+    """Lay out boxes; each name comes after those that lead to it, and all boxes are as large unless `sizes` says so."""
+    sizes = {each: (sizes or {}).get(each, (WIDTH, HEIGHT)) for each in names}
+    chains, rows = _with_bends(layers(names, links), links)
     _uncross(rows, chains)
-    places = _places(rows, labels)
-    nodes = [Node(*labels[each], *places[each]) for each in labels]
-    edges = [Edge(chain[0], chain[-1], _path([places[each] for each in chain])) for chain in chains]
-    tall = max((y for _, y in places.values()), default=0.0) + HEIGHT + _MARGIN
-    wide = _MARGIN * 2 + len(rows) * WIDTH + max(0, len(rows) - 1) * _GAP_X
-    return Graph(nodes, edges, wide, tall)
+    spans = _spans(rows, sizes)
+    lines = [(chain[0], chain[-1], _path([spans[each] for each in chain])) for chain in chains]
+    places = {each: (spans[each].left, spans[each].middle - sizes[each][1] / 2) for each in names}
+    tall = max((y + sizes[each][1] for each, (_, y) in places.items()), default=0.0) + _MARGIN
+    wide = max((span.right for span in spans.values()), default=0.0) + _MARGIN
+    return Placed(places, lines, wide, tall)
 
 
-def _layers(names: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
+def layers(names: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Give each node the layer after the last one that leads to it; what leads on goes right before the first."""
     before: dict[str, list[str]] = {each: [] for each in names}
     after: dict[str, list[str]] = {each: [] for each in names}
@@ -138,36 +155,49 @@ def _crossings(rows: Sequence[Sequence[str]], after: Mapping[str, Sequence[str]]
     total = 0
     for row, following in pairwise(rows):
         there = {each: place for place, each in enumerate(following)}
-        ends = [sorted(there[other] for other in after.get(each, ())) for each in row]
         seen: list[int] = []
-        for each in ends:
-            total += sum(one > other for one in seen for other in each)
-            seen += each
+        for each in row:
+            ends = sorted(there[other] for other in after.get(each, ()))
+            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
     return total
 
 
-def _places(rows: Sequence[Sequence[str]], labels: Mapping[str, object]) -> dict[str, tuple[float, float]]:
+class _Span(NamedTuple):
+    """Where lines meet a box or a bend: at its left and its right, half way down."""
+
+    left: float
+    right: float
+    middle: float
+
+
+def _spans(rows: Sequence[Sequence[str]], sizes: Mapping[str, tuple[float, float]]) -> dict[str, _Span]:
     """Place each layer in a column, in the middle of the drawing; bends are as thin as lines."""
-    heights = [[HEIGHT if each in labels else _BEND for each in row] for row in rows]
-    tall = [sum(each) + _GAP_Y * max(0, len(each) - 1) for each in heights]
-    highest = max(tall, default=0)
-    places: dict[str, tuple[float, float]] = {}
-    for column, (row, each, total) in enumerate(zip(rows, heights, tall, strict=True)):
+    tall = [sum(_height(sizes, each) for each in row) + _GAP_Y * max(0, len(row) - 1) for row in rows]
+    highest, left = max(tall, default=0), float(_MARGIN)
+    spans: dict[str, _Span] = {}
+    for row, total in zip(rows, tall, strict=True):
+        wide = max((sizes[each][0] for each in row if each in sizes), default=WIDTH)
         y = _MARGIN + (highest - total) / 2
-        for name, height in zip(row, each, strict=True):
-            # A line passes a bend at its middle, where it would meet the middle of a box.
-            places[name] = (_MARGIN + column * (WIDTH + _GAP_X), y if name in labels else y + (height - HEIGHT) / 2)
+        for each in row:
+            height = _height(sizes, each)
+            right = left + (sizes[each][0] if each in sizes else wide)
+            spans[each] = _Span(left, right, y + height / 2)
             y += height + _GAP_Y
-    return places
+        left += wide + _GAP_X
+    return spans
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    x, y = places[0]
-    said = f"M{x + WIDTH:g} {y + HEIGHT / 2:g}"
-    for at, (x, y) in enumerate(places[1:], 1):
-        middle, start = y + HEIGHT / 2, places[at - 1]
-        half = x - _GAP_X / 2
-        said += f"C{half:g} {start[1] + HEIGHT / 2:g} {half:g} {middle:g} {x:g} {middle:g}"
-        if at < len(places) - 1:
-            said += f"H{x + WIDTH:g}"
+def _height(sizes: Mapping[str, tuple[float, float]], name: str) -> float:
+    return sizes[name][1] if name in sizes else _BEND
+
+
+def _path(spans: Sequence[_Span]) -> str:
+    said = f"M{spans[0].right:g} {spans[0].middle:g}"
+    for at, (before, span) in enumerate(pairwise(spans), 1):
+        half = span.left - _GAP_X / 2
+        said += f"C{half:g} {before.middle:g} {half:g} {span.middle:g} {span.left:g} {span.middle:g}"
+        if at < len(spans) - 1:
+            said += f"H{span.right:g}"
     return said

@@ -10,13 +10,16 @@ from aliquot.model.errors import AliquotError
 from aliquot.model.reference import Reference, parse_reference
 
 
-def full_lineage(lab: Lab, reference: Reference, direction: Direction = "back", depth: int = 20) -> Node:
+def full_lineage(
+    lab: Lab, reference: Reference, direction: Direction = "back", depth: int = 20, limit: int = 500,
+    widest: int | None = None,
+) -> Node:  # fmt: skip
     """Give the lineage of what a reference names; forward, each file says which tables have how many rows from it.
 
     A hub that is out of reach leaves the rows out, and the root's facts say so as `hub`.
     """
     with lab.catalogue.read() as connection:
-        root = lineage(connection, reference, direction, depth)
+        root = lineage(connection, reference, direction, depth, limit, widest)
     if direction == "back":
         return root
     try:

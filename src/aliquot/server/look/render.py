@@ -126,7 +126,7 @@ def zulu(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def address(path: str, **query: Any) -> str:
+def address(path: str, /, **query: Any) -> str:
     """Write an address with a query, leaving out what is empty."""
     said = urlencode({name: value for name, value in query.items() if value not in (None, "")})
     return f"{path}?{said}" if said else path
