@@ -1,7 +1,7 @@
 """Approvals: what one person asks for and a second one signs, with a reason, before it is done."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -106,11 +106,21 @@ def find(connection: Connection, id_: int) -> Approval:
     return Approval(*row)
 
 
-def approvals(connection: Connection, *, waiting: bool = True, limit: int = 100) -> list[Approval]:
-    """List what was asked for, newest first; only what waits, or all."""
+def approvals(
+    connection: Connection, *, waiting: bool = True, limit: int = 100, before: int | None = None,
+    projects: Collection[str] | None = None,
+) -> list[Approval]:  # fmt: skip
+    """List what was asked for, newest first; only what waits, or all; of some projects, None: of all.
+
+    `before` keeps to lower numbers.
+    """
     query = select(approval).order_by(approval.c.id.desc()).limit(limit)
     if waiting:
         query = query.where(approval.c.state == "WAITING")
+    if before is not None:
+        query = query.where(approval.c.id < before)
+    if projects is not None:
+        query = query.where(approval.c.project.in_(projects))
     return [Approval(*row) for row in connection.execute(query)]
 
 

@@ -134,9 +134,10 @@ def person_by_id(connection: Connection, id_: int) -> Person:
     return _people(connection, [connection.execute(select(person).where(person.c.id == id_)).one()])[0]
 
 
-def people(connection: Connection) -> list[Person]:
-    """List all accounts by name."""
-    return _people(connection, connection.execute(select(person).order_by(person.c.name)).all())
+def people(connection: Connection, after: str = "", limit: int | None = None) -> list[Person]:
+    """List accounts by name: those after a name, at most `limit`; all by default."""
+    query = select(person).where(person.c.name > after).order_by(person.c.name).limit(limit)
+    return _people(connection, connection.execute(query).all())
 
 
 def has_people(connection: Connection) -> bool:
@@ -146,8 +147,13 @@ def has_people(connection: Connection) -> bool:
 
 def members(connection: Connection, project: str) -> dict[str, Role]:
     """Give the role in a project of each person who has one that is not disabled, those of everywhere included."""
-    found = [(each.name, each.rights.role_in(project)) for each in people(connection)]
-    return {name: role for name, role in found if role is not None}
+    return of_project(people(connection), project)
+
+
+def of_project(found: Sequence[Person], project: str) -> dict[str, Role]:
+    """Give, of some people, those who have a role in a project, as `members`."""
+    roles = [(each.name, each.rights.role_in(project)) for each in found]
+    return {name: role for name, role in roles if role is not None}
 
 
 def is_login_name(name: str) -> bool:

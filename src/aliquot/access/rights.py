@@ -73,6 +73,7 @@ RIGHTS: Mapping[str, Right] = {each.action: each for each in (
     Right("dataset.remove",      "project", _SCIENTIST,     "commit versions without certain files"),
     Right("quarantine.release",  "project", _SCIENTIST,     "let refused files in after all"),
     Right("quarantine.reject",   "project", _SCIENTIST,     "keep refused files out for good"),
+    Right("approval.read",       "project", _SCIENTIST,     "see what waits for a second person; take back one's own"),
     Right("approval.give",       "project", _SCIENTIST,     "sign what another person asked for"),
     Right("hub.query",           "lab",     _SCIENTIST,     "ask the hub's tables of all projects in SQL"),
 

@@ -127,15 +127,23 @@ def end_session(connection: Connection, by: By, id_: int) -> None:
     audit.append(connection, by, action, f"person {of.name}", after={"session ended": id_})
 
 
-def sessions(connection: Connection, name: str | None = None) -> list[Session]:
-    """List the sessions that are open, of all people or of one, newest first."""
+def sessions(
+    connection: Connection, name: str | None = None, before: int | None = None, limit: int | None = None
+) -> list[Session]:
+    """List the sessions that are open, of all people or of one, newest first.
+
+    `before` and `limit` give a page: sessions with lower numbers, and how many at most.
+    """
     now = time.time()
     query = (
         select(session, person.c.name)
         .join(person, person.c.id == session.c.person_id)
         .where(session.c.ended_at.is_(None), session.c.expires_at > now, session.c.used_at > now - IDLE)
         .order_by(session.c.id.desc())
+        .limit(limit)
     )
+    if before is not None:
+        query = query.where(session.c.id < before)
     if name is not None:
         query = query.where(person.c.name == name)
     return [

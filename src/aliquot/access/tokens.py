@@ -104,6 +104,12 @@ def end_token(connection: Connection, by: By, id_: int) -> Token:
     return find_token(connection, id_)
 
 
+def is_of(connection: Connection, id_: int, name: str) -> bool:
+    """Say whether a token is there and is this person's."""
+    query = select(token.c.id).join(person, person.c.id == token.c.person_id)
+    return connection.execute(query.where(token.c.id == id_, person.c.name == name)).first() is not None
+
+
 def find_token(connection: Connection, id_: int) -> Token:
     """Give a token by its number, or `Missing`."""
     found = [each for each in tokens(connection, ended=True) if each.id == id_]
@@ -112,17 +118,25 @@ def find_token(connection: Connection, id_: int) -> Token:
     return found[0]
 
 
-def tokens(connection: Connection, of: str | None = None, *, ended: bool = False) -> list[Token]:
-    """List tokens, of all people or of one, newest first; with `ended`, those that cannot be used any more, too."""
+def tokens(
+    connection: Connection, of: str | None = None, *, ended: bool = False, before: int | None = None,
+    limit: int | None = None,
+) -> list[Token]:  # fmt: skip
+    """List tokens, of all people or of one, newest first; with `ended`, those that cannot be used any more, too.
+
+    `before` and `limit` give a page: tokens with lower numbers, and how many at most.
+    """
     query = select(token, person.c.name.label("of")).join(person, person.c.id == token.c.person_id)
     if of is not None:
         query = query.where(person.c.name == of)
+    if before is not None:
+        query = query.where(token.c.id < before)
     if not ended:
         query = query.where(token.c.ended_at.is_(None), token.c.expires_at > time.time())
     return [
         Token(row.id, row.of, row.name, tuple(row.scope), row.project, row.created_at, row.expires_at, row.used_at,
               row.ended_at)
-        for row in connection.execute(query.order_by(token.c.id.desc()))
+        for row in connection.execute(query.order_by(token.c.id.desc()).limit(limit))
     ]  # fmt: skip
 
 

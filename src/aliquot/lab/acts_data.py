@@ -123,12 +123,17 @@ def move_tag(catalogue: Catalogue, by: By, dataset: str, name: str, number: int 
     return tags.move_tag(catalogue, dataset, name, number, by.name, note)
 
 
-def remove(catalogue: Catalogue, store: Store, by: By, dataset: str, paths: Sequence[str], because: str) -> Committed:
-    """Commit a version without some files, as `remove_paths`."""
+def remove(
+    catalogue: Catalogue, store: Store, by: By, dataset: str, paths: Sequence[str], because: str,
+    also: Callable[[Connection, Committed], None] | None = None,
+) -> Committed:  # fmt: skip
+    """Commit a version without some files, as `remove_paths`; `also` joins the transaction."""
     project = _project_of(catalogue, dataset, DEFAULT_PROJECT)
     require_may(by, "dataset.remove", project, f"dataset {dataset}")
 
     def note(connection: Connection, done: Committed) -> None:
+        if also:
+            also(connection, done)
         after = {"version": done.number, "removed": done.removed, "paths": list(paths)[:100], "because": because}
         audit.append(connection, by, "dataset.remove", f"dataset {dataset}", project=project, after=after)
 

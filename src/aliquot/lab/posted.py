@@ -36,6 +36,10 @@ class Answer:
     again: bool = False
 
 
+Remember = Callable[[Connection, Answer], None]
+"""Remembers an answer in the transaction that makes what it tells of."""
+
+
 def once(catalogue: Catalogue, sent: Sent | None, work: Callable[[Connection], Answer]) -> Answer:
     """Do `work` and remember its answer, in one transaction; a request that was answered gets the same answer.
 
@@ -43,15 +47,47 @@ def once(catalogue: Catalogue, sent: Sent | None, work: Callable[[Connection], A
     """
     if sent is None:
         return catalogue.repeat(work)
-    if not sent.key or len(sent.key) > LONGEST_KEY or not sent.key.isprintable():
-        raise Invalid(
-            "idempotency-key-refused", f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters; give another."
-        )
+    _require_key(sent)
     try:
         return catalogue.repeat(lambda connection: _answered(connection, sent) or _new(connection, sent, work))
     except IntegrityError:
         # Two of the same came at once, and the other was quicker; any other conflict is raised again by this.
         return catalogue.repeat(lambda connection: _answered(connection, sent) or _new(connection, sent, work))
+
+
+def once_beside(catalogue: Catalogue, sent: Sent | None, work: Callable[[Remember], Answer]) -> Answer:
+    """Do as `once` what opens its transactions itself: `work` remembers its answer in the one that makes something."""
+    if sent is None:
+        return work(lambda _connection, _answer: None)
+    _require_key(sent)
+    with catalogue.read() as connection:
+        before = _answered(connection, sent)
+    if before is not None:
+        return before
+    try:
+        return work(lambda connection, answer: _remember(connection, sent, answer))
+    except IntegrityError:
+        with catalogue.read() as connection:
+            quicker = _answered(connection, sent)
+        if quicker is None:
+            raise
+        return quicker
+
+
+def _require_key(sent: Sent) -> None:
+    if not sent.key or len(sent.key) > LONGEST_KEY or not sent.key.isprintable():
+        raise Invalid(
+            "idempotency-key-refused", f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters; give another."
+        )
+
+
+def _remember(connection: Connection, sent: Sent, answer: Answer) -> None:
+    connection.execute(
+        insert(posted).values(
+            who=sent.who, key=sent.key, request=sent.request, status=answer.status,
+            answer=json.dumps(answer.document, ensure_ascii=False), at=time.time(),
+        )
+    )  # fmt: skip
 
 
 def forget(catalogue: Catalogue, now: float | None = None) -> int:
@@ -75,10 +111,5 @@ def _answered(connection: Connection, sent: Sent) -> Answer | None:
 
 def _new(connection: Connection, sent: Sent, work: Callable[[Connection], Answer]) -> Answer:
     answer = work(connection)
-    connection.execute(
-        insert(posted).values(
-            who=sent.who, key=sent.key, request=sent.request, status=answer.status,
-            answer=json.dumps(answer.document, ensure_ascii=False), at=time.time(),
-        )
-    )  # fmt: skip
+    _remember(connection, sent, answer)
     return answer

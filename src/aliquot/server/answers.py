@@ -32,6 +32,11 @@ def json_bytes(found: Any) -> bytes:
     return json.dumps(found, ensure_ascii=False).encode()
 
 
+def plain_values(found: Any) -> Any:
+    """Give a model as the plain values that its JSON has."""
+    return json.loads(json_bytes(found))
+
+
 @lru_cache(maxsize=500)
 def _adapter(model: type) -> TypeAdapter[Any]:
     return TypeAdapter(model)

@@ -12,15 +12,23 @@ from starlette.types import Scope
 from aliquot import __version__
 from aliquot.lab import Lab
 from aliquot.server import downloads, events, health, streams
+from aliquot.server.api import administration as api_administration
+from aliquot.server.api import approvals as api_approvals
+from aliquot.server.api import audit as api_audit
 from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
+from aliquot.server.api import hub as api_hub
+from aliquot.server.api import lineage as api_lineage
+from aliquot.server.api import people as api_people
 from aliquot.server.api import pipelines as api_pipelines
+from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
 from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
 from aliquot.server.api import tasks as api_tasks
+from aliquot.server.api import tokens as api_tokens
 from aliquot.server.api import uploads as api_uploads
 from aliquot.server.guard import Guard
 from aliquot.server.live.broadcast import Broadcast
@@ -81,6 +89,14 @@ PROGRAMS: tuple[Routes, ...] = (
     api_quarantine.routes,
     api_uploads.routes,
     api_receipts.routes,
+    api_lineage.routes,
+    api_hub.routes,
+    api_projects.routes,
+    api_people.routes,
+    api_tokens.routes,
+    api_approvals.routes,
+    api_audit.routes,
+    api_administration.routes,
     api_description.routes,
     streams.routes,
     events.routes,

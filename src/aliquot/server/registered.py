@@ -24,3 +24,5 @@ class Registered:
     project: ProjectOf | None
     most: int
     """Bytes of its body at most."""
+    makes: bool = False
+    """Whether it makes something, once for each Idempotency-Key."""

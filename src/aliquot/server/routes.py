@@ -16,6 +16,7 @@ from aliquot.access.rights import RIGHTS
 from aliquot.server.answers import json_answer
 from aliquot.server.hooks import visit_for_hook
 from aliquot.server.people import require_own, visit_for
+from aliquot.server.plain import require_plain
 from aliquot.server.problems import PROBLEMS
 from aliquot.server.registered import SMALL, ProjectOf, Registered
 from aliquot.server.visit import Visit
@@ -75,9 +76,12 @@ class Routes:
 
     def api(
         self, method: str, path: str, *, action: str, project: ProjectOf | None = None, status: int = 200,
-        most: int = SMALL,
+        most: int = SMALL, makes: bool = False,
     ) -> Callable[[Function], Function]:  # fmt: skip
-        """Register a route for programs, under `/api/v1`; the function gives a model, or a response as it is."""
+        """Register a route for programs, under `/api/v1`; the function gives a model, or a response as it is.
+
+        `makes` says that it makes something, in `visit.once`.
+        """
 
         def register(function: Function) -> Function:
             @wraps(function)
@@ -85,7 +89,8 @@ class Routes:
                 found = function(**values)
                 return found if isinstance(found, Response) else json_answer(_visit(values).request, found, status)
 
-            self._add(method, path, answer, "api", action, project, most, model=_model(function), status=status)
+            model = _model(function)
+            self._add(method, path, answer, "api", action, project, most, model=model, status=status, makes=makes)
             return function
 
         return register
@@ -112,12 +117,12 @@ class Routes:
 
     def _add(
         self, method: str, path: str, endpoint: Function, kind: str, action: str, project: ProjectOf | None,
-        most: int = SMALL, model: Any = None, status: int = 200,
+        most: int = SMALL, model: Any = None, status: int = 200, makes: bool = False,
     ) -> None:  # fmt: skip
         if action != PUBLIC and action not in RIGHTS:
             raise TypeError(f"{method} {path}: no row of access/rights.py has the action {action!r}")
         full = self.prefix + path
-        self.registered.append(Registered(method, full, action, kind, project, most))
+        self.registered.append(Registered(method, full, action, kind, project, most, makes))
         self.router.add_api_route(
             full, endpoint, methods=[method], response_model=model, status_code=status,
             include_in_schema=kind == "api", dependencies=[Depends(_check(action, project, kind))],
@@ -133,8 +138,10 @@ def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
         find = visit_for_hook if kind == "hook" else visit_for
         visit = request.state.visit = await run_in_threadpool(find, request)
         # Before the form's word, which stands in a body that may be large: nobody fills a disk who may not send it.
+        await require_plain(request, body=False)
         await run_in_threadpool(_require, visit, action, project)
         await require_own(request, visit)
+        await require_plain(request, body=kind == "api")
 
     check.__name__ = f"check_{kind}"
     return check

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from aliquot.access.by import By, refusal
 from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.lab import Lab
-from aliquot.lab.posted import Answer, Sent, once
+from aliquot.lab.posted import Answer, Remember, Sent, once, once_beside
 from aliquot.server.site import Site, site_of
 
 T = TypeVar("T")
@@ -70,11 +70,18 @@ class Visit:
 
         A page's form has no header: it gives the `key` that it carries.
         """
+        return once(self.lab.catalogue, self._sent(body, key), work)
+
+    def once_beside(self, body: bytes, work: Callable[[Remember], Answer]) -> Answer:
+        """Do as `once` what opens its transactions itself; it remembers its answer in the one that makes something."""
+        return once_beside(self.lab.catalogue, self._sent(body), work)
+
+    def _sent(self, body: bytes, key: str | None = None) -> Sent | None:
         key = self.request.headers.get("idempotency-key", key)
         if key is None:
-            return once(self.lab.catalogue, None, work)
+            return None
         said = blake3(f"{self.request.method} {self.request.url.path}\n".encode() + body).hexdigest()
-        return once(self.lab.catalogue, Sent(self.by.name, key, f"blake3:{said}"), work)
+        return Sent(self.by.name, key, f"blake3:{said}")
 
 
 def visit_of(request: Request) -> Visit:

@@ -64,11 +64,12 @@ def document(visit: Visit) -> dict[str, Any]:
     }
     said["security"] = [{"token": []}, {"session": []}]
     # The document leaves out which values of a path may have slashes in them.
-    actions = {(each.method.lower(), each.path.replace(":path}", "}")): each.action for each in visit.site.registered}
+    routes_by = {(each.method.lower(), each.path.replace(":path}", "}")): each for each in visit.site.registered}
     for path, methods in said["paths"].items():
         for method, each in methods.items():
-            each["x-aliquot-action"] = actions[method, path]
-            if method == "post":
+            route = routes_by[method, path]
+            each["x-aliquot-action"] = route.action
+            if route.makes:
                 each.setdefault("parameters", []).append(_KEY)
     return said
 

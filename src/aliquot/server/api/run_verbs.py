@@ -85,7 +85,7 @@ def prioritise_run(visit: AVisit, number: int, wish: Annotated[Priority, Body()]
     return _steered(visit, lambda connection: acts_run.prioritise(connection, visit.by, number, wish.priority))
 
 
-@routes.api("POST", "/runs/{number}/retry", action="run.retry", project=project_of_run)
+@routes.api("POST", "/runs/{number}/retry", action="run.retry", project=project_of_run, makes=True)
 def retry_run(visit: AVisit, number: int, chosen: Annotated[Chosen, Body()]) -> Repeated:
     """Try parked tasks again: in the run while it is under way, in a new run of what has ended."""
 

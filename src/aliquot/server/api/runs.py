@@ -71,7 +71,7 @@ def show_run(visit: AVisit, number: int) -> RunDetail:
         return run_detail(connection, number, visit.lab.config.pools)
 
 
-@routes.api("POST", "/runs", action="run.start", status=201)
+@routes.api("POST", "/runs", action="run.start", status=201, makes=True)
 def start_run(visit: AVisit, wish: Annotated[NewRun, Body()]) -> Started:
     """Start a run. With an Idempotency-Key, the same request again starts none and gets the same answer."""
 

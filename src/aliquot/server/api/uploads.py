@@ -89,7 +89,7 @@ class Outcome(BaseModel):
     unreadable: list[dict[str, object]]
 
 
-@routes.api("POST", "/uploads", action="dataset.ingest", status=201)
+@routes.api("POST", "/uploads", action="dataset.ingest", status=201, makes=True)
 def begin_upload(
     visit: AVisit,
     upload_length: Annotated[int, Header(ge=0, lt=2**63, description="Bytes of the file.")],

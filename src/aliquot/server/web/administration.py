@@ -181,13 +181,19 @@ def make_token(
 @routes.form("/tokens/{number}/end", action="account.own")
 def end_token(visit: AVisit, number: int) -> str:
     """End a token: one's own, or as an administrator anybody's."""
-    with visit.read() as connection:
-        found = tokens.find_token(connection, number)
-    own = found.person == visit.by.name
-    if not own:
-        visit.require("people.manage", subject=f"token {number}")
-    visit.steer(lambda connection: tokens.end_token(connection, visit.by, number))
-    return "/account" if own else "/administration/tokens"
+    ended = end_permitted(visit, number)
+    return "/account" if ended.person == visit.by.name else "/administration/tokens"
+
+
+def end_permitted(visit: Visit, number: int) -> Token:
+    """End a token: one's own, or as an administrator anybody's; others are not told whether it is there."""
+
+    def work(connection: Connection) -> Token:
+        if not tokens.is_of(connection, number, visit.by.name):
+            visit.require("people.manage", subject=f"token {number}")
+        return tokens.end_token(connection, visit.by, number)
+
+    return visit.steer(work)
 
 
 @routes.page("/sources", template="sources.html", action="source.read")

@@ -48,8 +48,8 @@ def search(
 ) -> AuditPage:  # fmt: skip
     """Show who did what, and what was refused."""
     asked = Question(
-        who=who or None, action=action or None, outcome=outcome or None, text=text or None, since=_day(since),
-        until=_day(until),
+        who=who or None, action=action or None, outcome=outcome or None, text=text or None, since=moment(since),
+        until=moment(until),
     )  # fmt: skip
     with visit.read() as connection:
         found = entries(connection, asked, before=read_cursor(cursor), limit=_PAGE + 1)
@@ -77,7 +77,8 @@ def _lines(visit: Visit) -> Iterator[str]:
             yield line_of(each) + "\n"
 
 
-def _day(text: str) -> float | None:
+def moment(text: str) -> float | None:
+    """Read a day or a time of it as seconds since 1970; None for no text."""
     if not text:
         return None
     try:

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from aliquot.access.projects import project_of_dataset as dataset_project
 from aliquot.access.projects import project_of_run as run_project
-from aliquot.datasets.lineage import Node
+from aliquot.datasets.lineage import Direction, Node
 from aliquot.lab.lineage import full_lineage
 from aliquot.lab.lineage_graph import LineageGraph, lineage_graph
 from aliquot.lab.lineage_prov import prov_document
-from aliquot.model.reference import parse_reference
+from aliquot.model.reference import Reference, parse_reference
 from aliquot.server.answers import json_answer
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
@@ -90,12 +90,7 @@ def _root(visit: Visit, name: str, version: str, full: str, *, wide: bool) -> No
     """Find the lineage, without what the person may not see."""
     reference = parse_reference(f"{name}@{version}:{full}")
     limit, widest = (_NODES_UNFOLDED, _WIDEST_UNFOLDED) if wide else (_NODES, _WIDEST)
-    root = full_lineage(visit.lab, reference, "both", limit=limit, widest=widest)
-    projects = visit.projects("dataset.read")
-    if projects is not None:
-        with visit.read() as connection:
-            root = _seen(connection, root, projects, {})
-    return root
+    return _seen_by(visit, full_lineage(visit.lab, reference, "both", limit=limit, widest=widest))
 
 
 def _listed(ids: str) -> list[str]:
@@ -104,6 +99,19 @@ def _listed(ids: str) -> list[str]:
 
 def _saved(name: str) -> dict[str, str]:
     return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+
+
+def seen_lineage(visit: Visit, reference: Reference, direction: Direction, depth: int = 20) -> Node:
+    """Give the lineage of what a reference names, as far as the person may see it."""
+    return _seen_by(visit, full_lineage(visit.lab, reference, direction, depth))
+
+
+def _seen_by(visit: Visit, root: Node) -> Node:
+    projects = visit.projects("dataset.read")
+    if projects is None:
+        return root
+    with visit.read() as connection:
+        return _seen(connection, root, projects, {})
 
 
 def _seen(connection: Connection, node: Node, projects: Collection[str], known: dict[str, bool]) -> Node:

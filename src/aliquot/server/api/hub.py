@@ -1,0 +1,66 @@
+"""`/api/v1/hub`: the tables that people query, for programs."""
+
+from typing import Annotated
+
+from fastapi import Body, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from aliquot.hub.query import HubTable, Rows
+from aliquot.hub.query_apart import query_apart
+from aliquot.lab.hub_tables import first_rows, table_of, tables_of
+from aliquot.server.routes import Routes
+from aliquot.server.visit import AVisit
+from aliquot.server.web.datasets import PAGE, Limit
+
+routes = Routes("/api/v1")
+
+MOST_ROWS = 10_000
+RowLimit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
+
+
+class TableList(BaseModel):
+    """The hub's tables that one may see, by name; `next` is the `after` of what follows, null at the end."""
+
+    tables: list[HubTable]
+    next: str | None = Field(examples=["plates"])
+
+
+class HubQuery(BaseModel):
+    """One SELECT, and how many of its rows are wanted at most."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"sql": "SELECT well, value FROM plates", "limit": 100}]}
+    )
+
+    sql: str = Field(min_length=1, max_length=20_000)
+    limit: int = Field(1000, ge=1, le=MOST_ROWS)
+
+
+@routes.api("GET", "/hub/tables", action="table.read")
+def list_tables(visit: AVisit, after: str = "", limit: Limit = PAGE) -> TableList:
+    """List the tables, with their columns and what was loaded into each last."""
+    with visit.read() as connection:
+        known = tables_of(visit.lab, connection, visit.projects("table.read"))
+    found = sorted((each for each in known if each.name > after), key=lambda each: each.name)
+    return TableList(tables=found[:limit], next=found[limit - 1].name if len(found) > limit else None)
+
+
+@routes.api("GET", "/hub/tables/{name}", action="table.read")
+def show_table(visit: AVisit, name: str) -> HubTable:
+    """Show a table: its columns with their types, its key, and where it was loaded from."""
+    with visit.read() as connection:
+        return table_of(visit.lab, connection, visit.projects("table.read"), name)
+
+
+@routes.api("GET", "/hub/tables/{name}/rows", action="table.read")
+def show_rows(visit: AVisit, name: str, limit: RowLimit = 50) -> Rows:
+    """Give a table's first rows; all of them, or some, come by a query."""
+    with visit.read() as connection:
+        table = table_of(visit.lab, connection, visit.projects("table.read"), name)
+    return first_rows(visit.lab, table, limit)
+
+
+@routes.api("POST", "/hub/query", action="hub.query")
+def query(visit: AVisit, wish: Annotated[HubQuery, Body()]) -> Rows:
+    """Run one SELECT, which cannot write and ends after 20 seconds; `truncated` says that there were more rows."""
+    return query_apart(visit.lab.hub, wish.sql, wish.limit)
