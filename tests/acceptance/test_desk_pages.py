@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from lab_folder import LabFolder
 from running_server import PASSWORD, RunningServer, form_word, running_server
+from waiting import until
 
 SETTINGS = """
 lab: riverside
@@ -161,6 +163,20 @@ def test_the_hub_answers_one_select_and_nothing_else(admin: httpx.Client, viewer
     assert viewer.get("/hub").status_code == 200
     assert viewer.get("/hub", params={"sql": "SELECT 1"}).status_code == 403
     assert viewer.get("/hub/csv", params={"sql": "SELECT 1"}).status_code == 403
+
+
+def test_rows_are_taken_out_whole_and_a_query_is_canceled(admin: httpx.Client, viewer: httpx.Client) -> None:
+    few = {"sql": "SELECT 1 AS a"}
+    assert admin.get("/hub/parquet", params=few).content[:4] == b"PAR1"
+    assert admin.get("/hub/csv", params={"sql": "DROP TABLE t"}).status_code == 422
+    assert viewer.get("/hub/parquet", params=few).status_code == 403
+    assert send(viewer, "/hub/cancel").status_code == 403
+    assert admin.post("/hub/cancel").status_code == 403
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(admin.get, "/hub.json", params={"sql": endless})
+        until(lambda: send(admin, "/hub/cancel").status_code == 204 and asked.done())
+        assert asked.result().json()["problem"] == "The query was canceled."
 
 
 def test_lineage_leads_back_to_the_arrival(admin: httpx.Client) -> None:

@@ -2,30 +2,25 @@
 """Asking the hub: read-only queries, and what tables there are."""
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
 from aliquot.definitions.problem import instead, sentence_end
 from aliquot.hub import ledger
 from aliquot.hub.columns import OURS
-from aliquot.hub.hub import Hub, Session, quoted, require, text_literal, unreachable
+from aliquot.hub.hub import Hub, Session, quoted, text_literal
+from aliquot.hub.query_postgresql import Cell, postgresql_rows
 from aliquot.model.errors import Invalid
-
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-Cell = bool | int | float | str | None
 
 SECONDS = 60
 """For how long a query may run on PostgreSQL. SQLite's driver cannot be interrupted."""
 
-_VIEW = "_aliquot_query"
+VIEW = "_aliquot_query"
 _NO_TABLE = re.compile(r'no such table: (?:main\.)?([^\s"]+)|relation "(?:public\.)?([^"]+)" does not exist')
 _NO_COLUMN = re.compile(r'no such column: (?:\w+\.)?([^\s"]+)|column "?(?:\w+\.)?([^\s"]+)"? does not exist')
 _WORD = re.compile(r"\w+")
-_DECLARED = {
+DECLARED = {
     "BIGINT": "integer",
     "INTEGER": "integer",
     "INT": "integer",
@@ -39,22 +34,6 @@ _DECLARED = {
     "TEXT": "string",
 }
 _FOUND = {"i": "integer", "r": "number", "t": "string", "b": "binary"}
-_POSTGRESQL = {
-    "bool": "boolean",
-    "int2": "integer",
-    "int4": "integer",
-    "int8": "integer",
-    "float4": "number",
-    "float8": "number",
-    "numeric": "number",
-    "date": "date",
-    "timestamp": "datetime",
-    "timestamptz": "datetime",
-    "time": "time",
-    "json": "json",
-    "jsonb": "json",
-    "bytea": "binary",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +64,32 @@ class HubTable:
     loaded_at: str
 
 
-def query(hub: Hub, sql: str, limit: int = 1000) -> Rows:
+def query(hub: Hub, sql: str, limit: int = 1000, seconds: float = SECONDS) -> Rows:
     """Run one SELECT and give at most `limit` rows.
 
     The database itself keeps it from writing: the file is opened for reading, the transaction is read-only and rolled
     back. Whatever is not one SELECT, and whatever the database rejects, is `Invalid` with the database's own words.
     """
-    statement = sql.strip().rstrip(";").strip()
-    if not statement:
-        raise Invalid("query-empty", "There is no query; write a SELECT.")
     if limit < 0:
         raise Invalid("query-limit", "The limit is below zero; give a number of rows.", limit=limit)
-    try:
+    with refused_in_words(hub, sql) as statement:
         if hub.dialect == "sqlite":
             with hub.reading() as session:
                 return _on_sqlite(session, statement, limit)
-        return _on_postgresql(hub, statement, limit)
+        return _on_postgresql(hub, statement, limit, seconds)
+
+
+@contextmanager
+def refused_in_words(hub: Hub, sql: str) -> Generator[str]:
+    """Give the statement without its end; what the database refuses is told with what to write instead."""
+    statement = sql.strip().rstrip(";").strip()
+    if not statement:
+        raise Invalid("query-empty", "There is no query; write a SELECT.")
+    try:
+        yield statement
     except Invalid as error:
+        if error.code in {"query-too-long", "query-canceled"}:
+            raise
         said = str(error.facts.get("said") or error.message).strip()
         sentence = f"The hub refused the query: {_reason(said)}{_advice(hub, statement, said)}"
         raise Invalid("query-refused", sentence, said=said) from error
@@ -126,19 +114,19 @@ def _on_sqlite(session: Session, statement: str, limit: int) -> Rows:
     # A view takes nothing but one SELECT, and knows what type each of its columns was declared with. It lies in
     # the connection's own temporary database; after it, not even that can be written.
     body = f"SELECT * FROM (\n{statement}\n)"
-    session.execute(f"CREATE TEMP VIEW {_VIEW} AS {body}")
+    session.execute(f"CREATE TEMP VIEW {VIEW} AS {body}")
     session.execute("PRAGMA query_only = on")
-    kept: str = session.rows(f"SELECT sql FROM sqlite_temp_master WHERE name = '{_VIEW}'")[0][0]
+    kept: str = session.rows(f"SELECT sql FROM sqlite_temp_master WHERE name = '{VIEW}'")[0][0]
     if not kept.endswith(body):  # the driver drops, in silence, what follows the first statement
         raise Invalid("query-refused", "there is more than one statement")
-    declared = session.rows(f"SELECT name, type FROM pragma_table_info({text_literal(_VIEW)}) ORDER BY cid")
+    declared = session.rows(f"SELECT name, type FROM pragma_table_info({text_literal(VIEW)}) ORDER BY cid")
     # The driver guesses a column's type from its first rows: each value travels as text, led by its own type.
     tagged = ", ".join(
         f"CASE typeof({name}) WHEN 'integer' THEN 'i' || {name} WHEN 'real' THEN 'r' || printf('%!.17g', {name}) "
         f"WHEN 'text' THEN 't' || {name} WHEN 'blob' THEN 'b' || hex({name}) ELSE 'n' END AS c{at}"
         for at, (name, _) in enumerate((quoted(name), kind) for name, kind in declared)
     )
-    texts: list[tuple[str, ...]] = session.rows(f"SELECT {tagged} FROM {_VIEW} LIMIT {limit + 1}")
+    texts: list[tuple[str, ...]] = session.rows(f"SELECT {tagged} FROM {VIEW} LIMIT {limit + 1}")
     types = [
         _sqlite_type(kind, {text[0] for text in column if text != "n"})
         for (_, kind), column in zip(declared, zip(*texts, strict=True) if texts else [()] * len(declared), strict=True)
@@ -149,7 +137,7 @@ def _on_sqlite(session: Session, statement: str, limit: int) -> Rows:
 
 def _sqlite_type(declared: str, tags: set[str]) -> str:
     """Give a column's type: what was declared where the values agree with it, what was found otherwise."""
-    kind = _DECLARED.get(declared.upper())
+    kind = DECLARED.get(declared.upper())
     if kind in {"boolean", "integer"} and tags <= {"i"}:
         return kind
     if kind == "number" and tags <= {"i", "r"}:
@@ -172,59 +160,10 @@ def _sqlite_value(text: str, kind: str) -> Cell:
     return int(value) if tag == "i" and kind == "integer" else value
 
 
-def _on_postgresql(hub: Hub, statement: str, limit: int) -> Rows:
-    psycopg = require("psycopg", "postgresql")
-    try:
-        connection: Connection[tuple[Any, ...]] = psycopg.connect(hub.location)
-    except psycopg.Error as error:
-        raise unreachable(hub, str(error)) from error
-    try:
-        with connection:
-            return _read(connection, statement, limit)
-    except psycopg.errors.QueryCanceled as error:
-        raise Invalid("query-refused", f"it ran for more than {SECONDS} seconds; narrow it down") from error
-    except psycopg.errors.ConnectionException as error:
-        raise unreachable(hub, str(error)) from error
-    except psycopg.Error as error:
-        raise Invalid("query-refused", str(error)) from error
-    finally:
-        connection.close()
-
-
-def _read(connection: "Connection[tuple[Any, ...]]", statement: str, limit: int) -> Rows:
-    connection.read_only = True
-    with connection.transaction(force_rollback=True):
-        connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{SECONDS}s",))
-        # DECLARE takes one SELECT and nothing else; the rows come when they are fetched, so the rest never travels
-        with connection.cursor(name=_VIEW) as cursor:
-            cursor.execute(statement.encode())
-            texts = cursor.fetchmany(limit + 1)
-            described = cursor.description or []
-            names = tuple(column.name for column in described)
-            types = tuple(
-                _POSTGRESQL.get(getattr(connection.adapters.types.get(column.type_code), "name", ""), "string")
-                for column in described
-            )
-    rows = [tuple(_postgresql_value(value) for value in row) for row in texts[:limit]]
-    return Rows(names, types, rows, len(texts) > limit)
-
-
-def _postgresql_value(value: object) -> Cell:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex().upper()
-    if isinstance(value, timedelta):
-        return str(value)
-    import json
-
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _on_postgresql(hub: Hub, statement: str, limit: int, seconds: float) -> Rows:
+    with postgresql_rows(hub, statement, seconds) as found:
+        texts = found.take(limit + 1)
+        return Rows(found.columns, found.types, texts[:limit], len(texts) > limit)
 
 
 def _advice(hub: Hub, statement: str, said: str) -> str:
