@@ -194,7 +194,7 @@ def test_who_may_not_wake_is_refused_and_noted(server: RunningServer) -> None:
     lab, post = lab_of(server), server.client()
     word, broad = lab.token("source.wake"), lab.token("source.wake", "source.read")
     before = len(lab.denied)
-    wish = {"content": cloud_event(subject="posted"), "headers": CLOUD}
+    wish = cloud_event(subject="posted")
     for address, headers, status, code in (
         ("/events", {}, 401, "sign-in-needed"),
         ("/events", bearer("aliquot_forged"), 401, "token-unknown"),
@@ -203,7 +203,7 @@ def test_who_may_not_wake_is_refused_and_noted(server: RunningServer) -> None:
         (f"/events?access_token={broad}", {}, 403, "token-in-address"),
         ("/events", bearer(lab.token("source.read")), 403, "access-denied"),
     ):
-        answer = post.post(address, content=wish["content"], headers=CLOUD | headers)
+        answer = post.post(address, content=wish, headers=CLOUD | headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code), address
         assert answer.headers["content-type"] == "application/problem+json"
     answer = post.post("/events", content=cloud_event(subject="other"), headers=CLOUD | bearer(word))

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +28,13 @@ from azurite import Azurite, azurite_of
 from bucket import Bucket, bucket_of
 from postgresql import running_cluster
 from soak.arrivals_checks import arrival_faults, missing_of, runs_wait
-from soak.arrivals_lab import ArrivalsLab, Events
+from soak.arrivals_lab import Arrival, ArrivalsLab, Events
 from soak.checks import faults_of
 from soak.lab import say
 
 SQLITE = "sqlite:///.aliquot/catalogue.db"
 _PATIENCE = 1800.0
-_OUT_OF_REACH = 5
+_AT_ONCE = 12
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,15 @@ def soak_arrivals(folder: Path, plan: Plan, catalogue_url: str, s3: Bucket, azur
     try:
         deaths = sorted(chance.sample(range(1, plan.arrivals), plan.kills))
         number = 0
-        for death in [*deaths, plan.arrivals]:
-            pause = chance.uniform(0, plan.pause) / max(1, death - number)
-            while number < death:
-                events.of(*lab.arrive(number, chance))
-                number += 1
-                time.sleep(pause)
-            if number < plan.arrivals:
-                keepers.kill(chance)
-                report.kills += 1
-                say(f"{number:,} arrivals, {report.kills} kills, {time.monotonic() - began:.0f} s")
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for death in [*deaths, plan.arrivals]:
+                pause = chance.uniform(0, plan.pause) / max(1, death - number)
+                _send(lab, events, pool, range(number, death), chance, pause)
+                number = death
+                if number < plan.arrivals:
+                    keepers.kill(chance)
+                    report.kills += 1
+                    say(f"{number:,} arrivals, {report.kills} kills, {time.monotonic() - began:.0f} s")
         events.flush()
         _await(catalogue, lab)
         keepers.end()
@@ -126,6 +127,20 @@ def soak_arrivals(folder: Path, plan: Plan, catalogue_url: str, s3: Bucket, azur
     lab.run("dataset", "verify", seconds=600)
     report.seconds = time.monotonic() - began
     return report
+
+
+def _send(
+    lab: ArrivalsLab, events: Events, pool: ThreadPoolExecutor, numbers: range, chance: random.Random, pause: float
+) -> None:  # fmt: skip
+    """Let files come, several at once, and events tell of them when they are there."""
+    under_way: deque[Future[Arrival]] = deque()
+    for number in numbers:
+        under_way.append(pool.submit(lab.put, lab.choose(number, chance)))
+        time.sleep(pause)
+        while under_way and (len(under_way) >= _AT_ONCE or number == numbers[-1]):
+            arrival = under_way.popleft().result()
+            lab.note(arrival)
+            events.of(arrival)
 
 
 def _await(catalogue: Catalogue, lab: ArrivalsLab) -> None:

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import httpx
 from azure.storage.queue import QueueClient
@@ -53,14 +54,15 @@ recognise: {name: "*.csv"}
 format: table
 table: {fields: [{name: id, type: integer}, {name: name, type: string}]}
 """
+# A part of the files is enough to see that each version has its run, and the last run all files.
 _PIPELINE = """
 pipeline: KIND-sizes
 inputs: {files: {dataset: KIND}}
 trigger: {new_version: [KIND]}
 steps:
   measure:
-    inputs: {file: {from: files, glob: "/{name}"}}
-    command: wc -c < "$FILE" > "$OUT/size of $NAME"
+    inputs: {file: {from: files, glob: "/{name}7.csv"}}
+    command: wc -c < "$FILE" > "$OUT/size of ${NAME}7.csv"
     retry: {backoff: 100ms, on: {lost: 50, ours: 20}}
 outputs: {sizes: {from: measure, publish: KIND-sizes}}
 """
@@ -74,6 +76,18 @@ class Place:
     kind: Kind
     good: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     bad: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    there: list[str] = field(default_factory=list[str])
+    """The paths of good files that have been put there."""
+
+
+class Arrival(NamedTuple):
+    """A file that shall come; `moved` into its folder at once, or written there."""
+
+    number: int
+    source: str
+    path: str
+    content: bytes
+    moved: bool
 
 
 class ArrivalsLab(LabFolder):
@@ -108,42 +122,58 @@ class ArrivalsLab(LabFolder):
             word, _ = make_token(connection, lab.by, "ana", "events", ["source.wake"])
         self.address = f"http://127.0.0.1:{_free_port()}"
         web = httpx.Client(base_url=self.address, params={"access_token": word}, timeout=5)
-        self.tell: dict[str, Sequence[Callable[[str], object]]] = {
+        self.tell: dict[str, Sequence[Callable[[Sequence[str]], object]]] = {
             "folder": (),
-            "s3": (lambda key: sqs.send_message(QueueUrl=queue, MessageBody=_of_s3(s3.name, key)),),
+            "s3": (
+                lambda keys: sqs.send_message_batch(
+                    QueueUrl=queue,
+                    Entries=[{"Id": str(n), "MessageBody": _of_s3(s3.name, key)} for n, key in enumerate(keys)],
+                ),
+            ),
             "azure": (
-                lambda key: blobs.send_message(json.dumps(_of_azure(azure.container, key))),
-                lambda key: _post(web, _of_azure(azure.container, key)),
+                lambda keys: blobs.send_message(json.dumps([_of_azure(azure.container, key) for key in keys])),
+                lambda keys: _post(web, [_of_azure(azure.container, key) for key in keys]),
             ),
         }
+        """How it is told that objects have come, by source; each way takes up to ten keys."""
 
     @property
     def commands(self) -> Sequence[Sequence[str]]:
         """Give the processes that keep the lab alive together, each with its words."""
         return (("up", "--listen", self.address.removeprefix("http://")), ("daemon",))
 
-    def arrive(self, number: int, chance: random.Random) -> tuple[str, str]:
-        """Put a file at one of the places, or another in the place of one; gives the source and the path there."""
+    def choose(self, number: int, chance: random.Random) -> Arrival:
+        """Choose what comes next: a new file, a wrong one, the content of another, or a new one in the place of one."""
         name = chance.choice(KINDS)
         place = self.places[name]
         content = f"id,name\n{number},{'x' * chance.randrange(60)}\n".encode()
         path = chance.choice(_NAMES).format(n=number)
         luck = chance.random()
         if luck < 0.03:
-            content = f"id,name\nnone,{number}\n".encode()
-            place.bad[path] = content
-        elif luck < 0.08 and place.good:
-            path = chance.choice(list(place.good))
-        elif luck < 0.11 and place.good:
-            content = place.good[chance.choice(list(place.good))][-1]
+            content = place.bad[path] = f"id,name\nnone,{number}\n".encode()
+        elif luck < 0.08 and place.there:
+            # What is under way must not be overtaken.
+            path = place.there.pop(chance.randrange(len(place.there)))
+        elif luck < 0.11 and place.there:
+            content = place.good[chance.choice(place.there)][-1]
         if path not in place.bad:
             place.good.setdefault(path, []).append(content)
-        if name == "folder" and chance.random() < 0.5:
-            draft = self.write(f"outside/{number}", content)
-            draft.rename(self.folder / "inbox" / path)
+        return Arrival(number, name, path, content, moved=name == "folder" and chance.random() < 0.5)
+
+    def put(self, arrival: Arrival) -> Arrival:
+        """Put a file where it shall come."""
+        if arrival.moved:
+            draft = self.write(f"outside/{arrival.number}", arrival.content)
+            draft.rename(self.folder / "inbox" / arrival.path)
         else:
-            place.kind.put(path, content)
-        return name, path
+            self.places[arrival.source].kind.put(arrival.path, arrival.content)
+        return arrival
+
+    def note(self, arrival: Arrival) -> None:
+        """Note that a file is there."""
+        place = self.places[arrival.source]
+        if arrival.path not in place.bad:
+            place.there.append(arrival.path)
 
 
 class Events:
@@ -153,34 +183,36 @@ class Events:
         self._lab = lab
         self._chance = chance
         self._dropped = dropped
-        self._waiting: list[tuple[str, str]] = []
+        self._waiting: dict[str, list[str]] = {name: [] for name, ways in lab.tell.items() if ways}
         self.sent = self.lost = 0
 
-    def of(self, source: str, path: str) -> None:
+    def of(self, arrival: Arrival) -> None:
         """Tell of an arrival, perhaps, and by and by."""
-        if not self._lab.tell[source]:
+        waiting = self._waiting.get(arrival.source)
+        if waiting is None:
             return
         if self._chance.random() < self._dropped:
             self.lost += 1
             return
-        self._waiting += [(source, path)] * self._chance.choice([1, 1, 1, 2, 3])
-        while len(self._waiting) > 30:
-            self._send()
+        waiting += [f"in/{arrival.path}"] * self._chance.choice([1, 1, 1, 2, 3])
+        if len(waiting) > 30:
+            self._send(arrival.source)
 
     def flush(self) -> None:
         """Send what is left."""
-        while self._waiting:
-            self._send()
+        for name, waiting in self._waiting.items():
+            while waiting:
+                self._send(name)
 
-    def _send(self) -> None:
-        source, path = self._waiting.pop(self._chance.randrange(len(self._waiting)))
-        self._chance.choice(self._lab.tell[source])(f"in/{path}")
-        self.sent += 1
+    def _send(self, source: str) -> None:
+        waiting = self._waiting[source]
+        self._chance.shuffle(waiting)
+        some = [waiting.pop() for _ in range(min(len(waiting), self._chance.randint(1, 10)))]
+        self._chance.choice(self._lab.tell[source])(some)
+        self.sent += len(some)
 
 
 def _of_s3(bucket: str, key: str) -> str:
-    from urllib.parse import quote_plus
-
     said = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}
     record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": said}
     return json.dumps({"Records": [record]})
@@ -194,9 +226,9 @@ def _of_azure(container: str, key: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _post(web: httpx.Client, event: dict[str, Any]) -> None:
+def _post(web: httpx.Client, events: list[dict[str, Any]]) -> None:
     try:
-        answer = web.post("/events", json=event, headers={"content-type": "application/cloudevents+json"})
+        answer = web.post("/events", json=events, headers={"content-type": "application/cloudevents-batch+json"})
     except httpx.TransportError:
         # Nobody is up at the moment: an event that is lost.
         return

@@ -19,6 +19,7 @@ _DAY: dict[str, dict[str, str]] = {
         "serve": "Pages and API alone, beside `aliquot daemon`, here or on another machine.",
         "worker": "Work on the lab's runs beside `aliquot up`, here or on another machine.",
         "ingest": "Take files into a dataset by hand.",
+        "source": "See how sources stand and what waits there; have one looked at now.",
         "quarantine": "See and decide about files that were refused.",
         "receipts": "Find out what arrived, when, and what became of it.",
     },

@@ -17,6 +17,7 @@ from aliquot.intake.health import Health, note_health
 from aliquot.intake.interval import BUCKET, QUICK, Pace
 from aliquot.intake.place import folder_of
 from aliquot.intake.rivals import rivals_of
+from aliquot.intake.settle import Pending
 from aliquot.intake.source import NOTHING_APPLIED, Look, SourceIntake
 from aliquot.intake.wakes import woken
 from aliquot.intake.watch import Wake
@@ -30,6 +31,10 @@ _SOON = 0.005
 _AT_ONCE = 16
 _CLOSED = 1.0
 _BETWEEN_NOTES = 30.0
+_BETWEEN_CHANGES = 1.0
+"""Seconds between two notes of a source whose files that wait are others each time."""
+_WAITING = 20
+"""How many of the files that wait are written down."""
 _BETWEEN_ASKING = 1.0
 
 
@@ -49,6 +54,10 @@ class _Watched:
     began: float = 0.0
     noted_at: float = float("-inf")
     told: str = ""
+    noted: tuple[Pending, ...] = ()
+    asked: bool = False
+    """Whether somebody has asked for a look, who wants to know that there was one."""
+    told_after: bool = False
 
 
 class Arrivals:
@@ -91,6 +100,7 @@ class Arrivals:
                 moved |= self._note(each, summary, until_idle=until_idle)
             if each.look is None and (each.woken or time.monotonic() >= each.next_at):
                 each.woken = False
+                each.told_after, each.asked = each.asked, False
                 each.began = time.monotonic()
                 each.look = self._pool.submit(self._look, each)
                 each.look.add_done_callback(lambda _: self._wake.wake())
@@ -131,7 +141,10 @@ class Arrivals:
             with self._lab.catalogue.read() as connection:
                 now = woken(connection)
             before = now if self._woken is None else self._woken
-            names |= {name for name, count in now.items() if count != before.get(name, 0)}
+            asked = {name for name, count in now.items() if count != before.get(name, 0)} & self._sources.keys()
+            for name in asked:
+                self._sources[name].asked = True
+            names |= asked
             self._woken = now
         for name in names & self._sources.keys():
             self._sources[name].woken = True
@@ -164,7 +177,7 @@ class Arrivals:
             # Of a lab in which nothing is applied it is told once for all, by whoever keeps it up.
             if each.told != error.message and error.message != NOTHING_APPLIED:
                 log.warning("source is out of reach", source=each.name, reason=error.message)
-            self._health(each, None, error.message)
+            self._health(each, None, None, error.message)
             each.told = error.message
             each.quiet = True
             each.next_at = time.monotonic() + each.pace.after(took, moved=False)
@@ -187,8 +200,8 @@ class Arrivals:
                 unchanged=look.taken.unchanged or None,
                 quarantined=len(look.taken.quarantined) or None,
             )
-        self._health(each, look.listed, count.problem)
-        each.told = ""
+        self._health(each, look.listed, look.pending, count.problem)
+        each.told = count.problem
         if not each.woken:
             # A look that was under way when a message came may have missed what it tells of.
             for listener in self._listeners:
@@ -201,13 +214,21 @@ class Arrivals:
             each.next_at = min(each.next_at, look.next_at + _SOON)
         return moved
 
-    def _health(self, each: _Watched, listed: int | None, problem: str) -> None:
-        """Write down how the source does, now and then, and at once when that has changed."""
+    def _health(
+        self, each: _Watched, listed: int | None, pending: tuple[Pending, ...] | None, problem: str
+    ) -> None:  # fmt: skip
+        """Write down how the source does, now and then, and soon when that has changed."""
         now = time.monotonic()
-        if now < each.noted_at + _BETWEEN_NOTES and problem == each.told:
+        first = (pending or ())[:_WAITING]
+        same = [(one.path, one.kind) for one in first] == [(one.path, one.kind) for one in each.noted]
+        soon = now < each.noted_at + (_BETWEEN_NOTES if same else _BETWEEN_CHANGES)
+        if soon and problem == each.told and not each.told_after:
             return
-        each.noted_at = now
-        health = Health(each.name, self._lab.sources[each.name].watch, time.time(), listed, problem)
+        each.noted_at, each.noted = now, first
+        health = Health(
+            each.name, self._lab.sources[each.name].watch, time.time(), listed, problem,
+            None if pending is None else len(pending), [{"path": one.path, "why": one.why} for one in first],
+        )  # fmt: skip
         note_health(self._lab.catalogue, health)
 
     def _refresh(self) -> object:

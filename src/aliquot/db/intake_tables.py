@@ -133,6 +133,8 @@ source = Table(
     Column("looked_at", Double),
     Column("listed", BigInteger, comment="how many files the last look saw"),
     Column("problem", Text, nullable=False, server_default=text("''"), comment="why the last look failed"),
+    Column("waits", BigInteger, comment="how many files had not settled at the last look"),
+    Column("waiting", JSON(none_as_null=True), comment="the first of those: path, and why it waits"),
     comment="What is known of a source beside its receipts.",
     sqlite_with_rowid=False,
 )

@@ -31,16 +31,17 @@ def sources_of(named: Iterable[Named], sources: Mapping[str, Source]) -> dict[st
 
 def wake(catalogue: Catalogue, sources: Mapping[str, Source], names: Collection[str]) -> None:
     """Have these sources looked at by whoever looks after the lab."""
-
-    def write(connection: Connection) -> None:
-        for name in sorted(set(names) & sources.keys()):
-            raised = update(table).where(table.c.name == name).values(woken=table.c.woken + 1)
-            if not connection.execute(raised).rowcount:
-                row = {"name": name, "watch": "", "passed": [], "woken": 1}
-                connection.execute(insert(table).values(row))
-
     if names:
-        catalogue.repeat(write)
+        catalogue.repeat(lambda connection: raise_wakes(connection, set(names) & sources.keys()))
+
+
+def raise_wakes(connection: Connection, names: Collection[str]) -> None:
+    """Have sources looked at, in a transaction that says more."""
+    for name in sorted(names):
+        raised = update(table).where(table.c.name == name).values(woken=table.c.woken + 1)
+        if not connection.execute(raised).rowcount:
+            row = {"name": name, "watch": "", "passed": [], "woken": 1}
+            connection.execute(insert(table).values(row))
 
 
 def woken(connection: Connection) -> dict[str, int]:

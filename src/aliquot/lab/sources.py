@@ -1,12 +1,20 @@
-"""What `apply` has to ask about sources that were set up over buckets."""
+"""What `apply` has to ask about sources that were set up over buckets, and having a source looked at now."""
 
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from aliquot.access import audit
+from aliquot.access.by import By, require_may
 from aliquot.definitions.found import Definitions
-from aliquot.definitions.problem import Problem, refuse
+from aliquot.definitions.problem import Problem, instead, refuse, sentence_end
 from aliquot.intake.bucket_url import is_bucket
 from aliquot.intake.place import place_of
 from aliquot.intake.since import since_of
+from aliquot.intake.wakes import raise_wakes
 from aliquot.lab.lab import Lab
-from aliquot.model.errors import Invalid, Unavailable
+from aliquot.model.errors import Invalid, Missing, Unavailable
+from aliquot.model.lab_config import Source
 
 
 def check_sources(lab: Lab, found: Definitions, *, keep: bool) -> None:
@@ -26,3 +34,24 @@ def check_sources(lab: Lab, found: Definitions, *, keep: bool) -> None:
         except Invalid as error:
             problems.append(found.config.text.problem(("sources", name, "watch"), error.message))
     refuse(problems)
+
+
+def require_source(lab: Lab, name: str, projects: Collection[str] | None = None) -> Source:
+    """Give a source of some projects (None: of all) by its name, or `Missing`."""
+    known = {each: source for each, source in lab.sources.items() if projects is None or source.project in projects}
+    if name not in known:
+        words = f"There is no source {name!r}" + sentence_end(instead(name, sorted(known)))
+        raise Missing("source-missing", words, source=name)
+    return known[name]
+
+
+def wake_now(lab: Lab, by: By, name: str) -> None:
+    """Have a source looked at now, by whichever daemon looks after it, because somebody asks for it."""
+    source = require_source(lab, name)
+    require_may(by, "source.wake", source.project, f"source {name}")
+
+    def work(connection: Connection) -> None:
+        raise_wakes(connection, [name])
+        audit.append(connection, by, "source.wake", f"source {name}", project=source.project)
+
+    lab.catalogue.repeat(work)

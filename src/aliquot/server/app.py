@@ -27,6 +27,7 @@ from aliquot.server.api import quarantine as api_quarantine
 from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
+from aliquot.server.api import sources as api_sources
 from aliquot.server.api import tasks as api_tasks
 from aliquot.server.api import tokens as api_tokens
 from aliquot.server.api import uploads as api_uploads
@@ -54,6 +55,7 @@ from aliquot.server.web import (
     run_verbs,
     runs,
     sign_in,
+    sources,
     tasks,
     uploads,
 )
@@ -73,6 +75,7 @@ PAGES: tuple[Routes, ...] = (
     pipelines.routes,
     quarantine.routes,
     administration.routes,
+    sources.routes,
     audit.routes,
     hub.routes,
     lineage.routes,
@@ -89,6 +92,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_quarantine.routes,
     api_uploads.routes,
     api_receipts.routes,
+    api_sources.routes,
     api_lineage.routes,
     api_hub.routes,
     api_projects.routes,

@@ -11,7 +11,8 @@ from aliquot.access.by import refusal
 from aliquot.intake import wake_azure
 from aliquot.intake.wake_events import Asked, read_posted
 from aliquot.intake.wakes import sources_of, wake
-from aliquot.model.errors import Invalid, Missing
+from aliquot.lab.sources import require_source
+from aliquot.model.errors import Invalid
 from aliquot.server.hooks import WAKE
 from aliquot.server.rate import A_SECOND
 from aliquot.server.routes import Routes
@@ -71,7 +72,7 @@ def _wake(visit: Visit, asked: Asked) -> Sequence[str]:
     if concerned and not allowed:
         name = min(concerned)
         if mine is None:
-            raise Missing("source-missing", f"There is no source {name!r} in aliquot.yaml; correct the subject.")
+            require_source(visit.lab, name)
         project = sources[name].project if name in sources else min(mine, default="")
         raise refusal(visit.by, WAKE, project, f"source {name}")
     wake(visit.lab.catalogue, sources, allowed)

@@ -1,4 +1,4 @@
-"""Administration: people and their roles, tokens, what takes room, sources, and how the lab stands."""
+"""Administration: people and their roles, tokens, what takes room, and how the lab stands."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,6 @@ from aliquot.access.sessions import Session
 from aliquot.access.tokens import NEVER, Token
 from aliquot.datasets.usage import DatasetUse, StoreUse, dataset_uses, store_use
 from aliquot.lab.projects import projects_of, require_project
-from aliquot.lab.source_states import SourceState, source_states
 from aliquot.model.errors import Invalid
 from aliquot.server.reach import Reached, reach_database, reach_store
 from aliquot.server.routes import Routes
@@ -64,13 +63,6 @@ class Tokens:
     choices: list[Choice]
     projects: list[str]
     mine: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The sources whose arrivals a person may see."""
-
-    sources: list[SourceState]
 
 
 @routes.page("/administration", template="administration.html", action="lab.read")
@@ -194,13 +186,6 @@ def end_permitted(visit: Visit, number: int) -> Token:
         return tokens.end_token(connection, visit.by, number)
 
     return visit.steer(work)
-
-
-@routes.page("/sources", template="sources.html", action="source.read")
-def list_sources(visit: AVisit) -> Sources:
-    """Show the sources, what came last from each, and what waits."""
-    with visit.read() as connection:
-        return Sources(source_states(connection, visit.lab.sources, visit.projects("source.read")))
 
 
 def _role(text: str) -> Role | None:

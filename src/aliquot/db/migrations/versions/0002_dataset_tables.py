@@ -177,6 +177,8 @@ def upgrade() -> None:
         sa.Column(
             "problem", sa.Text(), server_default=sa.text("''"), nullable=False, comment="why the last look failed"
         ),
+        sa.Column("waits", sa.BigInteger(), nullable=True, comment="how many files had not settled at the last look"),
+        sa.Column("waiting", sa.JSON(), nullable=True, comment="the first of those: path, and why it waits"),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
         comment="What is known of a source beside its receipts.",
         sqlite_with_rowid=False,
