@@ -11,7 +11,6 @@ from aliquot.cli.text import ago, count, moment
 from aliquot.lab import Lab
 from aliquot.lab.source_states import SourceState, source_states
 from aliquot.lab.sources import require_source, wake_now
-from aliquot.model.words import span
 
 app = noun("source")
 
@@ -52,7 +51,7 @@ def show(name: _Name, /, *, options: Options = OPTIONS) -> None:
         return
     last = f"{found.last_path}, {found.last_decision}, {moment(found.last_at)}" if found.last_at else "nothing yet"
     looked = f"{moment(found.looked_at)}, {count(found.listed or 0, 'file')}" if found.looked_at else "none yet"
-    often = f"at {found.schedule}" if found.schedule else f"every {span(found.interval)} at least"
+    often = f"at {found.schedule}" if found.schedule else f"every {found.interval:g} s at least"
     facts(
         {
             "source": found.name,
