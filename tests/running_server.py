@@ -23,7 +23,7 @@ class RunningServer:
         self.lab = lab
         self.process = process
         self._log = log
-        self.address = self._await(r"(?:are|is) at (http://\S+?)\.\n")
+        self.address = self._await(r"(?:are|is) at (https?://\S+?)\.\n")
 
     def first_link(self) -> str:
         """Give the link with which the first administrator sets a password."""

@@ -7,12 +7,14 @@ from sqlalchemy import select, update
 
 from aliquot.access import audit
 from aliquot.access.by import By, at_the_machine
+from aliquot.access.known_elsewhere import roles_of
 from aliquot.access.links import first_administrator, make_link, use_link, whose_link
 from aliquot.access.passwords import hash_password, is_right
 from aliquot.access.people import add_person, disable, find_person, members, people, set_password, set_role
 from aliquot.access.rights import EVERYWHERE, Role
 from aliquot.access.secret_words import form_word, is_form_word
 from aliquot.access.sessions import by_session, end_session, sessions, sign_in
+from aliquot.access.started import LASTS, come_back, spend, start
 from aliquot.access.throttle import FREE, count_try
 from aliquot.access.tokens import by_token, end_token, make_token, tokens
 from aliquot.db import Catalogue
@@ -316,3 +318,22 @@ def find_rights(catalogue: Catalogue):
     _add(catalogue, "vera", Role.VIEWER)
     with catalogue.read() as connection:
         return find_person(connection, "vera").rights
+
+
+def test_a_sign_in_by_a_provider_belongs_to_one_browser_and_is_over_in_time(catalogue: Catalogue) -> None:
+    begun = start("browser", now=1000)
+    assert come_back("browser", begun.state, now=1000 + LASTS - 2) == begun
+    assert len({*begun, *start("browser", now=1000)}) == 6
+    for browser, at in (("another", 1001), ("browser", 1001 + LASTS), ("browser", 900)):
+        with pytest.raises(NotSignedIn, match="begin it again"):
+            come_back(browser, begun.state, now=at)
+    catalogue.repeat(lambda connection: spend(connection, begun.state))
+    with pytest.raises(NotSignedIn):
+        catalogue.repeat(lambda connection: spend(connection, begun.state))
+
+
+def test_of_several_groups_the_highest_role_counts() -> None:
+    given = {"a": "viewer", "b": {"blue": "technician"}, "c": {"blue": "scientist", "red": "viewer"}}
+    assert roles_of(["c", "b", "x"], given) == {"blue": Role.SCIENTIST, "red": Role.VIEWER}  # type: ignore[arg-type]
+    assert roles_of(["a", "b"], given) == {EVERYWHERE: Role.VIEWER, "blue": Role.TECHNICIAN}  # type: ignore[arg-type]
+    assert roles_of(["x"], given) == {}  # type: ignore[arg-type]

@@ -59,7 +59,11 @@ def sign_in(catalogue: Catalogue, name: str, password: str, place: str, agent: s
     """
     name = name.strip().lower()
     by = nobody(place, name=name)
-    check_password(catalogue, name, password, place)
+    found = check_password(catalogue, name, password, place)
+    if found.issuer is not None:
+        # Such a password signs approvals; whom a provider knows is let in, or not, by the provider alone.
+        catalogue.repeat(lambda connection: audit.append(connection, by, "sign in", f"person {name}", outcome="denied"))
+        raise NotSignedIn("sign-in-refused", "This account signs in by the lab's provider; use that way.")
     return catalogue.repeat(lambda connection: open_session(connection, find_person(connection, name), by, agent))
 
 

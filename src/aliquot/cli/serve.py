@@ -2,7 +2,7 @@
 
 from aliquot.cli.keeping import as_lines, warn_of_changes
 from aliquot.cli.options import OPTIONS, Options, noun
-from aliquot.cli.serving import LISTEN, Listen, Url, is_installed, serving
+from aliquot.cli.serving import LISTEN, Listen, Proxies, Url, is_installed, serving
 from aliquot.cli.stopping import stops
 from aliquot.model.errors import Unavailable
 
@@ -14,7 +14,14 @@ app = noun(
 
 
 @app.default
-def serve(*, listen: Listen = LISTEN, url: Url = "", no_pages: bool = False, options: Options = OPTIONS) -> None:
+def serve(
+    *,
+    listen: Listen = LISTEN,
+    url: Url = "",
+    trust_proxy: Proxies = "",
+    no_pages: bool = False,
+    options: Options = OPTIONS,
+) -> None:
     """Show the lab in a browser and answer programs, until Ctrl-C.
 
     Parameters
@@ -24,6 +31,9 @@ def serve(*, listen: Listen = LISTEN, url: Url = "", no_pages: bool = False, opt
         machine can reach it. Port 0 takes a free one.
     url
         The address that people type, where something stands before the server, like https://lab.example.org.
+    trust_proxy
+        Addresses or networks, with commas between, of what stands before the server: it says who asks. By default
+        this machine, where there is a --url.
     no_pages
         The API alone.
     """
@@ -31,5 +41,5 @@ def serve(*, listen: Listen = LISTEN, url: Url = "", no_pages: bool = False, opt
         raise Unavailable("extra-missing", "The server is not installed; get it with: pip install 'aliquot[server]'")
     with options.open(quiet=not as_lines()) as lab:
         warn_of_changes(lab)
-        with serving(lab, listen, url, pages=not no_pages) as server, stops(server.stop):
+        with serving(lab, listen, url, pages=not no_pages, proxies=trust_proxy) as server, stops(server.stop):
             server.wait()

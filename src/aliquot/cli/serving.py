@@ -21,20 +21,24 @@ LISTEN = ""
 """The default: 127.0.0.1:8642, or another port where that one is taken."""
 Listen = Annotated[str, Parameter(env_var="ALIQUOT_LISTEN", metavar="HOST:PORT")]
 Url = Annotated[str, Parameter(env_var="ALIQUOT_URL", metavar="URL")]
+Proxies = Annotated[str, Parameter(env_var="ALIQUOT_TRUST_PROXY", metavar="ADDRESSES")]
 
 
 def is_installed() -> bool:
     """Say whether the extra is there."""
-    return all(find_spec(each) for each in ("fastapi", "uvicorn", "jinja2", "argon2", "prometheus_client", "multipart"))
+    return all(
+        find_spec(each)
+        for each in ("fastapi", "uvicorn", "jinja2", "argon2", "prometheus_client", "multipart", "httpx2")
+    )
 
 
 @contextmanager
-def serving(lab: Lab, listen: str, url: str, *, pages: bool = True) -> "Generator[Server]":
+def serving(lab: Lab, listen: str, url: str, *, pages: bool = True, proxies: str = "") -> "Generator[Server]":
     """Serve a lab for as long as the context is open, and say where."""
     from aliquot.server.serve import Server
     from aliquot.server.settings import read_settings
 
-    settings = read_settings(listen, url, pages=pages)
+    settings = read_settings(listen, url, pages=pages, proxies=proxies)
     with Server(lab, settings) as server:
         if as_lines():
             log.info("the server listens", address=server.address)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from aliquot.cli.keeping import Beside, keep
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import say
-from aliquot.cli.serving import LISTEN, Listen, Url, is_installed, serving
+from aliquot.cli.serving import LISTEN, Listen, Proxies, Url, is_installed, serving
 from aliquot.lab import Lab
 
 app = noun(
@@ -22,6 +22,7 @@ def up(
     until_idle: bool = False,
     listen: Listen = LISTEN,
     url: Url = "",
+    trust_proxy: Proxies = "",
     no_pages: bool = False,
     options: Options = OPTIONS,
 ) -> int:
@@ -36,13 +37,21 @@ def up(
         machine can reach it.
     url
         The address that people type, where something stands before the server, like https://lab.example.org.
+    trust_proxy
+        Addresses or networks, with commas between, of what stands before the server: it says who asks. By default
+        this machine, where there is a --url.
     no_pages
         Serve neither pages nor API; `aliquot serve` can do it elsewhere.
     """
-    return keep(options, "aliquot up", until_idle=until_idle, beside=_beside(listen, url, none=until_idle or no_pages))
+    return keep(
+        options,
+        "aliquot up",
+        until_idle=until_idle,
+        beside=_beside(listen, url, trust_proxy, none=until_idle or no_pages),
+    )
 
 
-def _beside(listen: str, url: str, *, none: bool) -> Beside | None:
+def _beside(listen: str, url: str, proxies: str, *, none: bool) -> Beside | None:
     if none:
         return None
     if not is_installed():
@@ -50,6 +59,6 @@ def _beside(listen: str, url: str, *, none: bool) -> Beside | None:
         return None
 
     def serve(lab: Lab) -> AbstractContextManager[object]:
-        return serving(lab, listen, url)
+        return serving(lab, listen, url, proxies=proxies)
 
     return serve

@@ -97,6 +97,14 @@ throttle = Table(
     comment="Sign-ins that failed of late.",
 )
 
+spent = Table(
+    "spent",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="of the state that came back from a provider"),
+    Column("at", Double, nullable=False),
+    comment="Sign-ins by another provider that are used up: none comes back twice.",
+)
+
 approval = Table(
     "approval",
     metadata,

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from aliquot.db.access_tables import approval, audit, link, member, person, session, throttle, token
+from aliquot.db.access_tables import approval, audit, link, member, person, session, spent, throttle, token
 from aliquot.db.columns import Id, Path, metadata, numbered, to
 from aliquot.db.intake_tables import held_file, quarantine, receipt, source
 from aliquot.db.server_tables import posted
@@ -27,8 +27,8 @@ from aliquot.db.server_tables import posted
 __all__ = [
     "Id", "Path", "approval", "attempt", "audit", "blob", "dataset", "definition", "entry", "event", "held_file",
     "key_input", "link", "load", "member", "metadata", "output", "person", "posted", "published", "quarantine",
-    "receipt", "result", "run", "run_step", "session", "source", "state_change", "tag", "tag_move", "task", "throttle",
-    "token", "version",
+    "receipt", "result", "run", "run_step", "session", "source", "spent", "state_change", "tag", "tag_move", "task",
+    "throttle", "token", "version",
 ]  # fmt: skip
 
 # --- definitions -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from os import PathLike, stat_result
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
@@ -11,6 +12,7 @@ from starlette.types import Scope
 
 from aliquot import __version__
 from aliquot.lab import Lab
+from aliquot.lab.oidc import oidc_secret, oidc_settings
 from aliquot.server import downloads, events, health, streams
 from aliquot.server.api import administration as api_administration
 from aliquot.server.api import approvals as api_approvals
@@ -50,6 +52,7 @@ from aliquot.server.web import (
     lineage,
     output_files,
     pipelines,
+    provider_sign_in,
     quarantine,
     receipts,
     run_verbs,
@@ -60,8 +63,12 @@ from aliquot.server.web import (
     uploads,
 )
 
+if TYPE_CHECKING:
+    from aliquot.server.oidc.provider import Provider
+
 PAGES: tuple[Routes, ...] = (
     sign_in.routes,
+    provider_sign_in.routes,
     home.routes,
     datasets.routes,
     downloads.routes,
@@ -125,7 +132,9 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
         description="Everything that the pages and the command line do.",
     )  # fmt: skip
     routes = registered(pages=settings.pages)
-    site = app.state.site = Site(lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes)
+    site = app.state.site = Site(
+        lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes, _provider(lab)
+    )
     answer_errors(app)
     for each in PROGRAMS + (PAGES if settings.pages else ()):
         app.include_router(each.router)
@@ -133,6 +142,16 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
         app.mount("/static", _Unchanging(directory=STATIC), name="static")
         app.add_route("/favicon.ico", _icon, include_in_schema=False)
     return Guard(app, site, routes)
+
+
+def _provider(lab: Lab) -> "Provider | None":
+    settings = oidc_settings(lab)
+    if settings is None:
+        return None
+    # It imports a client, which most labs have no need of.
+    from aliquot.server.oidc.provider import Provider
+
+    return Provider(settings, lambda: oidc_secret(lab))
 
 
 def registered(*, pages: bool = True) -> list[Registered]:

@@ -47,9 +47,10 @@ class Server:
         self.first_link = f"{self.address}/welcome/{word}" if word else ""
         app = make_app(self._lab, self._settings)
         self._broadcast = app.site.broadcast
+        proxies = self._settings.proxies
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, proxy_headers=bool(self._settings.url),
-            timeout_graceful_shutdown=_ENDS, lifespan="on", ws="none",
+            app, log_config=None, access_log=False, server_header=False, proxy_headers=bool(proxies),
+            forwarded_allow_ips=",".join(proxies), timeout_graceful_shutdown=_ENDS, lifespan="on", ws="none",
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
@@ -86,8 +87,12 @@ class Server:
     def _people(self) -> str | None:
         """Give the word of the first administrator's link, and refuse to be reached from elsewhere without people."""
         by = at_the_machine(self._lab.who, socket.gethostname())
+        login = self._lab.config.login
         with self._lab.catalogue.read() as connection:
-            anybody = has_people(connection)
+            anybody = has_people(connection) or login.oidc is not None
+        if login.oidc is not None and not self._settings.loopback and not self._settings.url:
+            words = "People who sign in by the provider come back to an address: say which with --url https://HOST."
+            raise Invalid("url-needed", words, host=self._settings.host)
         if not self._settings.loopback and not anybody:
             raise Invalid(
                 "listen-refused",
@@ -95,6 +100,8 @@ class Server:
                 "--listen, sign in with the link that it prints, then start it again.",
                 host=self._settings.host,
             )
+        if not login.passwords:
+            return None
         return self._lab.catalogue.repeat(lambda connection: first_administrator(connection, by))
 
 

@@ -1,7 +1,7 @@
 """What the server is told when it starts."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from aliquot.model.errors import Invalid
@@ -19,6 +19,8 @@ class Settings:
     pages: bool = True
     any_port: bool = False
     """Whether another port does, where this one is taken."""
+    proxies: tuple[str, ...] = ()
+    """Addresses and networks whose word on who asks is believed: `X-Forwarded-For` and `X-Forwarded-Proto`."""
 
     @property
     def loopback(self) -> bool:
@@ -42,8 +44,12 @@ class Settings:
         return frozenset({self.host, "localhost", "127.0.0.1", "::1"}) if self.loopback else None
 
 
-def read_settings(listen: str, url: str = "", *, pages: bool = True) -> Settings:
-    """Read `HOST:PORT`, `:PORT` or `PORT`; port 0 takes any that is free, and so does nothing if 8642 is taken."""
+def read_settings(listen: str, url: str = "", *, pages: bool = True, proxies: str = "") -> Settings:
+    """Read `HOST:PORT`, `:PORT` or `PORT`; port 0 takes any that is free, and so does nothing if 8642 is taken.
+
+    `proxies` are addresses and networks with commas between; where there is a `url`, this machine is one if none is
+    named.
+    """
     any_port = not listen
     listen = listen or DEFAULT_LISTEN
     host, _, port = listen.rpartition(":")
@@ -53,7 +59,18 @@ def read_settings(listen: str, url: str = "", *, pages: bool = True) -> Settings
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}):
         raise Invalid("url-refused", f"{url!r} is not an address like https://lab.example.org; change --url.", url=url)
-    return Settings(host, int(port), url.rstrip("/"), pages=pages, any_port=any_port)
+    return Settings(host, int(port), url.rstrip("/"), pages=pages, any_port=any_port, proxies=_proxies(proxies, url))
+
+
+def _proxies(text: str, url: str) -> tuple[str, ...]:
+    named = tuple(each.strip() for each in text.split(",") if each.strip())
+    for each in named:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            words = f"{each!r} is neither an address nor a network like 10.1.0.0/16; change --trust-proxy."
+            raise Invalid("proxy-refused", words, proxy=each) from error
+    return named or (("127.0.0.1", "::1") if url else ())
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -12,6 +13,9 @@ from aliquot.server.metrics import Metrics
 from aliquot.server.rate import Rate
 from aliquot.server.registered import Registered
 from aliquot.server.settings import Settings
+
+if TYPE_CHECKING:
+    from aliquot.server.oidc.provider import Provider
 
 
 @dataclass(slots=True)
@@ -27,6 +31,8 @@ class Site:
     """Every route, with its action."""
     rate: Rate = field(default_factory=Rate)
     """How often each token may post events."""
+    provider: "Provider | None" = None
+    """Who signs people in, beside names and passwords."""
 
 
 def site_of(request: Request) -> Site:

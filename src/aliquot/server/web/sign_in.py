@@ -1,4 +1,4 @@
-"""Signing in and out, the one-time link, and how a browser shows the pages."""
+"""Signing in and out by name and password, the one-time link, and how a browser shows the pages."""
 
 import time
 from typing import Annotated
@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from aliquot.access import links
 from aliquot.access.sessions import SignedIn, end_session, open_session, sign_in
-from aliquot.model.errors import AliquotError, Invalid
+from aliquot.model.errors import AliquotError, Denied, Invalid
 from aliquot.server.people import forget_session, keep_guest, keep_session
 from aliquot.server.routes import PUBLIC, Routes, local_path
 from aliquot.server.visit import AVisit, Visit
@@ -20,11 +20,11 @@ _YEAR = 365 * 86_400
 
 
 @routes.raw("GET", "/login", action=PUBLIC)
-def login_page(visit: AVisit, next: str = "/") -> Response:  # noqa: A002  # the query's name
+def login_page(visit: AVisit, next: str = "/", out: str = "") -> Response:  # noqa: A002  # the query's name
     """Show the form."""
     if visit.by.how == "session":
         return RedirectResponse(local_path(next), 303)
-    return _form(visit, local_path(next))
+    return sign_in_form(visit, local_path(next), out=bool(out))
 
 
 @routes.form("/login", action=PUBLIC)
@@ -33,13 +33,14 @@ def login(
     next: Annotated[str, Form()] = "/",  # noqa: A002  # the field's name
 ) -> Response:  # fmt: skip
     """Open a session."""
+    require_passwords(visit)
     agent = visit.request.headers.get("user-agent", "")
     try:
         signed = sign_in(visit.lab.catalogue, name, password, visit.by.place, agent)
     except AliquotError as error:
         if error.http_status not in {401, 429}:
             raise
-        return _form(visit, local_path(next), error, name)
+        return sign_in_form(visit, local_path(next), error, name)
     return _signed_in(visit, signed, local_path(next))
 
 
@@ -49,7 +50,7 @@ def logout(visit: AVisit) -> Response:
     if visit.by.session is not None:
         number = visit.by.session
         visit.steer(lambda connection: end_session(connection, visit.by, number))
-    response = RedirectResponse("/login", 303)
+    response = RedirectResponse("/login?out=1" if visit.site.provider else "/login", 303)
     forget_session(response, visit.site.settings)
     return response
 
@@ -78,6 +79,9 @@ def welcome(
         if error.code != "password-refused":
             raise
         return _welcome(visit, word, person.name, error)
+    if person.issuer is not None or not visit.lab.config.login.passwords:
+        # The password signs approvals; the provider alone lets this person in.
+        return RedirectResponse("/login", 303)
     agent = visit.request.headers.get("user-agent", "")
     return _signed_in(visit, visit.steer(lambda connection: open_session(connection, person, visit.by, agent)), "/")
 
@@ -95,11 +99,22 @@ def theme(visit: AVisit, theme: Annotated[str, Form()] = "") -> Response:
     return response
 
 
-def _form(visit: Visit, after: str, error: AliquotError | None = None, name: str = "") -> Response:
-    status = error.http_status if error else 200
-    response = visit.html("login.html", status, error=error, next=after, name=name)
+def sign_in_form(
+    visit: Visit, after: str, error: AliquotError | None = None, name: str = "", *, out: bool = False
+) -> Response:
+    """Show what one can sign in with; `out` says that somebody has just signed out."""
+    status, login = error.http_status if error else 200, visit.lab.config.login
+    response = visit.html(
+        "login.html", status, error=error, next=after, name=name, out=out, passwords=login.passwords, oidc=login.oidc
+    )
     keep_guest(visit, response)
     return response
+
+
+def require_passwords(visit: Visit) -> None:
+    """Refuse passwords in a lab whose people all sign in by a provider."""
+    if not visit.lab.config.login.passwords:
+        raise Denied("passwords-off", "Nobody signs in with a password here; use the other way of the sign-in page.")
 
 
 def _welcome(visit: Visit, word: str, name: str, error: AliquotError | None = None) -> Response:

@@ -88,6 +88,13 @@ def upgrade() -> None:
         comment="Accounts.",
     )
     op.create_table(
+        "spent",
+        sa.Column("digest", sa.Text(), nullable=False, comment="of the state that came back from a provider"),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_spent")),
+        comment="Sign-ins by another provider that are used up: none comes back twice.",
+    )
+    op.create_table(
         "throttle",
         sa.Column("key", sa.Text(), nullable=False, comment="what tries are counted by: a name, or an address"),
         sa.Column("tries", sa.Integer(), nullable=False),
