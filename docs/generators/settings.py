@@ -12,6 +12,7 @@ READ = {
     ),
     "ALIQUOT_LISTEN": "Where `up` and `serve` listen, like `--listen`. By default `127.0.0.1:8642`, or a free port.",
     "ALIQUOT_URL": "The address that people type, as `--url` says it, where a proxy stands before the server.",
+    "ALIQUOT_TRUST_PROXY": "Addresses and networks of proxies that are believed, as `--trust-proxy` names them.",
     "ALIQUOT_LOG": "`json` writes the log as JSON lines. Without it, lines for people.",
     "ALIQUOT_LOG_LEVEL": (
         "From which level on the log speaks: `DEBUG`, `INFO`, `WARNING`, `ERROR`. Without it, `up` says what it does, "
