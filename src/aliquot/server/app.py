@@ -133,7 +133,7 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
     )  # fmt: skip
     routes = registered(pages=settings.pages)
     site = app.state.site = Site(
-        lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes, _provider(lab)
+        lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes, provider=_provider(lab)
     )
     answer_errors(app)
     for each in PROGRAMS + (PAGES if settings.pages else ()):
