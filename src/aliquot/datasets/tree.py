@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from aliquot.datasets.read import Version, live_at
+from aliquot.db.rows import each_of
 from aliquot.db.tables import entry
 from aliquot.model.digest import Digest
 
@@ -76,7 +77,8 @@ def level(connection: Connection, of: Version, folder: str = "/", start: str = "
         # Rows of deep folders are jumped over: few of them are fetched at a time, and many where all are shown.
         at_once = _FEW if start.endswith("0") else _AT_ONCE
     more = bool(_rows(connection, of, start, end, 1))
-    folders = [Folder(name, f"{folder}{name}/", _count(connection, of, f"{folder}{name}")) for name in names]
+    counts = _counts(connection, of, [f"{folder}{name}" for name in names])
+    folders = [Folder(name, f"{folder}{name}/", counts[f"{folder}{name}"]) for name in names]
     return Level(folder, folders, files, start if more else "")
 
 
@@ -90,7 +92,17 @@ def _rows(connection: Connection, of: Version, start: str, end: str, limit: int)
     return list(connection.execute(query))
 
 
-def _count(connection: Connection, of: Version, folder: str) -> int:
+def _counts(connection: Connection, of: Version, folders: list[str]) -> dict[str, int]:
+    if not folders:
+        return {}
+    folder = each_of(connection, folders)
     below = (entry.c.path > folder + "/", entry.c.path < folder + "0")
-    few = select(entry.c.id).where(entry.c.dataset_id == of.dataset_id, *below, *live_at(of.number)).limit(COUNTED + 1)
-    return connection.execute(select(func.count()).select_from(few.subquery())).scalar_one()
+    few = (
+        select(entry.c.id)
+        .where(entry.c.dataset_id == of.dataset_id, *below, *live_at(of.number))
+        .limit(COUNTED + 1)
+        .correlate(folder.table)
+        .subquery()
+    )
+    counted = select(func.count()).select_from(few).correlate(folder.table).scalar_subquery()
+    return {row[0]: row[1] for row in connection.execute(select(folder, counted))}

@@ -93,6 +93,14 @@ def among(connection: Connection, column: ColumnElement[str], values: Iterable[s
     return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
 
 
+def each_of(connection: Connection, values: Iterable[str]) -> Any:
+    """Give a column of these texts, a row for each, in no order: for asking the same of each of them at once."""
+    if connection.dialect.name == "postgresql":
+        function = func.unnest(literal(list(values), postgresql.ARRAY(Text())))
+        return function.table_valued("value", name="each_of").c.value
+    return func.json_each(json_text(list(values))).table_valued("value", name="each_of").c.value
+
+
 def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
     """Cut values into lists that fit into one `IN (…)`."""
     ordered = list(values) if not isinstance(values, Collection) or not isinstance(values, list) else values
