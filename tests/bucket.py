@@ -52,6 +52,13 @@ class Bucket:
     def open(self) -> None:
         self._ask("-/open", "PUT")
 
+    def keep_versions(self) -> None:
+        """Let the bucket keep what is replaced or deleted."""
+        body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        head = {"Content-Type": "application/xml"}
+        with urlopen(Request(f"{self.endpoint}/{self.name}?versioning", data=body, headers=head, method="PUT")):
+            pass
+
     def open_uploads(self) -> int:
         """Count the multipart uploads that were begun and neither ended nor given up."""
         return self._ask(f"{self.name}?uploads").count(b"<UploadId>")

@@ -9,11 +9,11 @@ from pathlib import Path
 from blake3 import blake3
 
 from aliquot.blobs.durable import file_changed, open_source
-from aliquot.blobs.layout import blob_key, key_of, pack_key
+from aliquot.blobs.layout import blob_key, key_of, pack_key, pin_key
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.blobs.readers import Read, Readers, Resting, useful_readers
-from aliquot.model.blob import Blob, Location
+from aliquot.model.blob import Blob, Location, Pin
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
 
@@ -137,6 +137,13 @@ class Batch:
         with self._lock:
             self._loose[digest] = Location(digest, size)
         return Blob(digest, size)
+
+    def adopt(self, blob: Blob, pin: Pin) -> None:
+        """Note where a blob lies that is not copied."""
+        note = pin.to_json()
+        self._objects.put_object(pin_key(blob.digest, blob.size, note), [note])
+        with self._lock:
+            self._loose.setdefault(blob.digest, Location(*blob, adopted=True))
 
     def flush(self) -> tuple[Location, ...]:
         """Make everything durable that was added since the last time, and say where it lies."""

@@ -1,6 +1,6 @@
 """The store: blobs, packs and version names at a URL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,12 +10,13 @@ import obstore
 from blake3 import blake3
 from obstore.store import LocalStore, MemoryStore, from_url
 
+from aliquot.blobs.adopted import Adopted
 from aliquot.blobs.batch import Batch, Known, Moved
 from aliquot.blobs.durable import CHUNK, Writer, copy_and_digest, storage_error
-from aliquot.blobs.layout import BLOBS, PACKS, blob_key, digest_of_key, key_of
+from aliquot.blobs.layout import ADOPTED, BLOBS, PACKS, blob_key, blob_of_pin, digest_of_key, key_of, pins_below
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FOOTER, SMALL, index_size, read_index
-from aliquot.model.blob import Location
+from aliquot.model.blob import Location, Pin
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import Damaged, Invalid, Missing
 
@@ -55,6 +56,7 @@ class Store:
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
+        self._adopted = Adopted(objects)
 
     @property
     def url(self) -> str:
@@ -88,18 +90,29 @@ class Store:
         if length == 0:
             return b""
         key = key_of(location)
-        data = self.objects.read_range(key, location.offset + start, length)
+        try:
+            data = self.objects.read_range(key, location.offset + start, length)
+        except Damaged:
+            if not self._pins(location):
+                raise
+            data = self._adopted.read_range(location, start, length)
         if len(data) != length:
-            raise Damaged(
-                "blob-damaged",
-                f"{key}, where {location.digest} lies, is shorter than it was written; restore it from a copy.",
-                digest=location.digest,
-            )
+            raise _cut_off(location)
         return data
 
     def stream(self, location: Location) -> Iterator[bytes]:
-        """Give the content of a blob, a piece of 1 MiB at a time."""
-        for start in range(0, location.size, CHUNK):
+        """Give the content of a blob, a piece of 1 MiB at a time; that of an adopted one is proved at its end."""
+        try:
+            first = self.objects.read_range(key_of(location), location.offset, min(CHUNK, location.size))
+        except Damaged:
+            if not self._pins(location):
+                raise
+            yield from self._adopted.stream(location)
+            return
+        if len(first) < min(CHUNK, location.size):
+            raise _cut_off(location)
+        yield first
+        for start in range(CHUNK, location.size, CHUNK):
             yield self.read_range(location, start, CHUNK)
 
     def read_checked(self, location: Location) -> bytes:
@@ -134,19 +147,32 @@ class Store:
                 file.write(piece)
             _check(Digest(PREFIX + hasher.hexdigest()), location)
 
-    def local_path(self, location: Location) -> Path | None:
-        """Give the file that holds a blob alone, when the store is a folder."""
-        if self.objects.root is None or location.pack:
-            return None
-        return self.objects.root / blob_key(location.digest)
+    def adopted_from(self, location: Location) -> Sequence[Pin]:
+        """Say where the bytes of an adopted blob lie; nowhere else than in the store for all others."""
+        return () if self._is_there(location) else self._pins(location)
 
-    def exists(self, location: Location) -> bool:
-        """Say whether the object that should hold a blob is there."""
+    def _pins(self, location: Location) -> Sequence[Pin]:
+        if location.pack or location.size < SMALL:
+            return ()
+        return self._adopted.pins(location.digest)
+
+    def _is_there(self, location: Location) -> bool:
         try:
             self.objects.size_of(key_of(location))
         except Missing:
             return False
         return True
+
+    def local_path(self, location: Location) -> Path | None:
+        """Give the file that holds a blob alone, when the store is a folder and has it."""
+        if self.objects.root is None or location.pack:
+            return None
+        path = self.objects.root / blob_key(location.digest)
+        return path if path.exists() or not self._pins(location) else None
+
+    def exists(self, location: Location) -> bool:
+        """Say whether the object that should hold a blob is there."""
+        return self._is_there(location) or bool(self._pins(location))
 
     def digest(self, location: Location) -> Digest:
         """Read a blob's content again and digest it."""
@@ -161,6 +187,17 @@ class Store:
             yield Location(digest_of_key(key), size)
         for key, size in self.objects.list_keys(PACKS):
             yield from self.pack_index(key, size)
+        yield from self.adopted()
+
+    def adopted(self) -> Iterator[Location]:
+        """List every blob that was adopted, from the names of the store's notes."""
+        for key, _ in self.objects.list_keys(ADOPTED):
+            yield Location(*blob_of_pin(key), adopted=True)
+
+    def forget_adopted(self, digest: Digest, before: float) -> None:
+        """Remove the notes that say where a blob was adopted from, if nobody wrote them since; the bytes stay."""
+        for key, _ in self.objects.list_keys(pins_below(digest)):
+            self.objects.remove(key, before)
 
     def pack_index(self, key: str, size: int) -> list[Location]:
         """Say where blobs lie in a pack of `size` bytes, from the index at its end; a broken one is `Damaged`."""
@@ -184,6 +221,14 @@ class Store:
                 f"{path} is gone from the store; restore it from a copy.",
                 digest=location.digest,
             ) from error
+
+
+def _cut_off(location: Location) -> Damaged:
+    return Damaged(
+        "blob-damaged",
+        f"{key_of(location)}, where {location.digest} lies, is shorter than it was written; restore it from a copy.",
+        digest=location.digest,
+    )
 
 
 def _check(found: Digest, location: Location) -> None:

@@ -64,6 +64,7 @@ def du(
                 "rest": size(whole.rest),
                 "total": size(whole.total),
                 "sweep would free": size(frees),
+                "adopted, elsewhere": size(whole.adopted),
             }
         )
 

@@ -125,7 +125,7 @@ def needed(connection: Connection, sorted_steps: Steps, retention: Retention, no
 def unnamed(
     connection: Connection, retention: Retention, now: float, bundled: Sequence[str]
 ) -> Select[*tuple[Any, ...]]:
-    """Select the blobs that nothing names which has to stay: digest, size, pack, offset, and when they were doomed."""
+    """Select the blobs that nothing names which has to stay: digest, size, place, and when they were doomed."""
     sorted_steps = steps(connection, retention, now)
     of_runs = select(task.c.key.label("key")).join(run, run.c.id == task.c.run_id)
     results = select(output.c.digest.label("digest")).where(
@@ -145,7 +145,7 @@ def unnamed(
     ).subquery("named")
     once = select(named.c.digest).distinct().subquery("once")
     query = (
-        select(blob.c.digest, blob.c.size, blob.c.pack, blob.c.offset, blob.c.doomed_at)
+        select(blob.c.digest, blob.c.size, blob.c.pack, blob.c.offset, blob.c.adopted, blob.c.doomed_at)
         .outerjoin(once, once.c.digest == blob.c.digest)
         .where(once.c.digest.is_(None), blob.c.swept_at.is_(None))
         .where(~_in_a_row())

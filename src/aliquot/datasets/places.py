@@ -1,6 +1,6 @@
 """Where the blobs that the catalogue knows lie."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, select, update
 
@@ -19,11 +19,20 @@ def record(connection: Connection, locations: Iterable[Location]) -> None:
 
     In one order everywhere, so that writers of equal blobs wait for each other at most once.
     """
-    rows = {each.digest: (each.digest, each.size, each.pack, each.offset) for each in locations}
+    rows = {each.digest: (each.digest, each.size, each.pack, each.offset, each.adopted) for each in locations}
     ordered = [rows[digest] for digest in sorted(rows)]
-    insert_rows(connection, blob, ("digest", "size", "pack", "offset"), ordered, missing=True)
+    insert_rows(connection, blob, ("digest", "size", "pack", "offset", "adopted"), ordered, missing=True)
+    _own(connection, [digest for digest, _, pack, _, adopted in ordered if not (pack or adopted)])
     if ordered and is_any_doomed(connection):
         _call_back(connection, rows)
+
+
+def _own(connection: Connection, digests: Sequence[Digest]) -> None:
+    """Note of blobs that were adopted once, and have been stored now, that the store has them."""
+    for part in chunks(digests, _AT_ONCE):
+        connection.execute(
+            update(blob).where(among(connection, blob.c.digest, part), blob.c.adopted.is_(True)).values(adopted=False)
+        )
 
 
 def is_any_doomed(connection: Connection) -> bool:
@@ -31,18 +40,18 @@ def is_any_doomed(connection: Connection) -> bool:
     return connection.execute(select(blob.c.digest).where(blob.c.doomed_at.isnot(None)).limit(1)).first() is not None
 
 
-def _call_back(connection: Connection, rows: Mapping[Digest, tuple[Digest, int, str | None, int]]) -> None:
+def _call_back(connection: Connection, rows: Mapping[Digest, tuple[Digest, int, str | None, int, bool]]) -> None:
     """Take back what was marked or removed: it has just been stored again, and somebody is about to name it."""
     doomed: list[str] = []
     for part in chunks(list(rows), _AT_ONCE):
         marked = select(blob.c.digest).where(blob.c.doomed_at.isnot(None), among(connection, blob.c.digest, part))
         doomed += connection.execute(marked).scalars()
     for digest in sorted(doomed):
-        _, _, pack, offset = rows[Digest(digest)]
+        _, _, pack, offset, adopted = rows[Digest(digest)]
         connection.execute(
             update(blob)
             .where(blob.c.digest == digest, blob.c.doomed_at.isnot(None))
-            .values(pack=pack, offset=offset, doomed_at=None, swept_at=None)
+            .values(pack=pack, offset=offset, adopted=adopted, doomed_at=None, swept_at=None)
         )
 
 

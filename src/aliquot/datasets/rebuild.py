@@ -80,6 +80,7 @@ def _place(connection: Connection, store: Store, report: RebuildReport) -> None:
                 yield from store.pack_index(key, size)
             except Damaged:
                 report.broken_packs.append(key)
+        yield from store.adopted()
 
     for part in _parts(locations(), 5_000):
         places.record(connection, part)

@@ -9,11 +9,12 @@ Killed at any moment, it leaves at worst objects that no row tells of, and the n
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sqlalchemy import Connection, delete, select, update
 
 from aliquot.blobs import Store
-from aliquot.blobs.layout import BLOBS, blob_key, digest_of_key
+from aliquot.blobs.layout import ADOPTED, BLOBS, blob_key, blob_of_pin, digest_of_key
 from aliquot.datasets import kept
 from aliquot.datasets.names import behind_store, named
 from aliquot.datasets.previews import forget_gone
@@ -36,6 +37,12 @@ class _Doomed:
     pack: str | None
     doomed_at: float | None
     reason: Reason
+    adopted: bool
+
+    @property
+    def frees(self) -> int:
+        """Say by how many bytes the store shrinks: what was adopted does not lie in it."""
+        return 0 if self.adopted else self.size
 
 
 def sweep(
@@ -54,7 +61,7 @@ def sweep(
     due: list[_Doomed] = []
     for each in doomed:
         goes_now = each.doomed_at is not None and each.doomed_at <= before
-        report.shares[each.reason].add(each.size, now=goes_now)
+        report.shares[each.reason].add(each.frees, now=goes_now)
         if goes_now:
             due.append(each)
     report.kept = len(back)
@@ -72,7 +79,7 @@ def sweep(
 
 def sweepable(catalogue: Catalogue, retention: Retention) -> int:
     """Sum the bytes of blobs that nothing needs, marked or not, from the catalogue alone."""
-    return sum(each.size for each in _find(catalogue, retention, time.time())[0])
+    return sum(each.frees for each in _find(catalogue, retention, time.time())[0])
 
 
 def _require_whole(catalogue: Catalogue, store: Store) -> None:
@@ -96,7 +103,8 @@ def _find(catalogue: Catalogue, retention: Retention, now: float) -> tuple[list[
         marked = select(blob.c.digest).where(blob.c.doomed_at.isnot(None), blob.c.swept_at.is_(None))
         back = set(connection.execute(marked).scalars()) - {row.digest for row in rows}
     doomed = [
-        _Doomed(row.digest, row.size, row.pack, row.doomed_at, reasons.get(row.digest, Reason.UNNAMED)) for row in rows
+        _Doomed(row.digest, row.size, row.pack, row.doomed_at, reasons.get(row.digest, Reason.UNNAMED), row.adopted)
+        for row in rows
     ]
     return doomed, sorted(back)
 
@@ -159,8 +167,12 @@ def _remove(
         gone = catalogue.repeat(note)
         report.kept += len(part) - len(gone)
         for each in part:
-            if each.digest in gone and not each.pack and store.objects.remove(blob_key(Digest(each.digest)), before):
-                report.freed += each.size
+            if each.digest not in gone or each.pack:
+                continue
+            if each.adopted:
+                store.forget_adopted(Digest(each.digest), before)
+            if store.objects.remove(blob_key(Digest(each.digest)), before):
+                report.freed += each.frees
 
 
 def _note_gone(connection: Connection, retention: Retention, digests: Sequence[str], now: float) -> set[str]:
@@ -195,10 +207,10 @@ def _note_gone(connection: Connection, retention: Retention, digests: Sequence[s
 def _remove_unknown(
     catalogue: Catalogue, store: Store, before: float, report: SweepReport, counted: Collection[str]
 ) -> None:
-    """Remove objects that hold one blob each, and that no row says to be its place."""
-    for page in store.objects.walk(BLOBS):
+    """Remove objects that hold or note one blob each, and that no row says to be its place."""
+    for page in chain(store.objects.walk(BLOBS), store.objects.walk(ADOPTED)):
         old = [each for each in page if each.written_at < before]
-        digests = {each.key: str(digest_of_key(each.key)) for each in old}
+        digests = {each.key: str(_digest_of(each.key)) for each in old}
         with catalogue.read() as connection:
             wanted = among(connection, blob.c.digest, sorted(digests.values()))
             found = select(blob.c.digest).where(wanted, blob.c.pack.is_(None), blob.c.swept_at.is_(None))
@@ -209,6 +221,10 @@ def _remove_unknown(
             report.shares[Reason.UNKNOWN].add(each.size, now=True)
             if not report.dry_run and store.objects.remove(each.key, before):
                 report.freed += each.size
+
+
+def _digest_of(key: str) -> Digest:
+    return blob_of_pin(key)[0] if key.startswith(ADOPTED) else digest_of_key(key)
 
 
 def _remove_drafts(store: Store, before: float, report: SweepReport) -> None:

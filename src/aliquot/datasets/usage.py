@@ -13,7 +13,8 @@ from aliquot.db.tables import attempt, blob, dataset, entry, held_file, output, 
 class DatasetUse:
     """What a dataset takes: files and bytes of its newest version, versions, and the bytes of all of them together.
 
-    `stored` counts equal content once; `own` is the part of it that no other dataset has.
+    `stored` counts equal content once; `own` is the part of it that no other dataset has, `adopted` the part that lies
+    where it came from and not in the store.
     """
 
     dataset: str
@@ -22,6 +23,7 @@ class DatasetUse:
     versions: int
     stored: int
     own: int
+    adopted: int
 
     def document(self) -> dict[str, Any]:
         """Give the line as JSON."""
@@ -30,7 +32,10 @@ class DatasetUse:
 
 @dataclass(frozen=True, slots=True)
 class StoreUse:
-    """What the whole store takes, each blob counted once, by the first that has it in this order."""
+    """What the whole store takes, each blob counted once, by the first that has it in this order.
+
+    What was `adopted` takes no room in the store, and is no part of the `total`.
+    """
 
     datasets: int
     quarantine: int
@@ -39,6 +44,7 @@ class StoreUse:
     previews: int
     rest: int
     total: int
+    adopted: int
 
     def document(self) -> dict[str, Any]:
         """Give it as JSON."""
@@ -66,6 +72,7 @@ def dataset_uses(connection: Connection, name: str | None = None) -> list[Datase
     """Measure the datasets, the largest first, or one of them; costs one pass over their entries."""
     only = find_dataset(connection, name).id if name is not None else None
     stored, own = _distinct(connection)
+    adopted = _adopted(connection)
     rows = connection.execute(
         select(dataset.c.id, dataset.c.name, dataset.c.head, version.c.files, version.c.bytes).outerjoin(
             version, and_(version.c.dataset_id == dataset.c.id, version.c.number == dataset.c.head)
@@ -79,6 +86,7 @@ def dataset_uses(connection: Connection, name: str | None = None) -> list[Datase
             row.head,
             stored.get(row.id, 0),
             own.get(row.id, 0),
+            adopted.get(row.id, 0),
         )
         for row in rows
         if only in {None, row.id}
@@ -112,6 +120,19 @@ def _distinct(connection: Connection) -> tuple[dict[int, int], dict[int, int]]:
     return stored, own
 
 
+def _adopted(connection: Connection) -> dict[int, int]:
+    """Sum, for each dataset, what of its contents was adopted."""
+    each = (
+        select(entry.c.dataset_id, blob.c.digest, blob.c.size)
+        .distinct()
+        .select_from(blob.join(entry, entry.c.digest == blob.c.digest))
+        .where(blob.c.adopted.is_(True))
+        .subquery()
+    )
+    query = select(each.c.dataset_id, func.sum(each.c.size)).group_by(each.c.dataset_id)
+    return {dataset_id: int(amount) for dataset_id, amount in connection.execute(query)}
+
+
 def store_use(connection: Connection) -> StoreUse:
     """Measure the whole store by what has each blob, from the catalogue alone."""
     logs = union(
@@ -120,6 +141,7 @@ def store_use(connection: Connection) -> StoreUse:
     ).subquery()
     of_log = select(logs.c.digest)
     kind = case(
+        (blob.c.adopted.is_(True), "adopted"),
         (select(entry.c.id).where(entry.c.digest == blob.c.digest).exists(), "datasets"),
         (select(held_file.c.path).where(held_file.c.digest == blob.c.digest).exists(), "quarantine"),
         (select(output.c.path).where(output.c.digest == blob.c.digest).exists(), "runs"),
@@ -135,7 +157,7 @@ def store_use(connection: Connection) -> StoreUse:
         )
     }
     parts = {name: sums.get(name, 0) for name in ("datasets", "quarantine", "runs", "logs", "previews", "rest")}
-    return StoreUse(**parts, total=sum(parts.values()))
+    return StoreUse(**parts, total=sum(parts.values()), adopted=sums.get("adopted", 0))
 
 
 def run_uses(connection: Connection, limit: int | None = 20) -> list[RunUse]:

@@ -16,7 +16,7 @@ from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, blob, entry, held_file, output, version
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest, digest_bytes
-from aliquot.model.errors import Damaged, Missing
+from aliquot.model.errors import Damaged, Missing, Unavailable
 
 _PAGE = 1_000
 _NAMES: tuple[ColumnElement[Any], ...] = (
@@ -136,7 +136,9 @@ class BlobReader:
             for each in page:
                 wrong = self._wrong(each)
                 if wrong and self._still_at(each):
-                    yield self._damage(Kind.BLOB, each.digest, key_of(each), wrong)
+                    pins = self._store.adopted_from(each)
+                    place = pins[-1].url if pins else key_of(each)
+                    yield self._damage(Kind.BLOB, each.digest, place, wrong, advise=not pins)
             if len(page) < _PAGE:
                 return
             after = page[-1].digest
@@ -151,9 +153,19 @@ class BlobReader:
                 return f"The file has not the {location.size} bytes that were written."
             return "" if self._store.digest(location) == location.digest else "Its bytes have changed."
         except Missing:
-            return "It is gone from the store."
+            return self._wrong_elsewhere(location)
         except Damaged as error:
             return error.message
+
+    def _wrong_elsewhere(self, location: Location) -> str:
+        """Read a blob again that the store has not got, where it was adopted from."""
+        if not self._store.adopted_from(location):
+            return "It is gone from the store."
+        try:
+            self._store.digest(location)
+        except (Damaged, Unavailable) as error:
+            return error.message
+        return ""
 
     def _in_pack(self, pack: Digest, count: int) -> Iterator[Damage]:
         key = pack_key(pack)

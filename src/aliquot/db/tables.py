@@ -61,6 +61,8 @@ blob = Table(
     Column("size", BigInteger, nullable=False),
     Column("pack", Text, comment="null: the blob lies alone"),
     Column("offset", BigInteger, nullable=False),
+    Column("adopted", Boolean, nullable=False, server_default=text("false"),
+           comment="it lies where it came from, and the store has but a note of it"),
     Column("doomed_at", Double, comment="when sweep found that nothing needs it"),
     Column("swept_at", Double, comment="when sweep removed it: the row tells of bytes that are gone"),
     Index("ix_blob_doomed", "doomed_at", sqlite_where=text("doomed_at IS NOT NULL"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path as Folder
 from typing import Any, cast
+from urllib.parse import unquote
 
 from aliquot.definitions.check_pipeline import check_schedule, find_circle, key_columns
 from aliquot.definitions.check_type import check_set, name_glob
@@ -47,6 +48,19 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
                 words = f"there is no file type {rule.type!r}{instead(rule.type, sorted(types))}"
                 yield document.problem((*path, "accept", at, "type"), words)
     yield from _overlapping(document, lab, folder)
+
+
+def check_adopting(document: Document, lab: LabConfig, types: Mapping[str, Found[FileType]]) -> Iterator[Problem]:
+    """Give rules of sources that would have to change what they leave where it lies."""
+    for name, source in lab.sources.items():
+        for at, rule in enumerate(source.accept):
+            known = types.get(rule.type)
+            if source.adopt and known is not None and known.model.unpack:
+                words = (
+                    f"the type {rule.type!r} unpacks archives, whose members lie nowhere by themselves, but the source "
+                    "adopts files where they lie; take archives in from another source"
+                )
+                yield document.problem(("sources", name, "accept", at, "type"), words)
 
 
 def _marker(document: Document, path: Path, text: str | None) -> Iterator[Problem]:
@@ -97,7 +111,7 @@ def _place(text: str, folder: Folder) -> str | None:
         return None
     found = _SCHEME.match(text)
     if found and found[1] != "file":
-        return text.rstrip("/")
+        return unquote(text).rstrip("/")
     path = Folder(text.removeprefix("file://")).expanduser()
     return (folder / path).resolve().as_posix().rstrip("/")
 

@@ -10,6 +10,7 @@ from aliquot.definitions.bundle import gather
 from aliquot.definitions.check_access import check_access, check_projects
 from aliquot.definitions.check_ensure import check_types
 from aliquot.definitions.check_lab import (
+    check_adopting,
     check_config,
     check_parents,
     check_pools,
@@ -184,6 +185,7 @@ def _check_together(
     problems, presumed = reading.problems, reading.presumed
     if config is not None:
         problems += check_config(config.text, config.model, reading.folder, presumed["type"])
+        problems += check_adopting(config.text, config.model, types)
         problems += check_access(config.text, config.model)
         for several in (types, pipelines, records):
             problems += check_projects(config, several)

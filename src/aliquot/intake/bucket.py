@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import obstore
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore
 
+from aliquot.blobs.bucket_client import first_line, open_bucket
 from aliquot.intake.bucket_clear import clear
 from aliquot.intake.bucket_errors import out_of_reach
 from aliquot.intake.bucket_fetch import Fetcher, version_of
@@ -17,13 +18,13 @@ from aliquot.intake.folder import Lose
 from aliquot.intake.scan import File, ignored_by
 from aliquot.intake.settle import Landing
 from aliquot.intake.spool import spool
+from aliquot.model.blob import Pin
+from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid
 from aliquot.model.finding import Finding
 
 _PAGE = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
-"""What the client waits for by itself. What lasts longer is told, and tried again at the next look."""
 
 
 class Bucket:
@@ -57,6 +58,15 @@ class Bucket:
         """Archive or delete objects whose bytes are safe."""
         return clear(self._objects, after, files)
 
+    def pin(self, file: File) -> Pin:
+        """Say where an object lies that was just read, and how it can be told that it is the same one still."""
+        version = self._fetcher.object_version(file)
+        return Pin(self.url, file.path, file.size, file.version, version, settings=dict(self._settings))
+
+    def digests(self, landings: Sequence[Landing], lose: Lose) -> dict[File, Digest]:
+        """Read objects, many at once, without a disk; what cannot be had is told to `lose`, and left out."""
+        return self._fetcher.digests(landings, lose)
+
     def _list(self, tell: Callable[[Finding], None]) -> Iterator[Sequence[Any]]:
         try:
             yield from obstore.list(self._objects, chunk_size=_PAGE)
@@ -78,17 +88,12 @@ class Bucket:
 
 
 def _open(url: str, settings: Mapping[str, str]) -> ObjectStore:
-    # A person who writes http:// means it; the client would refuse.
-    plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith("endpoint"))
-    more: Any = {"client_options": {"allow_http": True}} if plain else {}
-    given: Any = dict(settings)
     try:
-        return from_url(url, config=given, retry_config=_RETRY, **more)
+        return open_bucket(url, settings)
     except (ValueError, obstore.exceptions.BaseError) as error:
-        reason = str(error).partition("\n")[0]
         sentence = (
-            f"The bucket {url} cannot be opened: {reason} Correct the source's `watch` or `settings`, or the "
-            "environment's credentials."
+            f"The bucket {url} cannot be opened: {first_line(error)} Correct the source's `watch` or `settings`, or "
+            "the environment's credentials."
         )
         raise Invalid("source-settings-refused", sentence, watch=url) from error
 

@@ -1,10 +1,8 @@
 """What a bucket's refusal means, and what to do about it."""
 
-import re
 from typing import Literal
 
-import obstore
-
+from aliquot.blobs.bucket_client import first_line, is_refusal, status_of
 from aliquot.model.errors import Unavailable
 
 _RIGHTS = {
@@ -12,21 +10,6 @@ _RIGHTS = {
     ("az", "list"): "Storage Blob Data Reader", ("az", "read"): "Storage Blob Data Reader",
     ("gs", "list"): "storage.objects.list", ("gs", "read"): "storage.objects.get",
 }  # fmt: skip
-
-_STATUS = re.compile(r"status code:?\s*(\d{3})")
-_EXPIRED = re.compile(r"Expired ?Token|InvalidToken|token (?:has|is) expired", re.IGNORECASE)
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Say whether a bucket has refused for want of a right."""
-    refused = obstore.exceptions.PermissionDeniedError | obstore.exceptions.UnauthenticatedError | PermissionError
-    return isinstance(error, refused) or _status(error) in {401, 403} or _EXPIRED.search(str(error)) is not None
-
-
-def _status(error: BaseException) -> int | None:
-    """Give the status of an answer to a listing, which the client tells in words alone."""
-    found = _STATUS.search(str(error))
-    return int(found[1]) if found else None
 
 
 def out_of_reach(url: str, error: BaseException, what: Literal["list", "read"]) -> Unavailable:
@@ -39,9 +22,9 @@ def out_of_reach(url: str, error: BaseException, what: Literal["list", "read"]) 
             f"{right}. Renew them or grant it. Other sources go on meanwhile."
         )
         return Unavailable("source-refused", sentence, watch=url)
-    if isinstance(error, FileNotFoundError) or _status(error) == 404:
+    if isinstance(error, FileNotFoundError) or status_of(error) == 404:
         sentence = f"There is no bucket at {url}; make it, or correct `watch`. Other sources go on meanwhile."
         return Unavailable("source-unavailable", sentence, watch=url)
-    reason = str(error).partition("\n")[0]
+    reason = first_line(error)
     sentence = f"{url} does not answer as it should ({reason}). It is tried again; other sources go on meanwhile."
     return Unavailable("source-unavailable", sentence, watch=url)

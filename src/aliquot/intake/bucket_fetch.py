@@ -2,20 +2,28 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import obstore
+from blake3 import blake3
 from obstore.store import ObjectStore
 
-from aliquot.intake.bucket_errors import is_refusal, out_of_reach
+from aliquot.blobs.bucket_client import is_refusal
+from aliquot.intake.bucket_errors import out_of_reach
 from aliquot.intake.folder import Lose
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
+from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Unavailable
 from aliquot.model.finding import Finding
+
+if TYPE_CHECKING:
+    from obstore import GetResult
+
+T = TypeVar("T")
 
 PIECE = 32 * 2**20
 """Bytes of a large object that are asked for at once: what fails costs no more than that."""
@@ -41,19 +49,45 @@ class Fetcher:
         self._url = url
         self._missed: dict[tuple[str, str], int] = {}
         self._placeholders: set[tuple[str, str]] = set()
+        self._versions: dict[tuple[str, str], str] = {}
 
     def is_placeholder(self, path: str, version: str) -> bool:
         """Say whether an empty object was found to be the mark of a folder, and no file."""
         return (path, version) in self._placeholders
 
+    def object_version(self, file: File) -> str:
+        """Give the version that the bucket kept of an object when it was last read; empty where it keeps none."""
+        return self._versions.get((file.path, file.version), "")
+
+    def digests(self, landings: Sequence[Landing], lose: Lose) -> dict[File, Digest]:
+        """Digest the objects of landings as they come, without a disk; what cannot be had is told to `lose`."""
+        with ThreadPoolExecutor(AT_ONCE, "digest") as pool:
+            results = pool.map(self._try_digest, _files(landings))
+            read = dict(zip(_files(landings), results, strict=True))
+        failed = {file: each for file, each in read.items() if isinstance(each, BaseException)}
+        self._require_some(failed, len(read))
+        for landing in landings:
+            for file in landing.files:
+                if file in failed:
+                    lose(landing, self._verdict(file, failed[file]))
+        return {file: each for file, each in read.items() if not isinstance(each, BaseException)}
+
+    def _require_some(self, failed: Mapping[File, BaseException], among: int) -> None:
+        """See that the bucket answers, and does not refuse everything."""
+        for error in failed.values():
+            if not (is_refusal(error) or isinstance(error, _Moved)):
+                raise out_of_reach(self._url, error, "read") from error
+        refused = [error for error in failed.values() if is_refusal(error)]
+        if refused and len(refused) == among:
+            raise out_of_reach(self._url, refused[0], "read") from refused[0]
+
     def fetch(self, landings: Sequence[Landing], folder: Path, lose: Lose) -> list[Landing]:
         """Give the landings with their files in `folder`, which have the objects' size and time."""
+        self._versions.clear()
         places = {file: self._place(number, file, folder) for number, file in enumerate(_files(landings))}
         _require_room(folder, sum(file.size for file in places))
         failed = self._fetch_all([piece for file, place in places.items() for piece in _pieces(file, place)])
-        refused = [error for error in failed.values() if is_refusal(error)]
-        if refused and len(refused) == len(places):
-            raise out_of_reach(self._url, refused[0], "read") from refused[0]
+        self._require_some(failed, len(places))
         here: list[Landing] = []
         for landing in landings:
             needed = _needed(landing)
@@ -77,27 +111,47 @@ class Fetcher:
             for piece, error in zip(pieces, pool.map(self._try, pieces), strict=True):
                 if error is not None:
                     failed.setdefault(piece.file, error)
-        for error in failed.values():
-            if not (is_refusal(error) or isinstance(error, _Moved)):
-                raise out_of_reach(self._url, error, "read") from error
         return failed
 
     def _try(self, piece: _Piece) -> BaseException | None:
+        done = self._tried(lambda: self._fetch_piece(piece))
+        return done if isinstance(done, BaseException) else None
+
+    def _try_digest(self, file: File) -> Digest | BaseException:
+        return self._tried(lambda: self._digest(file))
+
+    def _tried(self, work: Callable[[], T]) -> T | BaseException:
         try:
-            self._fetch_piece(piece)
+            return work()
         except (FileNotFoundError, obstore.exceptions.PreconditionError) as error:
             return _Moved(str(error))
         except (_Moved, OSError, obstore.exceptions.BaseError) as error:
             return error
-        return None
+
+    def _ask(self, file: File, asked: tuple[int, int] | None) -> "GetResult":
+        """Ask for an object, or a range of its bytes, if it is still what was listed."""
+        options: Any = {"if_match": f'"{file.version}"'} if file.version else {}
+        if asked:
+            options["range"] = asked
+        answer = obstore.get(self._objects, file.path[1:], options=options)
+        if answer.meta["size"] != file.size:
+            raise _Moved(file.path)
+        if version := answer.meta.get("version"):
+            self._versions[file.path, file.version] = "" if version == "null" else version
+        return answer
+
+    def _digest(self, file: File) -> Digest:
+        hasher = blake3()
+        size = 0
+        for part in self._ask(file, None).stream(min_chunk_size=CHUNK):
+            hasher.update(part)
+            size += len(part)
+        if size != file.size:
+            raise _Moved(file.path)
+        return Digest(PREFIX + hasher.hexdigest())
 
     def _fetch_piece(self, piece: _Piece) -> None:
-        options: Any = {"if_match": f'"{piece.file.version}"'} if piece.file.version else {}
-        if piece.length:
-            options["range"] = (piece.start, piece.start + piece.length)
-        answer = obstore.get(self._objects, piece.file.path[1:], options=options)
-        if answer.meta["size"] != piece.file.size:
-            raise _Moved(piece.file.path)
+        answer = self._ask(piece.file, (piece.start, piece.start + piece.length) if piece.length else None)
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         writing = os.open(piece.target, flags, 0o600)
         try:

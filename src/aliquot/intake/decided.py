@@ -9,6 +9,7 @@ from aliquot.datasets.commit import Committed
 from aliquot.db import Catalogue
 from aliquot.intake.bucket import Bucket
 from aliquot.intake.describe import Given
+from aliquot.intake.folder import Folder
 from aliquot.intake.judge import Judgement, Rule
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
@@ -48,6 +49,8 @@ class Intake:
     """The project of what is refused, and of the datasets that it makes."""
     given: Given | None = None
     resubmits: Resubmission | None = None
+    adopting: Folder | Bucket | None = None
+    """Where large files are left, and only noted; None where all are copied."""
     hashed: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
     """Digests by path of files that nobody else can reach, taken when their bytes came."""
 

@@ -1,5 +1,6 @@
 """A folder as a source."""
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Literal
 from aliquot.intake.dispose import dispose
 from aliquot.intake.scan import File, walk
 from aliquot.intake.settle import Landing
+from aliquot.model.blob import Pin
 from aliquot.model.finding import Finding
 
 
@@ -36,6 +38,10 @@ class Folder:
     def clear(self, after: Literal["archive", "delete"], files: Sequence[File]) -> list[Finding]:
         """Archive or delete files whose bytes are safe."""
         return dispose(self.root, after, files)
+
+    def pin(self, file: File) -> Pin:
+        """Say where a file lies and how it can be told that it is the same one still."""
+        return Pin(os.path.abspath(self.root), file.path, file.size, mtime_ns=file.mtime_ns)  # noqa: PTH100  # follows no link
 
 
 Lose = Callable[[Landing, Finding | None], None]

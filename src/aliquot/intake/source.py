@@ -70,8 +70,9 @@ class SourceIntake:
         rules = _rules(name, source, types)
         bucket = self.place if isinstance(self.place, Bucket) else None
         self._intake = Intake(
-            catalogue, store, name, rules, who, rivals=rivals or {}, place=bucket, project=source.project
-        )
+            catalogue, store, name, rules, who, rivals=rivals or {}, place=bucket, project=source.project,
+            adopting=self.place if source.adopt else None,
+        )  # fmt: skip
         sets = [rule.type.set for rule in rules if rule.type]
         companions = companions_of(rules, source.settled.manifest, self._laid_out)
         self._settling = Settling(_settled(source, self.place), sets, companions)

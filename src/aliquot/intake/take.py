@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from aliquot.blobs import Batch
 from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
 from aliquot.formats.table_split import split_table
+from aliquot.intake.adopt import adopt, adopts, read_far, unread
 from aliquot.intake.aside import held_by
 from aliquot.intake.decided import Decided, Intake, Part, Taken
 from aliquot.intake.describe import judged_with
@@ -61,12 +63,16 @@ def take(intake: Intake, landings: Sequence[Landing]) -> Taken:
         else:
             taken.unreadable.append(finding)
 
-    for part in _batches(landings, *((BATCH_FILES, BATCH_BYTES) if intake.place is None else FETCHED)):
+    far, near = unread(intake, landings)
+    limits = (BATCH_FILES, BATCH_BYTES) if intake.place is None else FETCHED
+    for part, distant in zip_longest(_batches(near, *limits), _batches(far, BATCH_FILES, BATCH_BYTES), fillvalue=()):
         if intake.place is None:
             _take(intake, part, taken)
             continue
         with intake.place.at_hand(part, lose) as here:
-            _take(intake, here, taken)
+            read = read_far(intake, distant, lose) if distant else {}
+            there = [each for each in distant if each.files[0].path in read]
+            _take(replace(intake, hashed=read), [*here, *there], taken)
     return taken
 
 
@@ -191,8 +197,12 @@ def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Bat
     rest: list[_Rest] = []
     for file in landing.files:
         try:
-            blob = batch.add_file(file.absolute, (file.size, file.mtime_ns), intake.hashed.get(file.path))
-            rest.append(_resting(file))
+            if adopts(intake, file):
+                blob = adopt(intake, file, batch)
+            else:
+                blob = batch.add_file(file.absolute, (file.size, file.mtime_ns), intake.hashed.get(file.path))
+            if file.absolute:
+                rest.append(_resting(file))
         except (Conflict, Invalid) as error:
             _not_stored(landing, file, error, taken)
             return None

@@ -12,6 +12,13 @@ from aliquot.model.quantity import Bytes, Seconds
 from aliquot.model.reference import DEFAULT_PROJECT
 from aliquot.model.schedule import Schedule
 
+OPEN_SETTINGS = frozenset({
+    "aws_endpoint", "aws_endpoint_url", "aws_region", "aws_default_region", "aws_virtual_hosted_style_request",
+    "aws_skip_signature", "aws_request_payer", "aws_s3_express", "azure_storage_account_name", "azure_storage_endpoint",
+    "azure_endpoint", "azure_skip_signature", "azure_use_fabric_endpoint", "google_skip_signature",
+})  # fmt: skip
+"""Settings of a bucket's client that say where it is, and let nobody in."""
+
 
 class Manifest(Definition):
     """Files that name others, such as sample sheets and lists of checksums: `manifest: "*.md5"`, or a mapping."""
@@ -101,6 +108,8 @@ class Source(Definition):
     """Times at which the source is looked at, as cron writes them; without, it is always."""
     wake: Wake | None = None
     """A queue whose messages say that something has arrived, so that the source is looked at then."""
+    adopt: bool = False
+    """Leave large files where they lie and only note where that is, instead of copying them into the store."""
     settings: dict[str, str] = Setting(default={})
     """Settings of a bucket's client, such as `aws_endpoint`; by default those of the environment."""
 
@@ -113,6 +122,18 @@ class Source(Definition):
             except ValueError:
                 raise ValueError(f"{value!r} is no time; write all, now, or a date such as 2026-01-31") from None
         return value
+
+    @model_validator(mode="after")
+    def _what_is_adopted_stays(self) -> "Source":
+        if self.adopt and self.after != "keep":
+            raise ValueError(f"'adopt' leaves files where they lie, so that 'after: {self.after}' would lose them")
+        for name in self.settings if self.adopt else ():
+            if name.lower() not in OPEN_SETTINGS:
+                raise ValueError(
+                    f"'adopt' has files read by whoever needs them later, with credentials of the environment: give "
+                    f"{name!r} there, not here"
+                )
+        return self
 
 
 class ExecutorSettings(Definition):

@@ -21,6 +21,13 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("pack", sa.Text(), nullable=True, comment="null: the blob lies alone"),
         sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "adopted",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="it lies where it came from, and the store has but a note of it",
+        ),
         sa.Column("doomed_at", sa.Double(), nullable=True, comment="when sweep found that nothing needs it"),
         sa.Column(
             "swept_at",

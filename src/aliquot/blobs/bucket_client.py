@@ -1,0 +1,50 @@
+"""Opening other people's buckets, and telling what their refusals mean."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import obstore
+from obstore.store import ObjectStore, from_url
+
+_RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+"""What the client waits for by itself. What lasts longer is told, and tried again by whoever asked."""
+
+_STATUS = re.compile(r"status code:?\s*(\d{3})")
+_EXPIRED = re.compile(r"Expired ?Token|InvalidToken|token (?:has|is) expired", re.IGNORECASE)
+_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
+
+
+def open_bucket(url: str, settings: Mapping[str, str]) -> ObjectStore:
+    """Open a bucket, with credentials from the environment where `settings` give none.
+
+    What the client refuses is its own error, or a `ValueError`.
+    """
+    # A person who writes http:// means it; the client would refuse.
+    plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith("endpoint"))
+    more: Any = {"client_options": {"allow_http": True}} if plain else {}
+    given: Any = dict(settings)
+    return from_url(url, config=given, retry_config=_RETRY, **more)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Say whether a bucket has refused for want of a right, or of credentials that still hold."""
+    refused = obstore.exceptions.PermissionDeniedError | obstore.exceptions.UnauthenticatedError | PermissionError
+    return isinstance(error, refused) or status_of(error) in {401, 403} or _EXPIRED.search(str(error)) is not None
+
+
+def is_without_bucket(error: BaseException) -> bool:
+    """Say whether an object is not there because its bucket is not."""
+    return _NO_BUCKET.search(str(error)) is not None
+
+
+def status_of(error: BaseException) -> int | None:
+    """Give the status of an answer to a listing, which the client tells in words alone."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else None
+
+
+def first_line(error: BaseException) -> str:
+    """Give what an error says, without its inner workings."""
+    return str(error).partition("\n")[0]
