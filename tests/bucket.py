@@ -52,6 +52,23 @@ class Bucket:
     def open(self) -> None:
         self._ask("-/open", "PUT")
 
+    @contextmanager
+    def refusing(self, how: str) -> Iterator[None]:
+        """Refuse for a while: everything, as to `expired` credentials, to `list`, or to `read` what is secret."""
+        self._ask(f"-/{how}", "PUT")
+        try:
+            yield
+        finally:
+            self.open()
+
+    def make(self, name: str) -> None:
+        """Make one more bucket, or again one that was removed."""
+        self._ask(name, "PUT")
+
+    def remove(self, name: str) -> None:
+        """Remove an empty bucket."""
+        self._ask(name, "DELETE")
+
     def keep_versions(self) -> None:
         """Let the bucket keep what is replaced or deleted."""
         body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"

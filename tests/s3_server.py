@@ -1,7 +1,8 @@
 """An S3 server on loopback with a gate before it; a program of its own, run by an environment that has moto.
 
-It prints its port. `PUT /-/shut` makes it answer 503 to everything, `PUT /-/open` ends that, and `GET /-/refused` says
-how often it did.
+It prints its port. `PUT /-/shut` makes it answer 503 to everything, `/-/expired` as to credentials that have expired,
+`/-/list` as to those that may not list, and `/-/read` as to those that may not read keys with "secret" in them;
+`PUT /-/open` ends that, and `GET /-/refused` says how often it refused something.
 """
 
 import sys
@@ -11,7 +12,13 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-_SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+_ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>{}</Message></Error>"
+_ANSWERS = {
+    "shut": ("503 Slow Down", "SlowDown", "Reduce your request rate."),
+    "expired": ("400 Bad Request", "ExpiredToken", "The provided token has expired."),
+    "list": ("403 Forbidden", "AccessDenied", "Access Denied"),
+    "read": ("403 Forbidden", "AccessDenied", "Access Denied"),
+}
 
 
 class _Quiet(WSGIRequestHandler):
@@ -22,18 +29,31 @@ class _Quiet(WSGIRequestHandler):
 class _Gate:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
-        self._shut = False
+        self._mode = "open"
         self._refused = 0
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/-/"):
-            self._shut = {"/-/shut": True, "/-/open": False}.get(path, self._shut)
+            if environ["REQUEST_METHOD"] == "PUT":
+                self._mode = path.removeprefix("/-/")
             return self._plain(start, "200 OK", str(self._refused).encode())
-        if self._shut:
+        if self._refuses(environ):
             self._refused += 1
-            return self._plain(start, "503 Slow Down", _SLOW_DOWN)
+            status, code, text = _ANSWERS[self._mode]
+            return self._plain(start, status, _ERROR.format(code, text).encode())
         return self._app(environ, start)
+
+    def _refuses(self, environ: dict[str, Any]) -> bool:
+        reads = environ["REQUEST_METHOD"] == "GET"
+        lists = reads and "list-type" in environ.get("QUERY_STRING", "")
+        match self._mode:
+            case "list":
+                return lists
+            case "read":
+                return reads and not lists and "secret" in environ["PATH_INFO"]
+            case mode:
+                return mode != "open"
 
     def _plain(self, start: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])

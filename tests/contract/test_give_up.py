@@ -130,3 +130,12 @@ def test_a_manifest_that_cannot_be_read_waits_in_quarantine_and_its_files_for_an
     assert world.look(source).taken.added == 1
     with world.catalogue.read() as connection:
         assert [each.decision for each in receipts.find(connection, receipts.Wanted(name="/m2.csv"))] == ["described"]
+
+
+@pytest.mark.parametrize("catalogue", ["sqlite"], indirect=True)
+def test_a_clock_that_was_set_back_lets_nothing_wait_for_ever(world: World) -> None:
+    world.drop("s_R1.fq", "1")
+    assert _later(_source(world), 10**8).taken.quarantined == []
+    assert _later(_source(world), 0).taken.quarantined == []
+    (refusal,) = _later(_source(world), 4000).taken.quarantined
+    assert [each.code for each in refusal.findings] == ["set-incomplete"]

@@ -1,8 +1,9 @@
 """Every kind of source, by one suite: what lies there arrives, once, whatever happens to it meanwhile."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -11,8 +12,11 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.db.tables import receipt
 from aliquot.intake import receipts
+from aliquot.intake.place import Place
+from aliquot.intake.scan import File
 from aliquot.intake.settle import Clock
 from aliquot.intake.source import Look, SourceIntake
+from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Source
 from azurite import Azurite, azurite_of
 from bucket import Bucket, bucket_of
@@ -61,11 +65,12 @@ class Door:
         self.catalogue, self.store, self.kind, self.lab = catalogue, store, kind, tmp_path
         self.ticks = 0.0
 
-    def open(self, accept: str = "any", **settings: object) -> SourceIntake:
+    def open(self, accept: str = "any", meddle: Callable[[], None] | None = None, **settings: object) -> SourceIntake:
         document = {"watch": self.kind.url, "since": "all", "accept": [{"type": accept, "into": "plates"}], **settings}
         source = Source.model_validate({"settled": {"quiet": 0}, **document})
         known = types(any=ANY, rows=ROWS)
-        return SourceIntake(self.catalogue, self.store, "bench", source, known, self.lab, place=self.kind.place())
+        place: Any = Meddling(self.kind.place(), meddle) if meddle else self.kind.place()
+        return SourceIntake(self.catalogue, self.store, "bench", source, known, self.lab, place=place)
 
     def look(self, source: SourceIntake) -> Look:
         self.ticks += 10
@@ -217,8 +222,80 @@ def test_a_quiet_period_that_is_asked_for_holds_everywhere(door: Door) -> None:
     assert door.look(source).taken.added == 1
 
 
+class Meddling:
+    """A place in which something happens between its being listed and read."""
+
+    def __init__(self, place: Place, meddle: Callable[[], None]) -> None:
+        self._place, self._meddle = place, meddle
+
+    def pages(self, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
+        for page in self._place.pages(ignore, tell):
+            self._meddle()
+            yield page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._place, name)
+
+
+def test_what_comes_goes_and_changes_while_the_place_is_listed_is_right_in_the_end(door: Door) -> None:
+    for number in range(8):
+        door.kind.put(f"{number}", b"old")
+    left = iter(range(8))
+
+    def meddle() -> None:
+        if (number := next(left, None)) is None:
+            return
+        door.kind.delete(f"{number}")
+        door.kind.put(f"{(number + 3) % 8}", b"new")
+        door.kind.put(f"more/{number}", b"late")
+
+    source = door.open(meddle=meddle)
+    looks = [door.look(source) for _ in range(12)]
+    assert looks[-1].taken.safe == []
+    assert looks[-1].pending == ()
+    there = {f"/{path}" for path in door.kind.paths()}
+    assert there <= set(door.plates)
+    assert all(text == "late" for path, text in door.plates.items() if "more" in path)
+    known = [(each.path, each.digest, each.object_version, each.size, each.mtime_ns) for each in receipts_of(door)]
+    assert len(known) == len(set(known))
+
+
+def test_what_is_gone_before_it_is_read_is_forgotten_and_the_others_arrive(door: Door) -> None:
+    door.kind.put("a", b"1")
+    door.kind.put("b", b"2")
+    gone: list[str] = []
+
+    def meddle() -> None:
+        if not gone:
+            door.kind.delete("a")
+            gone.append("a")
+
+    source = door.open(meddle=meddle)
+    added = sum(door.look(source).taken.added for _ in range(3))
+    assert (added, door.plates) == (1, {"/b": "2"})
+    assert door.look(source).pending == ()
+    assert door.look(source).findings == ()
+
+
+def test_a_clock_that_jumps_loses_and_doubles_nothing(door: Door) -> None:
+    source = door.open(settled={"quiet": 5})
+    now = time.time()
+    door.kind.put("a", b"1")
+    for wall in (now, now + 10**8, now - 10**8, now):
+        door.ticks += 2
+        look = source.look(Clock(door.ticks, wall))
+        door.kind.put(f"at-{wall:.0f}", b"x")
+    assert [each.path for each in look.pending] != []
+    door.ticks += 10
+    source.look(Clock(door.ticks, now - 10**8))
+    door.ticks += 10
+    source.look(Clock(door.ticks, now + 10**8))
+    assert set(door.plates) == {f"/{path}" for path in door.kind.paths()}
+    assert door.count == len(door.plates)
+
+
 def test_many_files_arrive_and_are_known_afterwards(door: Door) -> None:
-    amount = 3000 if isinstance(door.kind, FolderKind) or door.kind.url.startswith("gs:") else 300
+    amount = 10_000 if isinstance(door.kind, FolderKind) or door.kind.url.startswith("gs:") else 300
     for number in range(amount):
         door.kind.put(f"{number % 7}/{number:05}.csv", f"{number}".encode())
     assert door.look(door.open()).taken.added == amount

@@ -3,7 +3,7 @@
 Source: https://samtools.github.io/hts-specs/VCFv4.3.pdf
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aliquot.formats.bgzf import is_bgzf, unpacked
@@ -16,6 +16,8 @@ from aliquot.model.finding import Report
 
 _LONGEST_LINE = 256 * 2**20
 _TOGETHER = 2000
+_SINGLY = 30
+_BLOCK = 2**20
 
 
 def check_vcf(path: Path, name: str | None = None) -> Report:
@@ -29,10 +31,14 @@ def check_vcf(path: Path, name: str | None = None) -> Report:
     try:
         if is_gzip(path):
             compressed = "bgzf" if is_bgzf(path) else "gzip"
-        for lines in _lines(unpacked(path), variants):
-            if not (variants.header.done and take_good(lines, variants)):
-                for line in lines:
-                    _take(line, variants)
+        columns = _by_columns()
+        for block in _blocks(unpacked(path), variants):
+            if variants.header.done and columns and columns(block, variants):
+                continue
+            lines = block.removesuffix(b"\n").split(b"\n")
+            for at in range(0, len(lines), _TOGETHER):
+                part = lines[at : at + _TOGETHER]
+                _take_part(part, variants)
         _finish(variants)
     except Invalid as error:
         found.raised(error)
@@ -54,26 +60,44 @@ def check_vcf(path: Path, name: str | None = None) -> Report:
     )
 
 
-def _lines(pieces: Iterator[bytes], variants: Variants) -> Iterator[Sequence[bytes]]:
-    """Give some lines at a time."""
+def _by_columns() -> Callable[[bytes, Variants], bool] | None:
+    """Give what looks at a megabyte of records at a time, where NumPy is installed."""
+    try:
+        from aliquot.formats.vcf_columns import take_block
+    except ModuleNotFoundError:
+        return None
+    return take_block
+
+
+def _blocks(pieces: Iterator[bytes], variants: Variants) -> Iterator[bytes]:
+    """Give whole lines, about a megabyte of them at a time; the last one may lack its end."""
     rest: list[bytes] = []
     waiting = 0
     for piece in pieces:
-        end = piece.rfind(b"\n")
-        if end < 0:
-            rest.append(piece)
-            waiting += len(piece)
-            if waiting > _LONGEST_LINE:
-                raise Invalid("line-too-long", "A line is longer than 256 MiB: this is not a VCF file.")
-            continue
-        rest.append(piece[:end])
-        lines = b"".join(rest).split(b"\n")
-        for at in range(0, len(lines), _TOGETHER):
-            yield lines[at : at + _TOGETHER]
-        rest, waiting = [piece[end + 1 :]], len(piece) - end - 1
+        start = 0
+        while (end := piece.find(b"\n", min(start + _BLOCK, piece.rfind(b"\n")), len(piece))) >= start:
+            yield b"".join([*rest, piece[start : end + 1]])
+            rest, waiting, start = [], 0, end + 1
+        rest.append(piece[start:])
+        waiting += len(piece) - start
+        if waiting > _LONGEST_LINE:
+            raise Invalid("line-too-long", "A line is longer than 256 MiB: this is not a VCF file.")
     if last := b"".join(rest):
         variants.open = True
-        yield [last]
+        yield last
+
+
+def _take_part(lines: Sequence[bytes], variants: Variants) -> None:
+    """Check some lines: together if all is well, and in ever smaller parts around what is not."""
+    if variants.header.done and take_good(lines, variants):
+        return
+    if len(lines) <= _SINGLY:
+        for line in lines:
+            _take(line, variants)
+        return
+    middle = len(lines) // 2
+    _take_part(lines[:middle], variants)
+    _take_part(lines[middle:], variants)
 
 
 def _take(line: bytes, variants: Variants) -> None:

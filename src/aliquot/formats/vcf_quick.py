@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from aliquot.formats.vcf_records import (
@@ -34,19 +35,34 @@ def take_good(lines: Sequence[bytes], variants: Variants) -> bool:
     last = _in_order(positions, variants)
     if last is None:
         return False
-    good = (
-        all(map(_good_ref, set(refs)))
-        and all(map(good_alternatives, set(alts)))
-        and all(map(_good_quality, set(qualities)))
-        and _known("FILTER", {name for each in set(filters) for name in each.split(b";")} - {b".", b"PASS"}, variants)
-        and _known("INFO", set(_KEYS.findall(b";".join(set(infos)))) - {b"."}, variants)
-        and (not rest or _good_samples(rest[0], alts, variants))
-    )
+    columns = [set(each) for each in (contigs, positions, (), refs, alts, qualities, filters, infos)]
+    good = good_columns(columns, variants) and (not rest or _good_samples(rest[0], alts, variants))
     if good:
         variants.line += len(lines)
         variants.records += len(lines)
         variants.position = last
     return good
+
+
+def good_columns(columns: Sequence[AbstractSet[bytes]], variants: Variants) -> bool:
+    """Say whether these texts of the first eight columns are right, and the header declares what they name."""
+    _, _, _, refs, alts, qualities, filters, infos = columns
+    return (
+        all(map(_good_ref, refs))
+        and all(map(good_alternatives, alts))
+        and all(map(_good_quality, qualities))
+        and _known("FILTER", {name for each in filters for name in each.split(b";")} - {b".", b"PASS"}, variants)
+        and _known("INFO", set(_KEYS.findall(b";".join(infos))) - {b"."}, variants)
+    )
+
+
+def known_format(formats: AbstractSet[bytes], variants: Variants) -> tuple[bytes, ...] | None:
+    """Read the one FORMAT of many records; None where there are several, or it is new or none."""
+    if len(formats) != 1:
+        return None
+    (form,) = formats
+    keys = format_keys(form)
+    return keys if keys is not None and _known("FORMAT", set(keys), variants) else None
 
 
 def _in_order(texts: Sequence[bytes], variants: Variants) -> int | None:
@@ -67,12 +83,10 @@ def _known(kind: str, names: set[bytes], variants: Variants) -> bool:
 
 def _good_samples(texts: Sequence[bytes], alts: Sequence[bytes], variants: Variants) -> bool:
     formats = {text.partition(b"\t")[0] for text in texts}
-    if len(formats) != 1:
+    keys = known_format(formats, variants)
+    if keys is None:
         return False
     (form,) = formats
-    keys = format_keys(form)
-    if keys is None or not _known("FORMAT", set(keys), variants):
-        return False
     joined = b"".join([text[len(form) :] for text in texts])
     # What is left of a sample are the marks between its values: never more in a row than between those of FORMAT.
     if b":" * len(keys) in joined.translate(None, _NOT_MARKS):

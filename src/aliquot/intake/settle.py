@@ -280,7 +280,7 @@ class Settling:
         for file in group.files:
             seen = self._seen.get(file.path)
             if seen is not None:
-                since.append(min(awaited.get(file.path, now.at), seen.since.at))
+                since.append(min(awaited.get(file.path, now.at), seen.since.at, now.at))
                 self._awaited[file.path] = since[-1]
         return bool(since) and now.at >= max(since) + self._give_up
 
