@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -69,7 +68,7 @@ class Door:
         document = {"watch": self.kind.url, "since": "all", "accept": [{"type": accept, "into": "plates"}], **settings}
         source = Source.model_validate({"settled": {"quiet": 0}, **document})
         known = types(any=ANY, rows=ROWS)
-        place: Any = Meddling(self.kind.place(), meddle) if meddle else self.kind.place()
+        place = meddling(self.kind.place(), meddle) if meddle else self.kind.place()
         return SourceIntake(self.catalogue, self.store, "bench", source, known, self.lab, place=place)
 
     def look(self, source: SourceIntake) -> Look:
@@ -222,19 +221,18 @@ def test_a_quiet_period_that_is_asked_for_holds_everywhere(door: Door) -> None:
     assert door.look(source).taken.added == 1
 
 
-class Meddling:
-    """A place in which something happens between its being listed and read."""
+def meddling(place: Place, meddle: Callable[[], None]) -> Place:
+    """Give the same place, in which something happens between its being listed and read."""
 
-    def __init__(self, place: Place, meddle: Callable[[], None]) -> None:
-        self._place, self._meddle = place, meddle
+    class Meddled(type(place)):  # type: ignore[misc]
+        def pages(self, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
+            for page in super().pages(ignore, tell):
+                meddle()
+                yield page
 
-    def pages(self, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
-        for page in self._place.pages(ignore, tell):
-            self._meddle()
-            yield page
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._place, name)
+    other = object.__new__(Meddled)
+    other.__dict__.update(place.__dict__)
+    return other
 
 
 def test_what_comes_goes_and_changes_while_the_place_is_listed_is_right_in_the_end(door: Door) -> None:

@@ -110,7 +110,12 @@ class Adopted:
         elif pin.etag:
             options["if_match"] = f'"{pin.etag}"'
         with _telling(pin):
-            answer = obstore.get(self._client(pin), pin.path[1:], options=options)
+            try:
+                answer = obstore.get(self._client(pin), pin.path[1:], options=options)
+            except obstore.exceptions.PreconditionError:
+                # Azure says the same of what is gone as of what was replaced.
+                obstore.head(self._client(pin), pin.path[1:])
+                raise
         if answer.meta["size"] != pin.size:
             raise _Replaced
         return answer

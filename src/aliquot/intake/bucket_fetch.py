@@ -49,6 +49,7 @@ class Fetcher:
         self._url = url
         self._missed: dict[tuple[str, str], int] = {}
         self._placeholders: set[tuple[str, str]] = set()
+        self._may_read = False
         self._versions: dict[tuple[str, str], str] = {}
 
     def is_placeholder(self, path: str, version: str) -> bool:
@@ -73,12 +74,13 @@ class Fetcher:
         return {file: each for file, each in read.items() if not isinstance(each, BaseException)}
 
     def _require_some(self, failed: Mapping[File, BaseException], among: int) -> None:
-        """See that the bucket answers, and does not refuse everything."""
+        """See that the bucket answers, and does not refuse everything, or has not so far."""
         for error in failed.values():
             if not (is_refusal(error) or isinstance(error, _Moved)):
                 raise out_of_reach(self._url, error, "read") from error
         refused = [error for error in failed.values() if is_refusal(error)]
-        if refused and len(refused) == among:
+        self._may_read = self._may_read or len(refused) < among
+        if refused and not self._may_read:
             raise out_of_reach(self._url, refused[0], "read") from refused[0]
 
     def fetch(self, landings: Sequence[Landing], folder: Path, lose: Lose) -> list[Landing]:
