@@ -97,7 +97,7 @@ def each_of(connection: Connection, values: Iterable[str]) -> Any:
     """Give a column of these texts, a row for each, in no order: for asking the same of each of them at once."""
     if connection.dialect.name == "postgresql":
         function = func.unnest(literal(list(values), postgresql.ARRAY(Text())))
-        return function.table_valued("value", name="each_of").c.value
+        return function.table_valued("value", name="each_of").render_derived().c.value
     return func.json_each(json_text(list(values))).table_valued("value", name="each_of").c.value
 
 
