@@ -6,6 +6,8 @@ from generators.text import SOURCE, cell, code, page, table
 
 READ = {
     "ALIQUOT_LAB": "The lab's folder, where none is named with `--lab`. Without it, the folder around the current one.",
+    "ALIQUOT_SERVER": "The address of a lab's server, to work with the lab there, where none is named with `--server`.",
+    "ALIQUOT_TOKEN": "The token for that server; it goes before the one that `aliquot login` has kept.",
     "ALIQUOT_USER": "The name of the person for receipts, runs, tags and decisions. Without it, the login name.",
     "ALIQUOT_LEASE": (
         "Seconds for which a supervisor holds its tasks unless it says that it is still there; 60 without it."

@@ -39,6 +39,10 @@ _DAY: dict[str, dict[str, str]] = {
         "approval": "Sign what another person asked for.",
         "project": "See projects and their members; move datasets between them.",
     },
+    "From afar": {
+        "login": "Keep the token with which commands work with a lab on a server.",
+        "logout": "Forget that token.",
+    },
     "Upkeep": {
         "du": "See what takes how many bytes.",
         "sweep": "Free space: remove what nothing needs any more.",
@@ -75,7 +79,24 @@ def make_app() -> App:
 
 
 def run_command(words: list[str]) -> int:
-    """Run one command line; every error ends as a sentence on stderr and an exit code."""
+    """Run one command line; every error ends as a sentence on stderr and an exit code.
+
+    `--server URL` may stand before the command, too.
+    """
     with ends(words) as end:
-        end.code = make_app()(words) or 0
+        end.code = make_app()(_with_server(words)) or 0
     return end.code
+
+
+def _with_server(words: list[str]) -> list[str]:
+    """Put a `--server` that stands before the command among the options of that command."""
+    if not words or not words[0].startswith("--server"):
+        return words
+    name, sign, url = words[0].partition("=")
+    if name != "--server":
+        return words
+    rest = words[1:] if sign else words[2:]
+    given = [f"--server={url if sign else ''.join(words[1:2])}"]
+    # Behind the words of the command, and before what might no longer be read as options.
+    first = next((at for at, word in enumerate(rest) if word.startswith("-")), len(rest))
+    return [*rest[:first], *given, *rest[first:]]

@@ -77,8 +77,13 @@ def say(text: "str | Text") -> None:
 
 
 def say_rest(shown: int, there_are: int, kept: str = "newest") -> None:
-    """Say that a list was cut off, and of how many lines it shows the `kept`; says nothing of one that is whole."""
-    if there_are > shown:
+    """Say that a list was cut off, and of how many lines it shows the `kept`; says nothing of one that is whole.
+
+    There are -1 where nobody has counted them, but more than are shown.
+    """
+    if there_are < 0:
+        say(f"… the {kept} {shown:,}; --limit shows more.")
+    elif there_are > shown:
         say(f"… the {kept} {shown:,} of {there_are:,}; --limit shows more.")
 
 

@@ -1,10 +1,10 @@
 """`aliquot pipeline`: what can be run, and what a run would do."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, table
@@ -12,14 +12,16 @@ from aliquot.cli.pairs import order_of
 from aliquot.cli.pipeline_advise import advise
 from aliquot.cli.text import ago, count, moment, plain
 from aliquot.definitions.read import read_pipeline_file
-from aliquot.engine.pipelines import Applied, all_current, current
+from aliquot.engine.pipelines import Applied, current
 from aliquot.engine.preview import Intent, in_short, preview
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
-from aliquot.lab.pipeline_look import limit_words, trigger_words
-from aliquot.lab.runs import RunLine, runs
+from aliquot.lab.pipeline_look import limit_words, pipeline_lines, trigger_words
 from aliquot.lab.unapplied import difference_from_applied
+from aliquot.model.errors import Invalid
 from aliquot.model.pipeline import Pipeline
+from aliquot.remote import pipelines as afar
+from aliquot.remote.client import Client
 
 app = noun("pipeline")
 
@@ -29,32 +31,27 @@ _ROWS = 50
 @app.command(name="list")
 def list_pipelines(*, options: Options = OPTIONS) -> None:
     """List the pipelines that are applied."""
-
-    def read(connection: Connection) -> list[tuple[Pipeline, RunLine | None]]:
-        found = [applied.pipeline for applied in all_current(connection)]
-        return [(each, next(iter(runs(connection, each.pipeline, limit=1)), None)) for each in found]
-
-    found = options.read(read)
+    found = options.read(lambda connection: pipeline_lines(connection, None), afar.pipelines)
     if options.json:
         print_json(
             [
                 {
-                    "pipeline": pipeline.pipeline,
-                    "title": pipeline.title,
-                    "steps": list(pipeline.steps),
-                    "trigger": trigger_words(pipeline),
-                    "last_run": last.document() if last else None,
+                    "pipeline": each.pipeline,
+                    "title": each.title,
+                    "steps": each.step_names,
+                    "trigger": each.starts,
+                    "last_run": each.last_run.document() if each.last_run else None,
                 }
-                for pipeline, last in found
+                for each in found
             ]
         )
         return
     table(
         ("pipeline", "title", ">steps", "starts", "last run", "state", ""),
         [
-            (p.pipeline, p.title, len(p.steps), trigger_words(p), f"run {last.run}" if last else "",
-             last.state if last else "", ago(last.created_at) if last else "")
-            for p, last in found
+            (e.pipeline, e.title, e.steps, e.starts, f"run {e.last_run.run}" if e.last_run else "",
+             e.last_run.state if e.last_run else "", ago(e.last_run.created_at) if e.last_run else "")
+            for e in found
         ],
         empty="No pipeline is applied; write one into pipelines/ and run `aliquot apply`.",
     )  # fmt: skip
@@ -69,7 +66,7 @@ def show(name: Annotated[str, Parameter(name="NAME")], /, *, options: Options = 
     name
         The pipeline.
     """
-    applied = options.read(lambda connection: current(connection, name))
+    applied = options.read(lambda connection: current(connection, name), lambda client: afar.applied(client, name))
     pipeline = applied.pipeline
     if options.json:
         document: dict[str, Any] = pipeline.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -139,17 +136,35 @@ def plan(
     all
         Show every datum, not the first 50.
     """
-    with options.open() as lab:
-        applied = _named(lab, what)
-        if applied.id and (differs := difference_from_applied(lab, applied)):
-            say(plain(differs))
-        order = order_of(applied, parameter or (), input or ())
-        with lab.catalogue.read() as connection:
-            intents = preview(connection, order, lab.executor_for)
+    intents = options.ask(
+        lambda lab: _plan(lab, what, parameter or (), input or ()),
+        lambda client: _plan_there(client, what, parameter or (), input or ()),
+    )
     if options.json:
         print_json([each.document() for each in intents])
         return
     _show_plan(intents, everything=all)
+
+
+def _plan(lab: Lab, what: str, parameters: Sequence[str], inputs: Sequence[str]) -> list[Intent]:
+    applied = _named(lab, what)
+    if applied.id and (differs := difference_from_applied(lab, applied)):
+        say(plain(differs))
+    order = order_of(applied, parameters, inputs)
+    with lab.catalogue.read() as connection:
+        return preview(connection, order, lab.executor_for)
+
+
+def _plan_there(client: Client, what: str, parameters: Sequence[str], inputs: Sequence[str]) -> list[Intent]:
+    if _is_file(what):
+        words = f"{what} is a file, which a lab on a server does not see; name an applied pipeline."
+        raise Invalid("server-not-here", words, file=what)
+    order = order_of(afar.applied(client, what), parameters, inputs)
+    return afar.plan(client, what, order.parameters, order.inputs)
+
+
+def _is_file(what: str) -> bool:
+    return Path(what).suffix in {".yaml", ".yml"} or "/" in what
 
 
 def _next_due(pipeline: Pipeline) -> str:
@@ -159,9 +174,8 @@ def _next_due(pipeline: Pipeline) -> str:
 
 
 def _named(lab: Lab, what: str) -> Applied:
-    path = Path(what)
-    if path.suffix in {".yaml", ".yml"} or "/" in what:
-        found = read_pipeline_file(path.absolute(), lab.folder)
+    if _is_file(what):
+        found = read_pipeline_file(Path(what).absolute(), lab.folder)
         return Applied(0, found.digest, found.model, dict(found.bundle_digests))
     with lab.catalogue.read() as connection:
         return current(connection, what)

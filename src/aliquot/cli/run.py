@@ -1,5 +1,6 @@
 """`aliquot run`: runs, from their start to the reason of each task."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -21,6 +22,8 @@ from aliquot.lab.runs import RunLine, count_runs, runs
 from aliquot.lab.unapplied import difference_from_applied
 from aliquot.model.errors import Invalid
 from aliquot.model.quantity import seconds
+from aliquot.remote import runs as afar
+from aliquot.remote.pipelines import applied as applied_there
 
 app = noun("run")
 
@@ -57,6 +60,8 @@ def start(
     wait
         Do its work here and wait for its end; exits 1 unless it is COMPLETE with nothing parked.
     """
+    if options.server:
+        return _start_there(options, pipeline, parameter or (), input or (), publish, _limits(priority, deadline), wait)
     with options.open() as lab:
         with lab.catalogue.write() as connection:
             applied = current(connection, pipeline)
@@ -68,11 +73,7 @@ def start(
             from aliquot.cli.wait import wait_for
 
             return wait_for(lab, number, as_json=options.json)
-    if options.json:
-        print_json({"run": number, "state": "QUEUED"})
-        return 0
-    line(f"Run {number} of {pipeline} is queued.")
-    say("`aliquot up` does its work, if it is not running already; or give --wait.")
+    _say_queued(number, pipeline, options)
     return 0
 
 
@@ -95,6 +96,7 @@ def list_runs(
         limit,
         lambda connection: runs(connection, pipeline, state, limit),
         lambda connection: count_runs(connection, pipeline, state),
+        lambda client: afar.runs(client, pipeline, state, limit),
     )
     if options.json:
         print_json([each.document() for each in found])
@@ -105,6 +107,29 @@ def list_runs(
             empty="There is no run like that." if pipeline or state else "There is no run yet.",
         )
     say_rest(len(found), there_are)
+
+
+def _start_there(
+    options: Options, pipeline: str, parameters: Sequence[str], inputs: Sequence[str], publish: bool,  # as typed
+    limits: dict[str, Any], wait: bool,  # as typed
+) -> int:  # fmt: skip
+    with options.connect() as client:
+        order = order_of(applied_there(client, pipeline), parameters, inputs, publish=publish)
+        number = afar.start(client, pipeline, order.parameters, order.inputs, publish=publish, **limits)
+        if wait:
+            from aliquot.cli.follow import follow
+
+            return follow(client, number, as_json=options.json)
+    _say_queued(number, pipeline, options)
+    return 0
+
+
+def _say_queued(number: int, pipeline: str, options: Options) -> None:
+    if options.json:
+        print_json({"run": number, "state": "QUEUED"})
+        return
+    line(f"Run {number} of {pipeline} is queued.")
+    say("`aliquot up` does its work, if it is not running already; or give --wait.")
 
 
 def _limits(priority: int | None, deadline: str | None) -> dict[str, Any]:

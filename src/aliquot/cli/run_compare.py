@@ -13,6 +13,7 @@ from aliquot.engine.compare import Comparison, Members
 from aliquot.engine.explain import PartDifference
 from aliquot.lab.compare import RunComparison, compare_runs
 from aliquot.lab.runs import RunLine
+from aliquot.remote import runs as afar
 
 _NAMES = 10
 
@@ -33,8 +34,9 @@ def compare(
     after
         The run to compare it with, of the same pipeline or of another.
     """
-    with options.open() as lab:
-        found = compare_runs(lab, before, after)
+    found = options.ask(
+        lambda lab: compare_runs(lab, before, after), lambda client: afar.compare(client, before, after)
+    )
     if options.json:
         print_json(found.document())
         return

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,22 @@ from aliquot.cli.output import STATE_STYLES, facts, heading, line, print_json, s
 from aliquot.cli.run_parked import advice, show_parked
 from aliquot.cli.text import count, digest, moment, plain, plain_lines, size, span
 from aliquot.engine import control, explain
+from aliquot.lab import Lab
+from aliquot.lab.api_files import Stored
 from aliquot.lab.outputs import output_bytes, write_outputs
 from aliquot.lab.outputs import outputs as run_outputs
-from aliquot.lab.run_detail import run_detail
-from aliquot.lab.runs import StepLine, attempts, tried_tasks
+from aliquot.lab.run_detail import RunDetail, run_detail
+from aliquot.lab.run_tries import tries_of
+from aliquot.lab.runs import AttemptLine, StepLine
 from aliquot.model.cause import cause_words
 from aliquot.model.quantity import time_in_words
 from aliquot.model.state import State
+from aliquot.remote import runs as afar
+from aliquot.remote.client import Client
 
 _Number = Annotated[int, Parameter(name="RUN")]
+_Given = tuple[Mapping[str, Sequence[Stored]], int]
+"""Files by output, and how many of them were written."""
 
 
 def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
@@ -32,8 +40,7 @@ def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
     number
         The run.
     """
-    with options.open() as lab, lab.catalogue.read() as connection:
-        found = run_detail(connection, number, lab.config.pools)
+    found = options.ask(lambda lab: _detail(lab, number), lambda client: afar.detail(client, number))
     if options.json:
         print_json(found.document())
         return
@@ -67,6 +74,11 @@ def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
         say(advice(number))
 
 
+def _detail(lab: Lab, number: int) -> RunDetail:
+    with lab.catalogue.read() as connection:
+        return run_detail(connection, number, lab.config.pools)
+
+
 def logs(
     number: _Number,
     task: Annotated[str | None, Parameter(name="TASK")] = None,
@@ -83,39 +95,45 @@ def logs(
     task
         One task, like step/3; all by default.
     """
-    with options.open() as lab:
-        with lab.catalogue.read() as connection:
-            control.find_run(connection, number)
-            rows = [control.find_task(connection, number, task)] if task else list(tried_tasks(connection, number))
-            tried = [each for row in rows for each in attempts(connection, row)]
-        if options.json:
-            told = [
-                {
-                    **each.document(),
-                    "stdout_text": output_bytes(lab, each.stdout).decode(errors="replace"),
-                    "stderr_text": output_bytes(lab, each.stderr).decode(errors="replace"),
-                }
-                for each in tried
-            ]
-            print_json(told)
-            return
-        for each in tried:
-            took = span(each.wall) if each.wall is not None else ""
-            how = "" if each.exit_code is None else f"exit {each.exit_code}"
-            used = (how, took, size(each.peak_memory or None))
-            about = ", ".join(part for part in (*used, cause_words(each.cause), each.message) if part)
-            state = Text(each.state, style=STATE_STYLES.get(each.state, ""))
-            title = Text.assemble((f"── {each.task}, attempt {each.attempt}: ", "bold"), state, f"  {plain(about)}")
-            stdout().print(title, soft_wrap=True)
-            for name, kept in (("stdout", each.stdout), ("stderr", each.stderr)):
-                text = plain_lines(output_bytes(lab, kept).decode(errors="replace")).rstrip("\n")
-                if text:
-                    stdout().print(Text(name, style="dim"))
-                    sys.stdout.write(text + "\n")
-                    sys.stdout.flush()
-    if not tried:
+    if options.server:
+        with options.connect() as client:
+            tried = afar.attempts(client, number, task)
+            _show_logs(tried, lambda each, name: afar.log(client, number, each, name), options)
+    else:
+        with options.open() as lab:
+            with lab.catalogue.read() as connection:
+                tried = tries_of(connection, number, task).attempts
+            _show_logs(tried, lambda each, name: output_bytes(lab, getattr(each, name)), options)
+    if not tried and not options.json:
         what = "That task" if task else f"Run {number}"
         say(f"{what} started no command: its work had been done before, or it waits.")
+
+
+def _show_logs(tried: Sequence[AttemptLine], read: Callable[[AttemptLine, str], bytes], options: Options) -> None:
+    """Print what attempts wrote; each is read when it is its turn, for all together may not fit."""
+    if options.json:
+        texts = ("stdout", "stderr")
+        print_json(
+            [
+                {**each.document(), **{f"{name}_text": read(each, name).decode(errors="replace") for name in texts}}
+                for each in tried
+            ]
+        )
+        return
+    for each in tried:
+        took = span(each.wall) if each.wall is not None else ""
+        how = "" if each.exit_code is None else f"exit {each.exit_code}"
+        used = (how, took, size(each.peak_memory or None))
+        about = ", ".join(part for part in (*used, cause_words(each.cause), each.message) if part)
+        state = Text(each.state, style=STATE_STYLES.get(each.state, ""))
+        title = Text.assemble((f"── {each.task}, attempt {each.attempt}: ", "bold"), state, f"  {plain(about)}")
+        stdout().print(title, soft_wrap=True)
+        for name in ("stdout", "stderr"):
+            text = plain_lines(read(each, name).decode(errors="replace")).rstrip("\n")
+            if text:
+                stdout().print(Text(name, style="dim"))
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
 
 
 def outputs(
@@ -130,10 +148,7 @@ def outputs(
     to
         A folder, new or empty, that gets a folder for each output.
     """
-    with options.open() as lab:
-        with lab.catalogue.read() as connection:
-            found = run_outputs(connection, control.find_run(connection, number))
-        written = write_outputs(lab, found, to) if to else 0
+    found, written = options.ask(lambda lab: _given(lab, number, to), lambda client: _given_there(client, number, to))
     if options.json:
         listed = {
             name: [{"path": file.path, "digest": file.digest, "size": file.size} for file in files]
@@ -151,6 +166,17 @@ def outputs(
     )
 
 
+def _given(lab: Lab, number: int, to: Path | None) -> _Given:
+    with lab.catalogue.read() as connection:
+        found = run_outputs(connection, control.find_run(connection, number))
+    return found, write_outputs(lab, found, to) if to else 0
+
+
+def _given_there(client: Client, number: int, to: Path | None) -> _Given:
+    found = afar.outputs(client, number)
+    return found, afar.write_outputs(client, number, found, to) if to else 0
+
+
 def why(number: _Number, task: Annotated[str, Parameter(name="TASK")], /, *, options: Options = OPTIONS) -> None:
     """Say why a task ran or was skipped: what differs from the nearest earlier task.
 
@@ -161,7 +187,9 @@ def why(number: _Number, task: Annotated[str, Parameter(name="TASK")], /, *, opt
     task
         The task, like step/3.
     """
-    reason = options.read(lambda connection: explain.why(connection, number, task))
+    reason = options.read(
+        lambda connection: explain.why(connection, number, task), lambda client: afar.why(client, number, task)
+    )
     if options.json:
         print_json(reason.document())
         return

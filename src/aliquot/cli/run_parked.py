@@ -10,12 +10,14 @@ from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import facts, heading, line, print_json, say, stdout
 from aliquot.cli.text import count, moment, plain, plain_lines, size, span
 from aliquot.engine import control
-from aliquot.engine.parked import chosen_causes, parked_tasks
+from aliquot.engine.parked import chosen_causes
 from aliquot.lab import acts_run
-from aliquot.lab.runs import AttemptLine, TaskLine, attempts, task_lines
+from aliquot.lab.run_tries import parked_of
+from aliquot.lab.runs import AttemptLine, TaskLine
 from aliquot.model.cause import CAUSES, cause_words, counted_causes
 from aliquot.model.errors import Invalid
 from aliquot.model.task import Cause
+from aliquot.remote import runs as afar
 
 _Number = Annotated[int, Parameter(name="RUN")]
 _Causes = Annotated[list[str] | None, Parameter(name="--cause")]
@@ -46,31 +48,28 @@ def parked(
         Show every one, not the first 20.
     """
     causes = chosen_causes(cause or ())
-    with options.open() as lab, lab.catalogue.read() as connection:
-        control.find_run(connection, number)
-        rows = parked_tasks(connection, number, [task] if task else (), causes)
-        counts: dict[str, int] = {}
-        for row in rows:
-            counts[row.cause] = counts.get(row.cause, 0) + 1
-        shown = rows if all or options.json else rows[:_SHOWN]
-        lines = task_lines(connection, shown)
-        tried = attempts(connection, rows[0]) if task else []
+    most = None if all or options.json else _SHOWN
+    found = options.read(
+        lambda connection: parked_of(connection, number, task, causes, limit=most),
+        lambda client: afar.parked(client, number, task, cause or (), most),
+    )
+    lines = found.tasks
     if options.json:
         told = [{**each.document(), "words": cause_words(each.cause)} for each in lines]
         if task:
-            told[0]["tried"] = [each.document() for each in tried]
+            told[0]["tried"] = [each.document() for each in found.tried]
         print_json(told[0] if task else told)
         return
     if task:
-        _show_one(number, lines[0], tried)
+        _show_one(number, lines[0], found.tried)
         return
-    if not rows:
+    if not found.total:
         line(f"Run {number} has nothing parked{' by such a cause' if causes else ''}.")
         return
-    line(f"{count(len(rows), 'datum is', 'datums are')} parked: {counted_causes(counts)}.")
+    line(f"{count(found.total, 'datum is', 'datums are')} parked: {counted_causes(found.counts)}.")
     show_parked(lines)
-    if len(shown) < len(rows):
-        say(f"… and {len(rows) - len(shown):,} more; --all shows them.")
+    if len(lines) < found.total:
+        say(f"… and {found.total - len(lines):,} more; --all shows them.")
     say(advice(number))
 
 
@@ -105,19 +104,25 @@ def retry(
     names, causes = tasks or [], chosen_causes(cause or ())
     if all and (names or causes):
         raise Invalid("retry-all-and-some", "Give either --all, or tasks and causes.")
-    with options.open() as lab:
-        with lab.catalogue.write() as connection:
-            outdated = control.outdated(connection, number)
-            new, chosen = acts_run.retry(connection, lab.by, number, names, causes)
-        if outdated:
-            say(
-                f"The pipeline {outdated} has changed since run {number}, which is tried again with its own definition "
-                f"and scripts. What is applied now starts with: aliquot run start {outdated}"
-            )
-        if wait:
-            from aliquot.cli.wait import wait_for
+    if options.server:
+        with options.connect() as client:
+            again = afar.retry(client, number, names, [str(each) for each in causes])
+            new, chosen = again.run, again.parked
+            _say_outdated(again.outdated, number)
+            if wait:
+                from aliquot.cli.follow import follow
 
-            return wait_for(lab, new, as_json=options.json)
+                return follow(client, new, as_json=options.json)
+    else:
+        with options.open() as lab:
+            with lab.catalogue.write() as connection:
+                outdated = control.outdated(connection, number)
+                new, chosen = acts_run.retry(connection, lab.by, number, names, causes)
+            _say_outdated(outdated, number)
+            if wait:
+                from aliquot.cli.wait import wait_for
+
+                return wait_for(lab, new, as_json=options.json)
     if options.json:
         print_json({"run": new, "state": "QUEUED", "retry_of": number, "parked": chosen})
         return 0
@@ -129,6 +134,14 @@ def retry(
     else:
         line(f"Run {new} does again what failed in run {number}.")
     return 0
+
+
+def _say_outdated(pipeline: str | None, number: int) -> None:
+    if pipeline:
+        say(
+            f"The pipeline {pipeline} has changed since run {number}, which is tried again with its own definition "
+            f"and scripts. What is applied now starts with: aliquot run start {pipeline}"
+        )
 
 
 def show_parked(lines: Sequence[TaskLine]) -> None:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json, say
 from aliquot.lab import acts_run
+from aliquot.remote import runs as afar
 
 
 def recompute(
@@ -21,13 +22,21 @@ def recompute(
     wait
         Do its work here and wait for its end, as `run start --wait` does.
     """
-    with options.open() as lab:
-        with lab.catalogue.write() as connection:
-            started = acts_run.recompute(connection, lab.by, number)
-        if wait:
-            from aliquot.cli.wait import wait_for
+    if options.server:
+        with options.connect() as client:
+            started = afar.recompute(client, number)
+            if wait:
+                from aliquot.cli.follow import follow
 
-            return max(wait_for(lab, new, as_json=options.json) for new in started)
+                return max(follow(client, new, as_json=options.json) for new in started)
+    else:
+        with options.open() as lab:
+            with lab.catalogue.write() as connection:
+                started = acts_run.recompute(connection, lab.by, number)
+            if wait:
+                from aliquot.cli.wait import wait_for
+
+                return max(wait_for(lab, new, as_json=options.json) for new in started)
     if options.json:
         print_json([{"run": new, "state": "QUEUED", "recompute_of": number} for new in started])
         return 0

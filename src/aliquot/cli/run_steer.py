@@ -1,9 +1,9 @@
 """Steering runs that have not ended: end them, hold them, let them go on or go first."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
-from sqlalchemy import Row
+from sqlalchemy import Connection
 
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json, say
@@ -12,6 +12,8 @@ from aliquot.engine import control
 from aliquot.lab import acts_run
 from aliquot.lab.runs import steps
 from aliquot.model.state import State
+from aliquot.remote import runs as afar
+from aliquot.remote.runs import Standing
 
 _Number = Annotated[int, Parameter(name="RUN")]
 
@@ -24,15 +26,16 @@ def cancel(number: _Number, /, *, options: Options = OPTIONS) -> None:
     number
         The run.
     """
-    with options.open() as lab, lab.catalogue.write() as connection:
-        row = acts_run.cancel(connection, lab.by, number)
-        looked_after = control.looked_after(row)
+    row = options.steer(
+        lambda connection, by: _standing(connection, acts_run.cancel(connection, by, number)),
+        lambda client: afar.steer(client, number, "cancel"),
+    )
     if options.json:
         print_json({"run": number, "state": row.state, "cancel_asked": True})
         return
     if row.state == State.CANCELED:
         line(f"Run {number} is CANCELED; it had not begun.")
-    elif looked_after:
+    elif row.looked_after:
         line(f"Run {number} is being ended; `aliquot run show {number}` says when it has.")
     else:
         line(f"Run {number} will be ended by the next `aliquot up`: none looks after it now.")
@@ -46,9 +49,11 @@ def pause(number: _Number, /, *, options: Options = OPTIONS) -> None:
     number
         The run.
     """
-    with options.open() as lab, lab.catalogue.write() as connection:
-        row = acts_run.pause(connection, lab.by, number)
-        running = sum(each.running for each in steps(connection, number))
+    row = options.steer(
+        lambda connection, by: _standing(connection, acts_run.pause(connection, by, number)),
+        lambda client: afar.steer(client, number, "pause"),
+    )
+    running = row.under_way
     if options.json:
         print_json({"run": number, "state": row.state, "under_way": running})
         return
@@ -65,7 +70,11 @@ def resume(number: _Number, /, *, options: Options = OPTIONS) -> None:
     number
         The run.
     """
-    _say(options, options.steer(lambda connection, by: acts_run.resume(connection, by, number)), "goes on")
+    row = options.steer(
+        lambda connection, by: _standing(connection, acts_run.resume(connection, by, number)),
+        lambda client: afar.steer(client, number, "resume"),
+    )
+    _say(options, row, "goes on")
 
 
 def priority(
@@ -84,12 +93,20 @@ def priority(
     priority
         From -1000 to 1000; a run has 0 unless its pipeline or its start said otherwise.
     """
-    row = options.steer(lambda connection, by: acts_run.prioritise(connection, by, number, priority))
+    row = options.steer(
+        lambda connection, by: _standing(connection, acts_run.prioritise(connection, by, number, priority)),
+        lambda client: afar.steer(client, number, "priority", {"priority": priority}),
+    )
     _say(options, row, f"has priority {priority}")
 
 
-def _say(options: Options, row: Row[*tuple[Any, ...]], what: str) -> None:
+def _standing(connection: Connection, row: acts_run.RunRow) -> Standing:
+    under_way = sum(each.running for each in steps(connection, row.id))
+    return Standing(row.id, row.state, row.priority, row.cancel_asked, control.looked_after(row), under_way)
+
+
+def _say(options: Options, row: Standing, what: str) -> None:
     if options.json:
-        print_json({"run": row.id, "state": row.state, "priority": row.priority})
+        print_json({"run": row.run, "state": row.state, "priority": row.priority})
     else:
-        line(f"Run {row.id} {what}.")
+        line(f"Run {row.run} {what}.")

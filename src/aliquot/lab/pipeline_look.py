@@ -29,6 +29,7 @@ class PipelineLine:
     description: str
     project: str
     steps: int
+    step_names: list[str]
     starts: str
     last_run: RunLine | None
 
@@ -47,7 +48,10 @@ class StepWords:
 
 @dataclass(frozen=True, slots=True)
 class PipelineDetail:
-    """A pipeline whole. `document` is its definition; `limits` and `next_due` are empty where there are none."""
+    """A pipeline whole. `document` is its definition, `bundle` the digests of its files.
+
+    `limits` and `next_due` are empty where there are none.
+    """
 
     pipeline: str
     title: str
@@ -58,6 +62,7 @@ class PipelineDetail:
     limits: str
     next_due: float | None
     document: dict[str, Any]
+    bundle: dict[str, str]
     graph: Graph
     steps: list[StepWords]
     runs: list[RunLine]
@@ -103,7 +108,7 @@ def pipeline_lines(connection: Connection, projects: Collection[str] | None) -> 
         lines.append(
             PipelineLine(
                 row.name, said.get("title", ""), said.get("description", ""), row.project, len(said.get("steps", ())),
-                starts, last.get(row.name),
+                list(said.get("steps", ())), starts, last.get(row.name),
             )
         )  # fmt: skip
     return lines
@@ -119,7 +124,8 @@ def pipeline_detail(connection: Connection, name: str, projects: Collection[str]
     return PipelineDetail(
         pipeline=name, title=pipeline.title, description=pipeline.description, project=row.project,
         digest=applied.digest, starts=trigger_words(pipeline), limits=limit_words(pipeline),
-        next_due=next_due(schedule) if schedule else None, document=row.document, graph=graph_of(pipeline),
+        next_due=next_due(schedule) if schedule else None, document=row.document,
+        bundle=applied.bundle, graph=graph_of(pipeline),
         steps=step_words(pipeline), runs=runs(connection, name, limit=_RUNS, projects=projects),
         versions=connection.execute(many).scalar_one(), applied_at=row.applied_at, applied_by=row.applied_by,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 from aliquot.db.tables import output, published, task
 from aliquot.engine.control import find_run, find_task
 from aliquot.engine.pipelines import by_id
+from aliquot.model.digest import Digest
 from aliquot.model.errors import Missing
 from aliquot.model.state import State
 
@@ -30,7 +31,7 @@ class GivenFile:
     """A file of an output, with its digest, its size in bytes and the task that gave it."""
 
     path: str
-    digest: str
+    digest: Digest
     size: int
     task: str
 
@@ -67,7 +68,9 @@ def output_page(connection: Connection, number: int, name: str, after: int | Non
         .limit(limit + 1)
     )  # fmt: skip
     rows = connection.execute(query).all()
-    files = [GivenFile(each.path, each.digest, each.size, f"{chosen.step}/{each.ordinal}") for each in rows[:limit]]
+    files = [
+        GivenFile(each.path, Digest(each.digest), each.size, f"{chosen.step}/{each.ordinal}") for each in rows[:limit]
+    ]
     following = None
     if len(rows) > limit:
         last = rows[limit - 1].ordinal
@@ -95,7 +98,7 @@ def given_file(connection: Connection, number: int, name: str, path: str) -> Giv
     if found is None:
         words = f"Task {name} of run {number} gave no file {path}; its page lists those that it gave."
         raise Missing("output-file-missing", words, run=number, task=name, path=path)
-    return GivenFile(found.path, found.digest, found.size, f"{row.step}/{row.ordinal}")
+    return GivenFile(found.path, Digest(found.digest), found.size, f"{row.step}/{row.ordinal}")
 
 
 def _missing(number: int, name: str) -> Missing:

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from aliquot import __version__
+
 
 def json_answer(request: Request, found: Any, status: int = 200) -> Response:
     """Answer with a model as JSON; a client that has the very same already gets 304."""
@@ -19,7 +21,8 @@ def json_answer(request: Request, found: Any, status: int = 200) -> Response:
 def tagged(request: Request, body: bytes, kind: str, status: int = 200) -> Response:
     """Answer with bytes under an ETag of their content."""
     tag = f'"{blake3(body).hexdigest()[:32]}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    # For whoever may read the answer: a client of another version then knows why it does not understand.
+    headers = {"etag": tag, "cache-control": "private, no-cache", "x-aliquot-version": __version__}
     if request.method == "GET" and status == 200 and tag in _tags(request):
         return Response(status_code=304, headers=headers)
     return Response(body, status, headers, kind)

@@ -23,10 +23,12 @@ from aliquot.server.api import files as api_files
 from aliquot.server.api import hub as api_hub
 from aliquot.server.api import lineage as api_lineage
 from aliquot.server.api import people as api_people
+from aliquot.server.api import me as api_me
 from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
 from aliquot.server.api import receipts as api_receipts
+from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
 from aliquot.server.api import sources as api_sources
@@ -92,6 +94,7 @@ PAGES: tuple[Routes, ...] = (
 PROGRAMS: tuple[Routes, ...] = (
     api_runs.routes,
     api_run_verbs.routes,
+    api_run_tries.routes,
     api_tasks.routes,
     api_pipelines.routes,
     api_datasets.routes,
@@ -108,6 +111,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_approvals.routes,
     api_audit.routes,
     api_administration.routes,
+    api_me.routes,
     api_description.routes,
     streams.routes,
     events.routes,

@@ -6,7 +6,7 @@ from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from aliquot.engine.pipelines import current
-from aliquot.engine.preview import preview
+from aliquot.engine.preview import Intent, preview
 from aliquot.engine.start import Order
 from aliquot.lab.acts_run import require_readable
 from aliquot.lab.pipeline_look import (
@@ -20,7 +20,7 @@ from aliquot.lab.pipeline_look import (
 from aliquot.lab.start_form import PlanWords, plan_words
 from aliquot.server.cursor import read_cursor, write_cursor
 from aliquot.server.routes import Routes
-from aliquot.server.visit import AVisit
+from aliquot.server.visit import AVisit, Visit
 from aliquot.server.web.pipelines import project_of_pipeline
 from aliquot.server.web.runs import PAGE, Limit
 
@@ -38,6 +38,12 @@ class PipelineVersions(BaseModel):
 
     versions: list[VersionOfPipeline]
     next: str | None
+
+
+class WholePlan(BaseModel):
+    """What a run would do with every datum that is known."""
+
+    intents: list[Intent]
 
 
 class PlanWish(BaseModel):
@@ -77,9 +83,19 @@ def list_versions(visit: AVisit, name: str, cursor: str = "", limit: Limit = PAG
 @routes.api("POST", "/pipelines/{name}/plan", action="pipeline.read", project=project_of_pipeline)
 def plan_run(visit: AVisit, name: str, wish: Annotated[PlanWish, Body()]) -> PlanWords:
     """Say what a run would do and why; starts nothing."""
+    return plan_words(_intents(visit, name, wish))
+
+
+@routes.api("POST", "/pipelines/{name}/plan/all", action="pipeline.read", project=project_of_pipeline)
+def plan_datums(visit: AVisit, name: str, wish: Annotated[PlanWish, Body()]) -> WholePlan:
+    """Say of every datum what a run would do with it and why; starts nothing."""
+    return WholePlan(intents=_intents(visit, name, wish))
+
+
+def _intents(visit: Visit, name: str, wish: PlanWish) -> list[Intent]:
     with visit.read() as connection:
         applied = current(connection, name)
         for each, given in applied.pipeline.inputs.items():
             require_readable(connection, visit.by, wish.inputs.get(each, given.dataset))
         order = Order(applied, wish.parameters, wish.inputs)
-        return plan_words(preview(connection, order, visit.lab.executor_for))
+        return preview(connection, order, visit.lab.executor_for)

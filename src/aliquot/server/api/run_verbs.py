@@ -12,6 +12,7 @@ from aliquot.engine.parked import chosen_causes
 from aliquot.lab import acts_run
 from aliquot.lab.compare import RunComparison, compare_runs
 from aliquot.lab.posted import Answer
+from aliquot.lab.runs import steps
 from aliquot.server.answers import json_answer, json_bytes
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
@@ -27,6 +28,8 @@ class Standing(BaseModel):
     state: str = Field(examples=["PAUSED"])
     priority: int = Field(examples=[0])
     cancel_asked: bool
+    looked_after: bool = Field(description="Whether something does its work now.")
+    under_way: int = Field(description="Tasks of it that are under way.", examples=[0])
 
 
 class Chosen(BaseModel):
@@ -47,18 +50,28 @@ class Priority(BaseModel):
 
 
 class Repeated(BaseModel):
-    """The run in which parked tasks are tried again, and how many were chosen."""
+    """The run in which parked tasks are tried again, and how many were chosen.
+
+    `outdated` names its pipeline where another definition of that is applied by now.
+    """
 
     run: int
     parked: int
+    outdated: str | None
 
 
-def _steered(visit: Visit, act: Callable[[Connection], acts_run.RunRow]) -> Standing:
-    def work(connection: Connection) -> Standing:
+def _steered(visit: Visit, act: Callable[[Connection], acts_run.RunRow], body: bytes = b"") -> Standing:
+    def work(connection: Connection) -> Answer:
         row = act(connection)
-        return Standing(run=row.id, state=row.state, priority=row.priority, cancel_asked=row.cancel_asked)
+        standing = {
+            "run": row.id, "state": row.state, "priority": row.priority, "cancel_asked": row.cancel_asked,
+            "looked_after": control.looked_after(row),
+            "under_way": sum(each.running for each in steps(connection, row.id)),
+        }  # fmt: skip
+        return Answer(200, standing)
 
-    return visit.steer(work)
+    answer = visit.once(body, work)
+    return json_answer(visit.request, answer.document, answer.status)  # type: ignore[return-value]
 
 
 @routes.api("POST", "/runs/{number}/cancel", action="run.cancel", project=project_of_run)
@@ -82,7 +95,8 @@ def resume_run(visit: AVisit, number: int) -> Standing:
 @routes.api("POST", "/runs/{number}/priority", action="run.prioritise", project=project_of_run)
 def prioritise_run(visit: AVisit, number: int, wish: Annotated[Priority, Body()]) -> Standing:
     """Let a run's tasks start before those of runs with a lower number."""
-    return _steered(visit, lambda connection: acts_run.prioritise(connection, visit.by, number, wish.priority))
+    act = lambda connection: acts_run.prioritise(connection, visit.by, number, wish.priority)  # noqa: E731  # as the others
+    return _steered(visit, act, json_bytes(wish))
 
 
 @routes.api("POST", "/runs/{number}/retry", action="run.retry", project=project_of_run, makes=True)
@@ -90,8 +104,9 @@ def retry_run(visit: AVisit, number: int, chosen: Annotated[Chosen, Body()]) -> 
     """Try parked tasks again: in the run while it is under way, in a new run of what has ended."""
 
     def work(connection: Connection) -> Answer:
+        outdated = control.outdated(connection, number)
         new, parked = acts_run.retry(connection, visit.by, number, chosen.tasks, chosen_causes(chosen.causes))
-        return Answer(200, {"run": new, "parked": parked})
+        return Answer(200, {"run": new, "parked": parked, "outdated": outdated})
 
     answer = visit.once(json_bytes(chosen), work)
     return json_answer(visit.request, answer.document, answer.status)  # type: ignore[return-value]

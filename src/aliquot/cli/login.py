@@ -1,0 +1,72 @@
+"""`aliquot login`, `aliquot logout`: the token with which commands work with a lab on a server."""
+
+import getpass
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aliquot.cli.options import PLAIN, Plain, noun
+from aliquot.cli.output import line, print_json, say
+from aliquot.cli.text import plain
+from aliquot.model.errors import Denied, Invalid
+from aliquot.remote.client import Client
+from aliquot.remote.credentials import forget_token, keep_token, origin_of, place
+from aliquot.remote.people import who_am_i
+
+app = noun("login", epilogue="The token is asked for, or read from stdin; it is never part of a command line.")
+out = noun("logout")
+
+_Url = Annotated[str, Parameter(name="URL")]
+
+
+@app.default
+def login(url: _Url, /, *, options: Plain = PLAIN) -> None:
+    """Keep the token for a lab's server, once it is seen that the server takes it.
+
+    Parameters
+    ----------
+    url
+        The address, like https://lab.example.org.
+    """
+    origin = origin_of(url)
+    _warn_of_plain(origin)
+    token = getpass.getpass(f"Token for {origin}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not token.strip():
+        words = "No token was given; make one in the lab with `aliquot token create`, or on the page of your account."
+        raise Invalid("token-absent", words)
+    with Client(origin, token.strip(), notice=say) as client:
+        try:
+            name = who_am_i(client).name
+        except Denied:
+            # A token that may do little, and not even say whose it is, is good all the same.
+            name = ""
+    kept = keep_token(origin, token.strip())
+    if options.json:
+        print_json({"server": origin, "name": name, "file": str(kept)})
+        return
+    line(f"Signed in at {origin}{f' as {plain(name)}' if name else ''}.")
+    say(f"The token is in {plain(str(kept))}. Now: aliquot --server {origin} run list")
+
+
+@out.default
+def logout(url: _Url, /, *, options: Plain = PLAIN) -> None:
+    """Forget the token for a lab's server; the lab ends it with `aliquot token revoke`.
+
+    Parameters
+    ----------
+    url
+        The address.
+    """
+    origin = origin_of(url)
+    forgotten = forget_token(origin)
+    if options.json:
+        print_json({"server": origin, "forgotten": forgotten})
+        return
+    line(f"The token for {origin} is forgotten." if forgotten else f"{plain(str(place()))} has no token for {origin}.")
+
+
+def _warn_of_plain(origin: str) -> None:
+    host = origin.partition("://")[2].rpartition(":")[0] or origin.partition("://")[2]
+    if origin.startswith("http:") and host not in {"localhost", "127.0.0.1", "[::1]"}:
+        say(f"warning: {origin} is not encrypted: whoever is on the way can read the token, and everything else.")

@@ -1,0 +1,240 @@
+"""Asking a lab's API over HTTP: models out of answers, errors out of problems, and again what a cut connection lost."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from aliquot import __version__
+from aliquot.model.errors import AliquotError, Invalid, Unavailable
+from aliquot.remote.credentials import origin_of
+from aliquot.remote.refused import error_from, unlike_a_lab
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+Query = Mapping[str, Any]
+
+PAGE = 200
+"""Lines that a list is asked for at a time: what the API gives at most."""
+_PAUSES = (0.2, 1.0, 3.0)
+"""Seconds before a request is sent again."""
+_CONNECT, _ANSWER = 10.0, 120.0
+
+
+class Client:
+    """A connection to one lab's server; close it, or use it in a `with`. It can be used by several threads."""
+
+    def __init__(
+        self, url: str, token: str | None, *, notice: Callable[[str], None] = lambda _: None,
+        pauses: tuple[float, ...] = _PAUSES,
+    ) -> None:  # fmt: skip
+        """Take a server's address and the token to sign in with; `notice` is told what a person should know."""
+        self.origin = origin_of(url)
+        self._token = token
+        self._notice = notice
+        self._pauses = pauses
+        self._told = False
+        self._http = _open(self.origin, token)
+
+    def __repr__(self) -> str:
+        return f"Client({self.origin!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def get(self, model: type[T], path: str, **query: Any) -> T:
+        """Ask for a model; values of the query that are None or empty are left out."""
+        return self._read(model, self.send("GET", path, query=query))
+
+    def post(self, model: type[T], path: str, body: Any = None) -> T:
+        """Send what makes or changes something; sent again, it is done once."""
+        headers = {"idempotency-key": uuid.uuid4().hex}
+        return self._read(model, self.send("POST", path, body=body, headers=headers))
+
+    def put(self, model: type[T], path: str, body: Any) -> T:
+        """Send what shall be so."""
+        return self._read(model, self.send("PUT", path, body=body))
+
+    def delete(self, path: str) -> None:
+        """Take something away."""
+        self.send("DELETE", path)
+
+    def pages(
+        self, model: type[T], path: str, *, limit: int | None = None, by: str = "cursor", **query: Any
+    ) -> Iterator[T]:
+        """Go through the pages of a list, of `limit` lines at most in all; `by` names what says where a page begins."""
+        following: Any = None
+        while limit is None or limit > 0:
+            page: Any = self.get(model, path, **query, **{by: following}, limit=min(PAGE, limit or PAGE))
+            yield page
+            following = page.next
+            if not following:
+                return
+            if limit is not None:
+                limit -= PAGE
+
+    def send(
+        self, method: str, path: str, *, query: Query | None = None, body: Any = None, content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> "httpx.Response":  # fmt: skip
+        """Send one request, and again where a connection is lost; what the server refuses is raised."""
+        sent = dict(headers or {})
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent["content-type"] = "application/json"
+        address = f"/api/v1{path}"
+        request = self._http.build_request(method, address, params=_plain(query), content=content, headers=sent)
+        return self._again(lambda: self._once(request))
+
+    @contextmanager
+    def stream(self, path: str, start: int = 0, **query: Any) -> Generator["httpx.Response"]:
+        """Open what is too large for memory, from a byte on."""
+        headers = {"range": f"bytes={start}-"} if start else {}
+        request = self._http.build_request("GET", f"/api/v1{path}", params=_plain(query), headers=headers)
+        with _troubles(self.origin):
+            response = self._again(lambda: self._once(request, stream=True))
+            try:
+                yield response
+            finally:
+                response.close()
+
+    def _once(self, request: "httpx.Request", *, stream: bool = False) -> "httpx.Response":
+        with _troubles(self.origin):
+            response = self._http.send(request, stream=stream)
+            if response.status_code >= 300:
+                response.read()
+                raise self._refusal(response)
+        return response
+
+    def _again(self, work: Callable[[], "httpx.Response"]) -> "httpx.Response":
+        for pause in self._pauses:
+            try:
+                return work()
+            except Unavailable as error:
+                if error.code not in _PASSING:
+                    raise
+                time.sleep(pause)
+        return work()
+
+    def _refusal(self, response: "httpx.Response") -> AliquotError:
+        if response.is_redirect:
+            sentence = f"{self.origin} sends us elsewhere, where the token would go, too; give the lab's own address."
+            return Invalid("server-redirects", sentence, url=self.origin)
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        problem: Any = None
+        if kind == "application/problem+json":
+            try:
+                problem = response.json()
+            except ValueError:
+                problem = None
+        error = error_from(response.status_code, problem, self.origin)
+        if error.code == "sign-in-needed" and not self._token:
+            sentence = f"{self.origin} wants to know who you are: `aliquot login {self.origin}`, or set ALIQUOT_TOKEN."
+            return type(error)(error.code, sentence, **error.facts)
+        return error
+
+    def _read(self, model: type[T], response: "httpx.Response") -> T:
+        theirs = response.headers.get("x-aliquot-version")
+        if theirs is None:
+            raise unlike_a_lab(response.status_code, self.origin)
+        if theirs != __version__ and not self._told:
+            self._told = True
+            self._notice(f"{self.origin} runs Aliquot {theirs}, and this is {__version__}; not all may work.")
+        try:
+            return _adapter(model).validate_json(response.content)
+        except ValidationError as error:
+            sentence = (
+                f"{self.origin} runs Aliquot {theirs}, whose answer {__version__} does not understand; install that "
+                "version here."
+            )
+            raise Invalid("server-version", sentence, theirs=theirs, ours=__version__) from error
+
+
+_PASSING = frozenset({"server-unreachable", "server-silent", "server-away", "server-busy", "catalogue-unavailable"})
+"""What may be over in a moment."""
+
+
+def path_of(*parts: object) -> str:
+    """Make a path of names: what stands in one of them is never taken for the path's own slashes."""
+    return "".join(f"/{quote(str(each), safe='')}" for each in parts)
+
+
+def file_path(path: str) -> str:
+    """Write a path within a dataset as the end of an address."""
+    return quote("/" + path.lstrip("/"))
+
+
+def _plain(query: Query | None) -> dict[str, Any]:
+    return {name: value for name, value in (query or {}).items() if value not in (None, "", [])}
+
+
+@lru_cache(maxsize=200)
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def _open(origin: str, token: str | None) -> "httpx.Client":
+    try:
+        import httpx
+    except ImportError:
+        sentence = "Working with a lab on another machine is not installed; get it with: pip install 'aliquot[remote]'"
+        raise Unavailable("extra-missing", sentence) from None
+    headers = {"accept": "application/json", "user-agent": f"aliquot/{__version__}"}
+    if token is not None:
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise Invalid("token-malformed", "The token is not one that Aliquot has made; sign in again.")
+        headers["authorization"] = f"Bearer {token}"
+    timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)
+    return httpx.Client(base_url=origin, headers=headers, timeout=timeout, follow_redirects=False)
+
+
+@contextmanager
+def _troubles(origin: str) -> Generator[None]:
+    """Say what is wrong with the network; nothing of a request, which holds the token, gets into the words."""
+    import ssl
+
+    import httpx
+
+    try:
+        yield
+    except httpx.TimeoutException:
+        sentence = f"{origin} does not answer in time; see whether the lab is up, then try again."
+        raise Unavailable("server-silent", sentence, url=origin) from None
+    except httpx.ConnectError as error:
+        if _certificate(error, ssl.SSLError):
+            sentence = (
+                f"The certificate of {origin} is not trusted; check the address, or name your lab's own authority "
+                "with SSL_CERT_FILE=FILE."
+            )
+            raise Invalid("server-certificate", sentence, url=origin) from None
+        sentence = f"{origin} cannot be reached; see whether the lab is up there (`aliquot up`), and the address."
+        raise Unavailable("server-unreachable", sentence, url=origin) from None
+    except httpx.TransportError:
+        sentence = f"The connection to {origin} broke off; see whether the lab is up, then try again."
+        raise Unavailable("server-unreachable", sentence, url=origin) from None
+
+
+def _certificate(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind) or "CERTIFICATE" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

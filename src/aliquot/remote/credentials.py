@@ -1,0 +1,87 @@
+"""Tokens of servers: from ALIQUOT_TOKEN, or from a file that only its owner can read. Never from an argument."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aliquot.model.errors import Invalid, Unavailable
+
+_OTHERS = 0o077
+
+
+def origin_of(url: str) -> str:
+    """Give scheme, host and port of a server's address, as its tokens are kept under; anything else is `Invalid`."""
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, (parts.hostname or "")
+    except ValueError:
+        parts, port, host = urlsplit(""), None, ""
+    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.query or parts.fragment:
+        # What was typed is not told again: a password may stand in it.
+        sentence = "The server's address is not like https://lab.example.org or http://127.0.0.1:8642; correct it."
+        raise Invalid("server-address-refused", sentence)
+    if parts.username is not None or parts.password is not None:
+        sentence = "A server's address holds no name or password; sign in with `aliquot login URL`."
+        raise Invalid("server-address-refused", sentence)
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+
+
+def token_for(origin: str) -> str | None:
+    """Give the token for a server: that of ALIQUOT_TOKEN, or the one that `aliquot login` has kept."""
+    return os.environ.get("ALIQUOT_TOKEN") or _read().get(origin)
+
+
+def keep_token(origin: str, token: str) -> Path:
+    """Keep a token for a server, in a file that nobody else can read; gives the file."""
+    return _write({**_read(), origin: token})
+
+
+def forget_token(origin: str) -> bool:
+    """Forget a server's token; says whether there was one."""
+    known = _read()
+    if origin not in known:
+        return False
+    del known[origin]
+    _write(known)
+    return True
+
+
+def place() -> Path:
+    """Give the file of tokens."""
+    home = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(home) if home else Path.home() / ".config") / "aliquot" / "servers.json"
+
+
+def _read() -> dict[str, str]:
+    path = place()
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & _OTHERS:
+                sentence = f"Others can read {path}, which holds tokens: end them, and then chmod 600 {path}"
+                raise Invalid("tokens-readable", sentence, path=str(path))
+            known = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        sentence = f"{path} cannot be read; mend or remove it, then sign in again with `aliquot login URL`."
+        raise Invalid("tokens-unreadable", sentence, path=str(path)) from error
+    return {str(name): str(value) for name, value in known.items()} if isinstance(known, dict) else {}
+
+
+def _write(tokens: dict[str, str]) -> Path:
+    path = place()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made for its owner alone before anything is in it, and put in place as a whole.
+        handle, draft = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(tokens, file, indent=2)
+        Path(draft).replace(path)
+    except OSError as error:
+        sentence = f"{path} cannot be written ({error.strerror}); mend that, or set ALIQUOT_TOKEN."
+        raise Unavailable("tokens-unwritable", sentence, path=str(path)) from error
+    return path
