@@ -97,6 +97,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
     assert aliquot("run", "start", "totals", "-p", "factor=2", "--wait", *here).code == 1
     assert aliquot("run", "start", "totals", *here).code == 0
     assert aliquot("dataset", "tag", "plates", "good", *here).code == 0
+    folder.write("more/four.csv", "well,value\nA1,9\n")
+    folder.write("more/one.csv", "well,value\nA1,7\n")
+    assert aliquot("ingest", "plates", str(folder.folder / "more"), *here).code == 0
     with open_lab(folder.folder) as lab, _served(lab) as (url, token):
         yield Far(folder.folder, url, token)
 
@@ -129,6 +132,12 @@ LOOKS = (
     "run compare 1 2", "run compare 2 1", "run compare 1 99",
     "pipeline list", "pipeline show totals", "pipeline show none", "pipeline plan totals", "pipeline plan none",
     "pipeline plan totals -p factor=5", "pipeline plan totals -p factor=x", "pipeline plan totals -p factor=0",
+    "dataset list", "dataset show plates", "dataset show plates@good", "dataset show plates@9", "dataset show none",
+    "dataset show plates:/one.csv", "dataset show plates:/onne.csv", "dataset log plates", "dataset log none",
+    "dataset log plates --limit 1", "dataset files plates", "dataset files plates@1 --limit 1",
+    "dataset files plates --after /one.csv", "dataset files plates:/none/", "dataset files plates@nope",
+    "dataset diff plates@1", "dataset diff plates@1 2", "dataset diff plates@2 1", "dataset diff plates@1 sums@1",
+    "dataset diff plates@1 7", "dataset show NO", "dataset files a@b@c",
     "pipeline plan totals -p other=1", "pipeline plan totals --input plates=plates@9",
 )  # fmt: skip
 

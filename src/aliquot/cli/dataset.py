@@ -1,11 +1,11 @@
 """`aliquot dataset`: versions of files."""
 
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
 from aliquot.cli.dataset_show import show_files, show_log, show_version
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
@@ -14,11 +14,14 @@ from aliquot.cli.text import ago, count, plain, size
 from aliquot.cli.verify import verify_and_show
 from aliquot.datasets import history
 from aliquot.datasets.export import export as export_files
-from aliquot.datasets.read import difference, entries, one_entry, resolve
-from aliquot.intake.receipts import said_of
-from aliquot.lab import acts_data
+from aliquot.datasets.read import Difference, Version, difference, entries, one_entry, resolve
+from aliquot.datasets.tags import TagMove
+from aliquot.lab import Lab, acts_data
+from aliquot.lab.version_look import version_look
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import Reference, parse_reference
+from aliquot.remote import datasets as afar
+from aliquot.remote.client import Client
 
 app = noun(
     "dataset",
@@ -31,7 +34,7 @@ _Ref = Annotated[str, Parameter(name="REFERENCE")]
 @app.command(name="list")
 def list_datasets(*, options: Options = OPTIONS) -> None:
     """List the datasets."""
-    found = options.read(history.datasets)
+    found = options.read(history.datasets, afar.datasets)
     if options.json:
         print_json([each.document() for each in found])
         return
@@ -52,14 +55,8 @@ def show(reference: _Ref, /, *, options: Options = OPTIONS) -> None:
         The dataset, or one of its versions.
     """
     asked = parse_reference(reference)
-    with options.open() as lab, lab.catalogue.read() as connection:
-        of = resolve(connection, asked)
-        line_of = next(iter(history.log(connection, of.dataset, before=of.number + 1, limit=1)), None)
-        first = list(islice(entries(connection, of, below=asked.path, limit=11), 11))
-        if asked.path and not first:
-            one_entry(connection, of, asked.path)
-        said = said_of(connection, [each.receipt_id for each in first if each.receipt_id is not None])
-    show_version(of, line_of, first, said, as_json=options.json)
+    found = options.read(lambda connection: version_look(connection, asked), lambda client: afar.look(client, asked))
+    show_version(found, as_json=options.json)
 
 
 @app.command
@@ -79,6 +76,7 @@ def log(
         limit,
         lambda connection: history.log(connection, dataset, limit=limit),
         lambda connection: history.count_versions(connection, dataset),
+        lambda client: afar.log(client, dataset, limit),
     )
     show_log(lines, as_json=options.json)
     say_rest(len(lines), there_are)
@@ -98,6 +96,10 @@ def files(reference: _Ref, /, *, limit: int | None = None, after: str = "", opti
         Begin after this path.
     """
     asked = parse_reference(reference)
+    if options.server:
+        with options.connect() as client:
+            show_files(*afar.files(client, asked, after, limit), as_json=options.json)
+        return
     with options.open() as lab, lab.catalogue.read() as connection:
         of = resolve(connection, asked)
         if asked.path and not list(entries(connection, of, below=asked.path, limit=1)):
@@ -124,9 +126,10 @@ def diff(
     """
     first = parse_reference(one)
     second = parse_reference(other if "@" in other else f"{first.dataset}@{other or 'latest'}")
-    with options.open() as lab, lab.catalogue.read() as connection:
-        before, after = resolve(connection, first), resolve(connection, second)
-        found = list(difference(connection, before, after))
+    before, after, found = options.read(
+        lambda connection: _difference(connection, first, second),
+        lambda client: afar.difference(client, first, second),
+    )
     if options.json:
         print_json([{"path": each.path, "before": each.before, "after": each.after} for each in found])
         return
@@ -154,12 +157,10 @@ def export(
     target
         The folder, new or empty.
     """
-    asked = parse_reference(reference)
-    with options.open() as lab:
-        with lab.catalogue.read() as connection:
-            # What is exported is what is told, also while new versions come.
-            asked = replace(asked, version=str(resolve(connection, asked).number))
-        written = export_files(lab.catalogue, lab.store, asked, target)
+    asked, written = options.ask(
+        lambda lab: _export(lab, parse_reference(reference), target),
+        lambda client: afar.export(client, parse_reference(reference), target),
+    )
     if options.json:
         print_json({"reference": str(asked), "folder": str(target.absolute()), "files": written})
         return
@@ -187,10 +188,9 @@ def tag(
         Take the tag away instead.
     """
     asked = parse_reference(reference)
-    with options.open() as lab:
-        with lab.catalogue.read() as connection:
-            number = None if remove else resolve(connection, asked).number
-        moved = acts_data.move_tag(lab.catalogue, lab.by, asked.dataset, name, number)
+    number, moved = options.ask(
+        lambda lab: _tag(lab, asked, name, remove=remove), lambda client: _tag_there(client, asked, name, remove=remove)
+    )
     if options.json:
         print_json({"dataset": asked.dataset, **moved.document()})
     elif remove:
@@ -242,6 +242,31 @@ def remove(
         print_json({"dataset": done.dataset, "version": done.number, "removed": done.removed})
         return
     line(f"{done.dataset}@{done.number} is without {count(done.removed, 'file')}; earlier versions keep them.")
+
+
+def _difference(
+    connection: Connection, first: Reference, second: Reference
+) -> tuple[Version, Version, list[Difference]]:
+    before, after = resolve(connection, first), resolve(connection, second)
+    return before, after, list(difference(connection, before, after))
+
+
+def _export(lab: Lab, asked: Reference, target: Path) -> tuple[Reference, int]:
+    with lab.catalogue.read() as connection:
+        # What is exported is what is told, also while new versions come.
+        asked = replace(asked, version=str(resolve(connection, asked).number))
+    return asked, export_files(lab.catalogue, lab.store, asked, target)
+
+
+def _tag(lab: Lab, asked: Reference, name: str, *, remove: bool) -> tuple[int | None, TagMove]:
+    with lab.catalogue.read() as connection:
+        number = None if remove else resolve(connection, asked).number
+    return number, acts_data.move_tag(lab.catalogue, lab.by, asked.dataset, name, number)
+
+
+def _tag_there(client: Client, asked: Reference, name: str, *, remove: bool) -> tuple[int | None, TagMove]:
+    number = None if remove else afar.resolve(client, asked).number
+    return number, afar.move_tag(client, asked.dataset, name, number)
 
 
 in_order(app)

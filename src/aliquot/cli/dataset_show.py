@@ -9,14 +9,14 @@ from aliquot.cli.text import ago, count, digest, moment, plain, size
 from aliquot.datasets.history import VersionLine
 from aliquot.datasets.provenance import provenance_words
 from aliquot.datasets.read import Entry, Version
+from aliquot.lab.version_look import EntryLine, VersionLook
 
 _FIRST = 10
 
 
-def show_version(
-    of: Version, found: VersionLine | None, first: Sequence[Entry], said: Mapping[int, Any], *, as_json: bool
-) -> None:
-    """Show a version: its facts, where it came from, and its first files with what is `said` of them, by receipt."""
+def show_version(look: VersionLook, *, as_json: bool) -> None:
+    """Show a version: its facts, where it came from, and its first files with what is said of them."""
+    of, found, first, said = look.version, look.line, look.first, look.said
     if as_json:
         print_json({"dataset": of.dataset, "version": of.number, **(found.document() if found else {"files": 0})})
         return
@@ -69,7 +69,7 @@ def show_log(lines: Sequence[VersionLine], *, as_json: bool) -> None:
     )
 
 
-def show_files(of: Version, found: Iterable[Entry], *, as_json: bool) -> None:
+def show_files(of: Version, found: Iterable[Entry | EntryLine], *, as_json: bool) -> None:
     """Show the files of a version, each as it is read: there may be millions."""
     if as_json:
         print_json_list({"path": each.path, "digest": each.digest, "size": each.size} for each in found)
@@ -90,6 +90,6 @@ def _missing(found: VersionLine) -> str:
     return f"{count(found.parked, 'datum', 'datums')} missing because they failed: {named}"
 
 
-def _file(each: Entry, said: Mapping[int, Any]) -> tuple[str, str, str, str]:
+def _file(each: EntryLine, said: Mapping[int, Any]) -> tuple[str, str, str, str]:
     words = ", ".join(f"{name}={one['value']}" for name, one in said.get(each.receipt_id or 0, {}).items())
     return each.path, size(each.size), digest(each.digest), words

@@ -17,6 +17,7 @@ from aliquot.intake.decided import Taken
 from aliquot.lab import Lab, acts_data
 from aliquot.lab.accepted import types_for
 from aliquot.model.finding import Finding
+from aliquot.remote.uploads import ingest as send_in
 
 app = noun("ingest", epilogue="Exits 1 when a file went to quarantine or could not be read.")
 
@@ -50,17 +51,29 @@ def ingest(
         What you know of the files, as FIELD=VALUE for what their type asks under 'describe'; more than one may follow.
         Behind the name of a type, only for files of that type.
     """
+    if options.server:
+        with options.connect() as client:
+            said = given(record, "")
+            taken, passed_over = send_in(
+                client, dataset, paths, type_=type, unchecked=unchecked, described=said.values if said else None
+            )
+        _tell(dataset, taken, passed_over, options)
+        return 1 if taken.bad else 0
     with options.open() as lab:
         types = () if unchecked else types_for(lab, dataset, type)
         taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types, given=given(record, lab.who))
-    bad = bool(taken.quarantined or taken.changing or taken.unreadable)
+    _tell(dataset, taken, passed_over, options)
+    fresh = any(each.new and each.number == 1 for each in taken.versions)
+    if fresh and not types and not unchecked and not options.json:
+        _tell_unchecked(lab, dataset)
+    return 1 if taken.bad else 0
+
+
+def _tell(dataset: str, taken: Taken, passed_over: Sequence[Finding], options: Options) -> None:
     if options.json:
         print_json(_document(taken, passed_over))
     else:
         _show(dataset, taken, passed_over)
-        if not types and not unchecked and any(each.new and each.number == 1 for each in taken.versions):
-            _tell_unchecked(lab, dataset)
-    return 1 if bad else 0
 
 
 def _show(dataset: str, taken: Taken, passed_over: Sequence[Finding]) -> None:

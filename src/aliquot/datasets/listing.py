@@ -25,6 +25,7 @@ class DatasetCard:
     parked: int
     run: int | None
     provenance: Mapping[str, Any]
+    created_at: float
     changed_at: float
     tags: dict[str, int]
 
@@ -56,7 +57,8 @@ def list_datasets(
     return [
         DatasetCard(
             row.name, row.project, row.head, row.files or 0, row.bytes or 0, row.parked or 0, row.run_id,
-            row.provenance or {}, row.created_at if row.changed_at is None else row.changed_at, tags.get(row.id, {}),
+            row.provenance or {}, row.created_at, row.created_at if row.changed_at is None else row.changed_at,
+            tags.get(row.id, {}),
         )
         for row in rows
     ]  # fmt: skip

@@ -45,7 +45,7 @@ def ingest(
     require_name("dataset", dataset)
     if given:
         require_known(given, types)
-    files, findings = _find(paths)
+    files, findings = find_files(paths)
     rules = [Rule(dataset, each) for each in types] or [Rule(dataset)]
     with catalogue.read() as connection:
         project = project_of_dataset(connection, dataset) or project
@@ -59,7 +59,8 @@ def receipts_name(dataset: str) -> str:
     return f"hand:{dataset}"
 
 
-def _find(paths: Iterable[Path]) -> tuple[list[File], tuple[Finding, ...]]:
+def find_files(paths: Iterable[Path]) -> tuple[list[File], tuple[Finding, ...]]:
+    """List files that a person named, of a folder those below it, and what was passed over."""
     found: dict[str, File] = {}
     findings: list[Finding] = []
     for place in paths:

@@ -120,3 +120,8 @@ class Taken:
     changing: list[File] = field(default_factory=list[File])
     unreadable: list[Finding] = field(default_factory=list[Finding])
     safe: list[File] = field(default_factory=list[File])
+
+    @property
+    def bad(self) -> bool:
+        """Say whether something was refused, or could not be read."""
+        return bool(self.quarantined or self.changing or self.unreadable)

@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from aliquot.access.by import By, require_may
@@ -24,6 +25,17 @@ from aliquot.model.reference import DEFAULT_PROJECT, require_name
 _FINDINGS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """By what files are checked: the types that sources accept into the dataset, one that is named, or nothing."""
+
+    type: str | None = None
+    unchecked: bool = False
+
+
+BY_SOURCES = Checked()
+
+
 def may_upload(lab: Lab, by: By, dataset: str, project: str = DEFAULT_PROJECT) -> None:
     """Refuse somebody who may not put files into a dataset, or make it in a project."""
     require_name("dataset", dataset)
@@ -36,13 +48,19 @@ def may_upload(lab: Lab, by: By, dataset: str, project: str = DEFAULT_PROJECT) -
 def take_uploads(
     lab: Lab, uploads: Uploads, by: By, ids: Sequence[str], dataset: str,
     described: Mapping[str | None, Mapping[str, str]] | None = None, project: str = DEFAULT_PROJECT,
+    *, checked: Checked = BY_SOURCES,
 ) -> dict[str, Any]:  # fmt: skip
     """Take complete uploads into a dataset together, and give what became of them; the same again gives the same.
 
     `described` are values for what the types ask under `describe`, by type or under None for all. An upload that lacks
-    bytes is `Conflict`.
+    bytes is `Conflict`. Whoever wants them `checked` otherwise than the sources say must be one who may let in what a
+    check has refused.
     """
     may_upload(lab, by, dataset, project)
+    if checked != BY_SOURCES:
+        with lab.catalogue.read() as connection:
+            of = project_of_dataset(connection, dataset) or project
+        require_may(by, "quarantine.release", of, f"dataset {dataset}")
     if not ids:
         raise Invalid("upload-nothing", "Nothing was sent; choose a file first.")
     wanted = [uploads.get(by.name, each) for each in sorted(set(ids))]
@@ -59,7 +77,7 @@ def take_uploads(
             if not each.complete:
                 sentence = f"{each.path} has {each.offset} of {each.size} bytes by now; send the rest first."
                 raise Conflict("upload-incomplete", sentence, path=each.path, offset=each.offset, size=each.size)
-        outcome = _take(lab, uploads, by, wanted, dataset, described, project)
+        outcome = _take(lab, uploads, by, wanted, dataset, described, project, checked)
         for each in wanted:
             uploads.end(each, outcome)
     return outcome
@@ -67,13 +85,13 @@ def take_uploads(
 
 def _take(
     lab: Lab, uploads: Uploads, by: By, wanted: Sequence[Upload], dataset: str,
-    described: Mapping[str | None, Mapping[str, str]] | None, project: str,
+    described: Mapping[str | None, Mapping[str, str]] | None, project: str, checked: Checked,
 ) -> dict[str, Any]:  # fmt: skip
     paths = [each.path for each in wanted]
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise Invalid("path-twice", f"Two of the files would both be {twice} in the dataset; send them one after the "
                       "other.", path=twice)  # fmt: skip
-    types = types_for(lab, dataset)
+    types = [] if checked.unchecked else types_for(lab, dataset, checked.type)
     given = Given(described, by.name) if described else None
     folder = uploads.folder / f"take-{uuid.uuid4().hex}"
     try:
@@ -104,6 +122,11 @@ def _outcome(
         "into": dataset,
         "files": [{"path": each.path, "size": each.size, "digest": each.digest} for each in wanted],
         "versions": [each.number for each in taken.versions if each.new],
+        "made": [
+            {"dataset": each.dataset, "version": each.number, "added": each.added, "removed": each.removed,
+             "new": each.new}
+            for each in taken.versions
+        ],
         "added": taken.added,
         "unchanged": taken.unchanged,
         "quarantined": [

@@ -27,6 +27,8 @@ PAGE = 200
 """Lines that a list is asked for at a time: what the API gives at most."""
 _PAUSES = (0.2, 1.0, 3.0)
 """Seconds before a request is sent again."""
+_PART = 206
+_PIECE = 1 << 20
 _CONNECT, _ANSWER = 10.0, 120.0
 
 
@@ -60,25 +62,25 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
-    def get(self, model: type[T], path: str, **query: Any) -> T:
+    def get(self, model: type[T], path: str, /, **query: Any) -> T:
         """Ask for a model; values of the query that are None or empty are left out."""
-        return self._read(model, self.send("GET", path, query=query))
+        return self.read(model, self.send("GET", path, query=query))
 
     def post(self, model: type[T], path: str, body: Any = None) -> T:
         """Send what makes or changes something; sent again, it is done once."""
         headers = {"idempotency-key": uuid.uuid4().hex}
-        return self._read(model, self.send("POST", path, body=body, headers=headers))
+        return self.read(model, self.send("POST", path, body=body, headers=headers))
 
     def put(self, model: type[T], path: str, body: Any) -> T:
         """Send what shall be so."""
-        return self._read(model, self.send("PUT", path, body=body))
+        return self.read(model, self.send("PUT", path, body=body))
 
     def delete(self, path: str) -> None:
         """Take something away."""
         self.send("DELETE", path)
 
     def pages(
-        self, model: type[T], path: str, *, limit: int | None = None, by: str = "cursor", **query: Any
+        self, model: type[T], path: str, /, *, limit: int | None = None, by: str = "cursor", **query: Any
     ) -> Iterator[T]:
         """Go through the pages of a list, of `limit` lines at most in all; `by` names what says where a page begins."""
         following: Any = None
@@ -96,16 +98,26 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> "httpx.Response":  # fmt: skip
         """Send one request, and again where a connection is lost; what the server refuses is raised."""
+        request = self._request(method, path, query, body, content, headers)
+        return self._again(lambda: self._once(request))
+
+    def once(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> "httpx.Response":
+        """Send one request, and not again."""
+        return self._once(self._request(method, path, None, None, content, headers))
+
+    def _request(
+        self, method: str, path: str, query: Query | None, body: Any, content: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> "httpx.Request":  # fmt: skip
         sent = dict(headers or {})
         if body is not None:
             content = json.dumps(body).encode()
             sent["content-type"] = "application/json"
         address = f"/api/v1{path}"
-        request = self._http.build_request(method, address, params=_plain(query), content=content, headers=sent)
-        return self._again(lambda: self._once(request))
+        return self._http.build_request(method, address, params=_plain(query), content=content, headers=sent)
 
     @contextmanager
-    def stream(self, path: str, start: int = 0, **query: Any) -> Generator["httpx.Response"]:
+    def stream(self, path: str, start: int = 0, /, **query: Any) -> Generator["httpx.Response"]:
         """Open what is too large for memory, from a byte on."""
         headers = {"range": f"bytes={start}-"} if start else {}
         request = self._http.build_request("GET", f"/api/v1{path}", params=_plain(query), headers=headers)
@@ -115,6 +127,29 @@ class Client:
                 yield response
             finally:
                 response.close()
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """Give the bytes of a file as they come; where the connection breaks off, go on from there."""
+        have, failures = 0, 0
+        while True:
+            try:
+                for piece in self._rest(path, have):
+                    yield piece
+                    have, failures = have + len(piece), 0
+            except Unavailable:
+                if failures >= len(self._pauses):
+                    raise
+                time.sleep(self._pauses[failures])
+                failures += 1
+            else:
+                return
+
+    def _rest(self, path: str, start: int) -> Iterator[bytes]:
+        with self.stream(path, start) as response:
+            if start and response.status_code != _PART:
+                sentence = f"{self.origin} does not go on where the connection broke off; begin again."
+                raise Invalid("server-not-aliquot", sentence, url=self.origin)
+            yield from response.iter_bytes(_PIECE)
 
     def _once(self, request: "httpx.Request", *, stream: bool = False) -> "httpx.Response":
         with _troubles(self.origin):
@@ -151,7 +186,8 @@ class Client:
             return type(error)(error.code, sentence, **error.facts)
         return error
 
-    def _read(self, model: type[T], response: "httpx.Response") -> T:
+    def read(self, model: type[T], response: "httpx.Response") -> T:
+        """Read a model out of an answer."""
         theirs = response.headers.get("x-aliquot-version")
         if theirs is None:
             raise unlike_a_lab(response.status_code, self.origin)

@@ -19,6 +19,7 @@ from aliquot.server.api import approvals as api_approvals
 from aliquot.server.api import audit as api_audit
 from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
+from aliquot.server.api import entries as api_entries
 from aliquot.server.api import files as api_files
 from aliquot.server.api import hub as api_hub
 from aliquot.server.api import lineage as api_lineage
@@ -98,6 +99,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_tasks.routes,
     api_pipelines.routes,
     api_datasets.routes,
+    api_entries.routes,
     api_files.routes,
     api_quarantine.routes,
     api_uploads.routes,

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from aliquot.lab.acts_upload import may_upload, take_uploads
+from aliquot.lab.acts_upload import Checked, may_upload, take_uploads
 from aliquot.lab.posted import Answer
 from aliquot.lab.uploads import Upload, Writing
 from aliquot.model.errors import Invalid
@@ -66,6 +66,11 @@ class TakeWish(BaseModel):
         {}, description="By file type, the values that it asks for under `describe`; by an empty name for all types."
     )
     project: str = Field(DEFAULT_PROJECT, description="The project of a dataset that is new.")
+    type: str | None = Field(
+        None, description="The file type by which they are checked, in place of those that sources accept into the "
+        "dataset; takes the right to release from quarantine.",
+    )  # fmt: skip
+    unchecked: bool = Field(False, description="Take them as they are; takes the same right.")
 
 
 class Held(BaseModel):
@@ -77,12 +82,23 @@ class Held(BaseModel):
     findings: list[dict[str, object]]
 
 
+class MadeVersion(BaseModel):
+    """A version that was made; or that has the same content already, and is not `new`."""
+
+    dataset: str = Field(examples=["plates"])
+    version: int = Field(examples=[4])
+    added: int
+    removed: int
+    new: bool
+
+
 class Outcome(BaseModel):
     """What became of uploads: new versions of the dataset, files that changed nothing, files in quarantine."""
 
     into: str
     files: list[dict[str, object]]
     versions: list[int]
+    made: list[MadeVersion] = []
     added: int
     unchanged: int
     quarantined: list[Held]
@@ -166,7 +182,8 @@ def take(visit: AVisit, wish: Annotated[TakeWish, Body()]) -> Outcome:
     """Take complete uploads into a dataset together; the same request again gives the same answer."""
     described = {name or None: values for name, values in wish.described.items()}
     found = take_uploads(
-        visit.lab, visit.lab.uploads, visit.by, wish.uploads, wish.into, described or None, wish.project
+        visit.lab, visit.lab.uploads, visit.by, wish.uploads, wish.into, described or None, wish.project,
+        checked=Checked(wish.type, wish.unchecked),
     )  # fmt: skip
     return Outcome.model_validate(found)
 
