@@ -138,13 +138,18 @@ LOOKS = (
     "dataset files plates --after /one.csv", "dataset files plates:/none/", "dataset files plates@nope",
     "dataset diff plates@1", "dataset diff plates@1 2", "dataset diff plates@2 1", "dataset diff plates@1 sums@1",
     "dataset diff plates@1 7", "dataset show NO", "dataset files a@b@c",
+    "receipts list", "receipts list --limit 1", "receipts list --dataset plates", "receipts list --before 2",
+    "receipts find one.csv", "receipts find ONE", "receipts find /one.csv", "receipts find deadbeef",
+    "receipts find nowhere", "receipts show 1", "receipts show 99",
+    "quarantine list", "quarantine list --all", "quarantine list --source reader", "quarantine list --assigned-to ada",
+    "quarantine show 1", "quarantine show 99",
     "pipeline plan totals -p other=1", "pipeline plan totals --input plates=plates@9",
 )  # fmt: skip
 
 
 def timeless(text: str) -> str:
     """Leave out how long ago something was: the second command is asked a little later."""
-    return re.sub(r" +", " ", re.sub(r"\d+ \w+ ago *", "ago ", text))
+    return re.sub(r" +", " ", re.sub(r"(\d+ \w+ ago|just now) *", "ago ", text))
 
 
 def test_looking_says_the_same(far: Far) -> None:

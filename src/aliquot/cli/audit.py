@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
 from aliquot.access.anchors import anchor
 from aliquot.access.audit_read import Entry, Question, all_entries, count_entries, entries, line_of
@@ -17,6 +18,7 @@ from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, line, print_json, say, say_rest, table
 from aliquot.cli.text import ago, count, digest, local, plain
 from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.remote import audit as afar
 
 app = noun("audit", text="See who did what, and prove that the record of it is whole.")
 
@@ -85,10 +87,7 @@ def show(number: Annotated[int, Parameter(name="ROW")], /, *, options: Options =
     number
         The row's number.
     """
-    found = options.read(lambda connection: entries(connection, before=number + 1, limit=1))
-    if not found or found[0].number != number:
-        raise Missing("audit-row-missing", f"The audit has no row {number}.", number=number)
-    (row,) = found
+    row = options.read(lambda connection: _row(connection, number), lambda client: afar.entry(client, number))
     if options.json:
         print_json(row.document())
         return
@@ -199,11 +198,19 @@ def _tell_faults(faults: list[Fault]) -> None:
         say(f"The audit is not what was written: {count(len(faults), 'fault')}. Compare it with an export or a backup.")
 
 
+def _row(connection: Connection, number: int) -> Entry:
+    found = entries(connection, before=number + 1, limit=1)
+    if not found or found[0].number != number:
+        raise Missing("audit-row-missing", f"The audit has no row {number}.", number=number)
+    return found[0]
+
+
 def _show(options: Options, asked: Question, limit: int) -> None:
     found, there_are = options.read_page(
         limit,
         lambda connection: entries(connection, asked, limit=limit),
         lambda connection: count_entries(connection, asked),
+        lambda client: afar.entries(client, asked, limit),
     )
     if options.json:
         print_json([each.document() for each in found])

@@ -14,6 +14,7 @@ from aliquot.hub.query import Rows
 from aliquot.hub.query import query as ask
 from aliquot.hub.query import tables as list_tables
 from aliquot.lab.loads import load_waiting, wait_again
+from aliquot.remote import hub as afar
 
 app = noun("hub")
 
@@ -21,8 +22,7 @@ app = noun("hub")
 @app.command
 def tables(*, options: Options = OPTIONS) -> None:
     """List the tables, and what was loaded into each last."""
-    with options.open() as lab:
-        found = list_tables(lab.hub)
+    found = options.ask(lambda lab: list_tables(lab.hub), afar.tables)
     if options.json:
         print_json(
             [
@@ -78,8 +78,7 @@ def query(
     """
     # The database's own driver cannot be interrupted from Python: Ctrl-C ends the program itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with options.open() as lab:
-        found = ask(lab.hub, sql, limit)
+    found = options.ask(lambda lab: ask(lab.hub, sql, limit), lambda client: afar.query(client, sql, limit))
     if options.json:
         print_json(
             {

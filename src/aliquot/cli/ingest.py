@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from aliquot.cli.findings import show_findings, total
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say
-from aliquot.cli.said import Records, given
+from aliquot.cli.said import Records, given, values_of
 from aliquot.cli.text import count, plain
 from aliquot.definitions.problem import nearest
 from aliquot.intake.decided import Taken
@@ -53,9 +53,8 @@ def ingest(
     """
     if options.server:
         with options.connect() as client:
-            said = given(record, "")
             taken, passed_over = send_in(
-                client, dataset, paths, type_=type, unchecked=unchecked, described=said.values if said else None
+                client, dataset, paths, type_=type, unchecked=unchecked, described=values_of(record)
             )
         _tell(dataset, taken, passed_over, options)
         return 1 if taken.bad else 0

@@ -12,6 +12,7 @@ from aliquot.cli.output import print_json, say, stdout
 from aliquot.cli.text import plain
 from aliquot.lab.lineage import full_lineage
 from aliquot.model.reference import parse_reference
+from aliquot.remote import lineage as afar
 
 app = noun("lineage")
 
@@ -43,8 +44,10 @@ def lineage(
         Every file and every task; without it, tasks of one step are told in short.
     """
     way = "back" if back and not forward else "forward" if forward and not back else "both"
-    with options.open() as lab:
-        root = full_lineage(lab, parse_reference(reference), way, depth)
+    asked = parse_reference(reference)
+    root = options.ask(
+        lambda lab: full_lineage(lab, asked, way, depth), lambda client: afar.lineage(client, asked, way, depth)
+    )
     if options.json:
         print_json(root.document())
         return

@@ -6,19 +6,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
+from aliquot.access.approvals import Approval
 from aliquot.cli.approval import tell_asked
 from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
 from aliquot.cli.quarantine_work import age, assign, resubmit
-from aliquot.cli.said import Records, given, show_said
+from aliquot.cli.said import Records, given, show_said, values_of
 from aliquot.cli.text import ago, count, local, moment, plain, size
+from aliquot.datasets.commit import Committed
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
 from aliquot.intake import quarantine, thread
+from aliquot.intake.describe import Given
 from aliquot.lab import Lab, acts_data, approving, door
 from aliquot.model.errors import Invalid, Missing
+from aliquot.remote import door as afar
 
 app = noun("quarantine")
 
@@ -48,6 +53,7 @@ def list_held(
         limit,
         lambda connection: quarantine.list_held(connection, state, source, limit=limit, assigned_to=assigned_to),
         lambda connection: quarantine.count_held(connection, state, source, assigned_to),
+        lambda client: afar.held(client, state=state or "all", source=source, assigned_to=assigned_to, limit=limit),
     )
     if options.json:
         print_json([_document(each) for each in found])
@@ -80,10 +86,11 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
     number
         The number that `quarantine list` shows.
     """
-    with options.open() as lab, lab.catalogue.read() as connection:
-        held = quarantine.show(connection, number)
-        events = thread.thread(connection, held)
-        replaced_by = thread.replaced_by(connection, number)
+    held, told = options.read(
+        lambda connection: _with_thread(connection, number),
+        lambda client: (afar.one_held(client, number), afar.thread(client, number)),
+    )
+    events, replaced_by = told.thread, told.replaced_by
     if options.json:
         print_json({**_document(held), "replaced_by": replaced_by, "thread": [asdict(each) for each in events]})
         return
@@ -152,21 +159,35 @@ def release(
     record
         What you know of the file, as FIELD=VALUE for what its type asks under 'describe'.
     """
-    with options.open() as lab:
-        if into is not None:
-            _require_known(lab, into)
-        if approving.takes_two(lab, approving.RELEASE):
-            if record:
-                sentence = "A release takes a second person here; give the file again with `resubmit` and --record."
-                raise Invalid("record-approval", sentence, id=number)
-            asked = approving.ask_release(lab, lab.by, number, because, into, over_newer=over_newer)
-            tell_asked(asked, as_json=options.json)
-            return
-        done = door.release(lab, lab.by, number, because, into, over_newer=over_newer, given=given(record, lab.who))
+    done = options.ask(
+        lambda lab: _release(lab, number, because, into, over_newer=over_newer, given=given(record, lab.who)),
+        lambda client: afar.release(client, number, because, into, over_newer=over_newer, described=values_of(record)),
+    )
+    if isinstance(done, Approval):
+        tell_asked(done, as_json=options.json)
+        return
     if options.json:
         print_json({"id": number, "decision": "released", "dataset": done.dataset, "version": done.number})
         return
     line(f"{number} is released: {count(done.added, 'file')} in {done.dataset}@{done.number}.")
+
+
+def _with_thread(connection: Connection, number: int) -> tuple[quarantine.Held, afar.Thread]:
+    held = quarantine.show(connection, number)
+    return held, afar.Thread(thread.thread(connection, held), thread.replaced_by(connection, number))
+
+
+def _release(
+    lab: Lab, number: int, because: str, into: str | None, *, over_newer: bool, given: Given | None
+) -> Committed | Approval:
+    if into is not None:
+        _require_known(lab, into)
+    if approving.takes_two(lab, approving.RELEASE):
+        if given:
+            sentence = "A release takes a second person here; give the file again with `resubmit` and --record."
+            raise Invalid("record-approval", sentence, id=number)
+        return approving.ask_release(lab, lab.by, number, because, into, over_newer=over_newer)
+    return door.release(lab, lab.by, number, because, into, over_newer=over_newer, given=given)
 
 
 def _require_known(lab: Lab, name: str) -> None:
@@ -194,8 +215,10 @@ def reject(number: _Id, /, *, because: str, options: Options = OPTIONS) -> None:
     because
         The reason, which stays with the decision.
     """
-    with options.open() as lab:
-        acts_data.reject(lab.catalogue, lab.by, number, because)
+    options.ask(
+        lambda lab: acts_data.reject(lab.catalogue, lab.by, number, because),
+        lambda client: afar.reject(client, number, because),
+    )
     if options.json:
         print_json({"id": number, "decision": "rejected"})
         return

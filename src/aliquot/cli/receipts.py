@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
 from aliquot.blobs.objects import digest_file
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
@@ -16,6 +17,7 @@ from aliquot.cli.text import ago, count, digest, plain, size
 from aliquot.intake.receipts import Receipt, Wanted, how_many
 from aliquot.intake.receipts import find as find_receipts
 from aliquot.model.errors import Invalid, Missing
+from aliquot.remote import door as afar
 
 app = noun("receipts")
 
@@ -90,12 +92,16 @@ def show(number: Annotated[int, Parameter(name="ID")], /, *, options: Options = 
     number
         The number that `receipts list` shows.
     """
-    with options.open() as lab, lab.catalogue.read() as connection:
-        found = find_receipts(connection, Wanted(id=number), 1)
+    found = options.read(lambda connection: _one(connection, number), lambda client: afar.receipt(client, number))
+    show_receipt(found, as_json=options.json)
+
+
+def _one(connection: Connection, number: int) -> Receipt:
+    found = find_receipts(connection, Wanted(id=number), 1)
     if not found:
         sentence = f"There is no receipt {number}; `aliquot receipts list` shows what has arrived."
         raise Missing("receipt-missing", sentence, id=number)
-    show_receipt(found[0], as_json=options.json)
+    return found[0]
 
 
 def _digest_of(file: Path) -> str:
@@ -108,15 +114,18 @@ def _digest_of(file: Path) -> str:
 
 def _find(options: Options, wishes: Sequence[Wanted], limit: int, empty: str) -> None:
     """Show what the first of the wishes finds that finds anything."""
-    found: Sequence[Receipt] = ()
-    there_are = 0
-    with options.open() as lab, lab.catalogue.read() as connection:
-        for wanted in wishes:
-            if found := find_receipts(connection, wanted, limit):
-                there_are = how_many(connection, wanted) if len(found) >= limit else len(found)
-                break
+    found, there_are = options.read(
+        lambda connection: _first_found(connection, wishes, limit), lambda client: afar.receipts(client, wishes, limit)
+    )
     _show(found, options, empty)
     say_rest(len(found), there_are)
+
+
+def _first_found(connection: Connection, wishes: Sequence[Wanted], limit: int) -> tuple[Sequence[Receipt], int]:
+    for wanted in wishes:
+        if found := find_receipts(connection, wanted, limit):
+            return found, how_many(connection, wanted) if len(found) >= limit else len(found)
+    return (), 0
 
 
 def _show(found: Sequence[Receipt], options: Options, empty: str) -> None:

@@ -40,6 +40,12 @@ def given(records: Sequence[str] | None, who: str) -> Given | None:
     return Given(values, who)
 
 
+def values_of(records: Sequence[str] | None) -> Mapping[str | None, Mapping[str, str]] | None:
+    """Read the values alone, for whom a server knows who says them."""
+    said = given(records, "")
+    return said.values if said else None
+
+
 def show_said(described: Mapping[str, Mapping[str, Any]]) -> None:
     """Print what is said of a file, and where it came from."""
     if not described:

@@ -28,6 +28,7 @@ from aliquot.server.api import me as api_me
 from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
+from aliquot.server.api import quarantine_thread as api_quarantine_thread
 from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
@@ -102,6 +103,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_entries.routes,
     api_files.routes,
     api_quarantine.routes,
+    api_quarantine_thread.routes,
     api_uploads.routes,
     api_receipts.routes,
     api_sources.routes,

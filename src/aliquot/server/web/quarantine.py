@@ -15,7 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from aliquot.access import projects
 from aliquot.access.approvals import Approval
 from aliquot.access.rights import DEFAULT_PROJECT
+from aliquot.datasets.commit import Committed
 from aliquot.intake import quarantine, thread
+from aliquot.intake.describe import Given
 from aliquot.intake.quarantine import Held
 from aliquot.intake.thread import Event
 from aliquot.lab import acts_data, approving, door, held
@@ -92,13 +94,13 @@ def project_of_held(connection: Connection, path: Mapping[str, str]) -> str:
 
 
 def page_of_held(
-    visit: Visit, which: Which, source: str, text: str, order: Order, cursor: str, limit: int
+    visit: Visit, which: Which, source: str, text: str, order: Order, cursor: str, limit: int, assigned_to: str = ""
 ) -> tuple[list[Held], str | None]:
     """Give a page of what a person may see in quarantine, and the cursor of the next."""
     with visit.read() as connection:
         found = quarantine.list_held(
             connection, None if which == "all" else which, source or None, read_cursor(cursor), limit + 1, text=text,
-            projects=visit.projects("quarantine.read"), oldest_first=order == "oldest",
+            projects=visit.projects("quarantine.read"), oldest_first=order == "oldest", assigned_to=assigned_to or None,
         )  # fmt: skip
     return found[:limit], write_cursor(found[limit - 1].id) if len(found) > limit else None
 
@@ -160,7 +162,9 @@ def release(
     return f"/quarantine/{number}"
 
 
-def decide_release(visit: Visit, number: int, because: str, into: str, *, over_newer: bool) -> None:
+def decide_release(
+    visit: Visit, number: int, because: str, into: str, *, over_newer: bool, given: Given | None = None
+) -> Committed | Approval:
     """Release, or ask for a second person's approval where the lab wants one."""
     if not because.strip():
         raise Invalid("because-absent", "Say why: the reason is kept with the decision.")
@@ -168,9 +172,11 @@ def decide_release(visit: Visit, number: int, because: str, into: str, *, over_n
         with visit.read() as connection:
             held.require_target(visit.lab, connection, into)
     if approving.takes_two(visit.lab, approving.RELEASE):
-        approving.ask_release(visit.lab, visit.by, number, because, into or None, over_newer=over_newer)
-    else:
-        acts_data.release(visit.lab, visit.by, number, because, into or None, over_newer=over_newer)
+        if given:
+            sentence = "A release takes a second person here; give the file again with `resubmit` and --record."
+            raise Invalid("record-approval", sentence, id=number)
+        return approving.ask_release(visit.lab, visit.by, number, because, into or None, over_newer=over_newer)
+    return door.release(visit.lab, visit.by, number, because, into or None, over_newer=over_newer, given=given)
 
 
 @routes.form("/quarantine/{number}/reject", action="quarantine.reject", project=project_of_held)

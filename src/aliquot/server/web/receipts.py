@@ -56,22 +56,23 @@ def one_receipt(connection: Connection, number: int) -> Receipt:
     """Give a receipt by its number; `Missing` when there is none."""
     found = find(connection, Wanted(id=number), 1)
     if not found:
-        raise Missing("receipt-missing", f"There is no receipt {number}; look for the file by its name.", id=number)
+        raise Missing(
+            "receipt-missing",
+            f"There is no receipt {number}; `aliquot receipts list` shows what has arrived.",
+            id=number,
+        )
     return found[0]
 
 
-def page_of_receipts(
-    visit: Visit, q: str, dataset: str, source: str, cursor: str, limit: int
-) -> tuple[list[Receipt], str | None]:
+def page_of_receipts(visit: Visit, q: str, wanted: Wanted, limit: int) -> tuple[list[Receipt], str | None]:
     """Give a page of the receipts that a person may see, and the cursor of the next.
 
     `q` is a digest, or its first eight digits or more, or else part of a path.
     """
     q = plain(q).strip()
-    wanted = Wanted(
-        dataset=plain(dataset) or None, source=plain(source) or None, before=read_cursor(cursor),
-        projects=visit.projects("receipt.read"),
-    )  # fmt: skip
+    for each in (wanted.name, wanted.digest, wanted.dataset, wanted.source):
+        plain(each or "")
+    wanted = replace(wanted, projects=visit.projects("receipt.read"))
     with visit.read() as connection:
         found: list[Receipt] = []
         if _DIGEST.fullmatch(q.lower().removeprefix(PREFIX)):
@@ -88,7 +89,8 @@ def list_receipts(
     visit: AVisit, q: str = "", dataset: str = "", source: str = "", cursor: str = "", limit: Limit = PAGE
 ) -> ReceiptsPage:
     """List what arrived, newest first."""
-    found, following = page_of_receipts(visit, q, dataset, source, cursor, limit)
+    wanted = Wanted(dataset=dataset or None, source=source or None, before=read_cursor(cursor))
+    found, following = page_of_receipts(visit, q, wanted, limit)
     return ReceiptsPage(found, q, dataset, source, cursor, following)
 
 
