@@ -149,7 +149,7 @@ LOOKS = (
 
 def timeless(text: str) -> str:
     """Leave out how long ago something was: the second command is asked a little later."""
-    return re.sub(r" +", " ", re.sub(r"(\d+ \w+ ago|just now) *", "ago ", text))
+    return re.sub(r" +(\n|)", r" \1", re.sub(r"\d+ \w+ ago|just now", "ago", text)).replace(" \n", "\n")
 
 
 def test_looking_says_the_same(far: Far) -> None:

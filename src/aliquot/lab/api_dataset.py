@@ -11,7 +11,7 @@ from aliquot.datasets.read import Version, entries, resolve
 from aliquot.intake.decided import Taken
 from aliquot.lab import acts_data
 from aliquot.lab.accepted import types_for
-from aliquot.lab.api_files import Checkout, FileSet
+from aliquot.lab.api_files import FileSet, checkout_of
 from aliquot.lab.lab import Lab
 from aliquot.model.reference import LATEST, Reference, require_name
 
@@ -41,7 +41,7 @@ class Dataset:
         with self._parts.catalogue.read() as connection:
             of = resolve(connection, Reference(self.name, str(version)))
             found = {each.path: each for each in entries(connection, of, below)}
-        return FileSet(Checkout(self._parts), found)
+        return FileSet(checkout_of(self._parts), found)
 
     def ingest(self, *paths: str | Path, type: str | None = None, unchecked: bool = False) -> Taken:  # noqa: A002  # as the command's option
         """Take files in, or folders with what is below them, checked as `aliquot ingest` does.

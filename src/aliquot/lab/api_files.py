@@ -4,12 +4,13 @@ import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from aliquot.datasets import places
 from aliquot.lab.lab import Lab
+from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Missing
 
@@ -41,8 +42,10 @@ class Stored(Protocol):
 class Checkout:
     """Local copies of stored files, in a folder that is removed when nothing refers to them any more."""
 
-    def __init__(self, parts: Lab) -> None:
-        self._parts = parts
+    def __init__(self, fetch: Callable[[Stored, Path], None], read: Callable[[Stored], bytes]) -> None:
+        """Take what writes a file's content to a path, and what gives it as bytes; both prove it by its digest."""
+        self._fetch = fetch
+        self._read = read
         self._folder: Path | None = None
 
     def path(self, file: Stored) -> Path:
@@ -54,16 +57,25 @@ class Checkout:
         target = folder / file.digest.removeprefix("blake3:")[:16] / file.path.removeprefix("/")
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with self._parts.catalogue.read() as connection:
-                location = places.require(connection, [file.digest])[file.digest]
-            self._parts.store.fetch(location, target)
+            self._fetch(file, target)
         return target
 
     def read(self, file: Stored) -> bytes:
         """Give the file's content, proved by its digest."""
-        with self._parts.catalogue.read() as connection:
-            location = places.require(connection, [file.digest])[file.digest]
-        return self._parts.store.read_checked(location)
+        return self._read(file)
+
+
+def checkout_of(parts: Lab) -> Checkout:
+    """Make copies of files in a lab's own store."""
+
+    def location(file: Stored) -> Location:
+        with parts.catalogue.read() as connection:
+            return places.require(connection, [file.digest])[file.digest]
+
+    return Checkout(
+        lambda file, target: parts.store.fetch(location(file), target),
+        lambda file: parts.store.read_checked(location(file)),
+    )
 
 
 class File:

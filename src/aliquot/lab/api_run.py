@@ -7,7 +7,7 @@ from aliquot.engine import control
 from aliquot.engine.publish import FAILED
 from aliquot.engine.supervise import Supervisor
 from aliquot.lab import acts_run
-from aliquot.lab.api_files import Checkout, FileSet
+from aliquot.lab.api_files import FileSet, checkout_of
 from aliquot.lab.lab import Lab
 from aliquot.lab.loads import load_waiting
 from aliquot.lab.outputs import outputs
@@ -66,7 +66,7 @@ class Run:
         """Give the files of each output, by the output's name; tasks that failed gave none."""
         with self._parts.catalogue.read() as connection:
             found = outputs(connection, control.find_run(connection, self.number))
-        checkout = Checkout(self._parts)
+        checkout = checkout_of(self._parts)
         return {name: FileSet(checkout, {file.path: file for file in files}) for name, files in found.items()}
 
     def tasks(self) -> list[TaskLine]:
