@@ -1,97 +1,22 @@
 """The command line against a lab's folder and against its server: the same words, JSON and exit codes."""
 
-import contextlib
-import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from aliquot.access import tokens
-from aliquot.access.people import add_person
-from aliquot.access.rights import RIGHTS, Role
-from aliquot.cli.app import run_command
-from aliquot.lab import Lab, open_lab
-from aliquot.server.serve import Server
-from aliquot.server.settings import read_settings
-from lab_folder import LabFolder
-
-SETTINGS = """
-lab: far
-executor: {kind: process, workers: 2}
-sources:
-  reader:
-    watch: ./inbox
-    settled: {quiet: 0s}
-    accept: [{type: plate, into: plates}]
-"""
-TYPE = """
-type: plate
-title: A plate
-format: table
-recognise: {name: "*.csv"}
-table:
-  fields:
-    - {name: well, type: string}
-    - {name: value, type: number}
-"""
-PIPELINE = """
-pipeline: totals
-title: Sum each plate
-parameters: {factor: {type: integer, default: 1, minimum: 1, title: Factor}}
-inputs: {plates: {dataset: plates}}
-steps:
-  sum:
-    inputs: {plate: {from: plates, glob: "/{name}.csv"}}
-    command: |
-      echo "sums $PLATE"
-      grep -q broken "$PLATE" && { echo "cannot sum it" >&2; exit 3; }
-      awk -F, -v f="$FACTOR" 'NR>1 {t+=$2*f} END {print "total\\n" t}' "$PLATE" > "$OUT/$(basename "$PLATE")"
-    retry: {attempts: 1}
-outputs: {sums: {from: sum, publish: sums}}
-"""
-
-
-@dataclass(frozen=True)
-class Far:
-    """A lab in a folder, and its server."""
-
-    folder: Path
-    url: str
-    token: str
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-def aliquot(*words: str) -> Said:
-    """Run a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_command(list(words))
-    return Said(code, out.getvalue(), err.getvalue())
+from far_lab import Far, Said, aliquot, make_lab, served
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
-    folder = LabFolder(tmp_path_factory.mktemp("far") / "lab")
-    folder.write("aliquot.yaml", SETTINGS)
-    folder.write("types/plate.yaml", TYPE)
-    folder.write("pipelines/totals.yaml", PIPELINE)
+    folder = make_lab(tmp_path_factory.mktemp("far") / "lab")
     folder.write("new/one.csv", "well,value\nA1,1\nA2,2\n")
     folder.write("new/two.csv", "well,value\nA1,3\n")
     folder.write("new/three.csv", "well,value\nbroken,4\n")
     folder.write("new/four.csv", "well,value\nA1,many\n")
     here = ("--lab", str(folder.folder))
-    assert aliquot("apply", *here).code == 0
     assert aliquot("ingest", "plates", str(folder.folder / "new"), *here).code == 1
     assert aliquot("run", "start", "totals", "--publish", "--wait", *here).code == 1
     assert aliquot("run", "start", "totals", "-p", "factor=2", "--wait", *here).code == 1
@@ -100,18 +25,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
     folder.write("more/four.csv", "well,value\nA1,9\n")
     folder.write("more/one.csv", "well,value\nA1,7\n")
     assert aliquot("ingest", "plates", str(folder.folder / "more"), *here).code == 0
-    with open_lab(folder.folder) as lab, _served(lab) as (url, token):
-        yield Far(folder.folder, url, token)
-
-
-@contextlib.contextmanager
-def _served(lab: Lab) -> Iterator[tuple[str, str]]:
-    with lab.catalogue.write() as connection:
-        add_person(connection, lab.by, "ada", {"*": Role.ADMINISTRATOR}, "Ada")
-        scope = [each for each in RIGHTS if each not in tokens.NEVER]
-        word, _ = tokens.make_token(connection, lab.by, "ada", "tests", scope)
-    with Server(lab, read_settings("127.0.0.1:0")) as server:
-        yield server.address, word
+    with served(folder.folder) as far:
+        yield far
 
 
 @pytest.fixture
@@ -162,3 +77,83 @@ def test_looking_says_the_same(far: Far) -> None:
             if not alike or (here.code > 1 and here.err != there.err):
                 unlike.append(f"{words} {more}\n  here  {here}\n  there {there}")
     assert not unlike, "\n\n".join(unlike)
+
+
+def _like(said: Said, *names: str) -> tuple[int, str]:
+    """Leave out what two makings of the same thing differ in."""
+    text = timeless(said.out)
+    for name in names:
+        text = text.replace(name, "NAME")
+    return said.code, text
+
+
+def test_steering_says_the_same(far: Far) -> None:
+    here, there = ("--lab", str(far.folder)), ("--server", far.url)
+    numbers: list[str] = []
+    for where in (here, there):
+        started = aliquot("run", "start", "totals", "-p", "factor=9", "--priority", "3", *where)
+        numbers += re.findall(r"Run (\d+) of totals is queued", started.out)
+    one, other = numbers
+    steps = (
+        "run pause {}", "run pause {} --json", "run resume {}", "run resume {}", "run priority {} 7",
+        "run priority {} 7 --json", "run priority {} 9000", "run retry {}", "run cancel {}", "run cancel {}",
+        "run cancel {} --json", "run retry 1 sum/1", "run retry 1 --cause nothing", "run recompute 99",
+    )  # fmt: skip
+    for words in steps:
+        mine = aliquot(*words.format(one).split(), *here)
+        theirs = aliquot(*words.format(other).split(), *there)
+        assert _like(mine, f"Run {one}", one) == _like(theirs, f"Run {other}", other), (words, mine, theirs)
+        assert (mine.code > 1) <= (theirs.err.replace(other, one) == mine.err), (words, mine, theirs)
+
+
+def test_files_go_in_and_out_the_same(far: Far, tmp_path: Path) -> None:
+    here, there = ("--lab", str(far.folder)), ("--server", far.url)
+    given = tmp_path / "given"
+    (given / "deep").mkdir(parents=True)
+    (given / "good.csv").write_text("well,value\nA1,5\n")
+    (given / "deep/empty.csv").write_text("")
+    (given / "bad.csv").write_text("well,value\nA1,none\nA2,no\n")
+    (given / "link").symlink_to("good.csv")
+    told = [
+        aliquot("ingest", name, str(given), "--type", "plate", "--json", *where)
+        for name, where in (("one-way", here), ("other-way", there))
+    ]
+    numbers = [re.findall(r'"id": (\d+)', each.out) for each in told]
+    named = zip(told, ("one-way", "other-way"), strict=True)
+    alike = [re.sub(r'"id": \d+', "", _like(each, name)[1]) for each, name in named]
+    assert alike[0] == alike[1]
+    assert (told[0].code, told[1].code) == (1, 1)
+    # The same again changes nothing; what is not there is refused before anything is sent.
+    for words in (("good.csv", "--unchecked"), ("nothing.csv",)):
+        mine = aliquot("ingest", "one-way", str(given / words[0]), *words[1:], *here)
+        theirs = aliquot("ingest", "other-way", str(given / words[0]), *words[1:], *there)
+        assert _like(mine, "one-way") == _like(theirs, "other-way")
+    for words in ("release {} --because fine", "release {} --because twice", "reject {} --because late"):
+        mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
+        theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
+        assert _like(mine, "one-way", numbers[0][0]) == _like(theirs, "other-way", numbers[1][0]), (words, theirs)
+    for name, where in (("here", here), ("there", there)):
+        assert aliquot("dataset", "export", "plates", str(tmp_path / name / "plates"), *where).code == 0
+        assert aliquot("run", "outputs", "1", "--to", str(tmp_path / name / "outputs"), *where).code == 0
+        assert aliquot("dataset", "export", "plates:/one.csv", str(tmp_path / name / "one"), *where).code == 0
+        assert aliquot("dataset", "export", "plates", str(tmp_path / name / "one"), *where).code == 4
+        assert aliquot("dataset", "tag", "plates@1", f"of-{name}", *where).code == 0
+        assert aliquot("dataset", "tag", "plates", f"of-{name}", "--remove", *where).code == 0
+    files = [
+        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("here", "there")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) == 4 + 2 + 1
+
+
+def test_what_needs_the_folder_says_so_and_does_nothing(far: Far) -> None:
+    for words in (("apply",), ("sweep", "--yes"), ("user", "list"), ("up", "--until-idle"), ("admin", "verify")):
+        said = aliquot(*words, "--server", far.url)
+        assert (said.code, said.out) == (2, "")
+        assert "run it on the machine where that is" in said.err
+    both = aliquot("run", "list", "--server", far.url, "--lab", str(far.folder))
+    assert (both.code, "server-and-lab" in both.err) == (2, True)
+    before = aliquot("--server", far.url, "run", "list", "--json")
+    assert before == aliquot("run", "list", "--json", f"--server={far.url}")
+    assert before.code == 0
