@@ -1,6 +1,7 @@
 """The command line against a lab's folder and against its server: the same words, JSON and exit codes."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,11 +54,18 @@ LOOKS = (
     "dataset files plates --after /one.csv", "dataset files plates:/none/", "dataset files plates@nope",
     "dataset diff plates@1", "dataset diff plates@1 2", "dataset diff plates@2 1", "dataset diff plates@1 sums@1",
     "dataset diff plates@1 7", "dataset show NO", "dataset files a@b@c",
+    "dataset remove plates /gone.csv --because gone",
     "receipts list", "receipts list --limit 1", "receipts list --dataset plates", "receipts list --before 2",
     "receipts find one.csv", "receipts find ONE", "receipts find /one.csv", "receipts find deadbeef",
     "receipts find nowhere", "receipts show 1", "receipts show 99",
     "quarantine list", "quarantine list --all", "quarantine list --source reader", "quarantine list --assigned-to ada",
     "quarantine show 1", "quarantine show 99",
+    "lineage plates", "lineage sums:/one.csv", "lineage sums:/one.csv --back --depth 1",
+    "lineage plates:/one.csv --full",
+    "lineage plates:/none.csv", "lineage none", "hub tables", "admin audit list", "admin audit list --limit 2",
+    "admin audit search totals --action run.start", "admin audit search --since 2026-01-01", "admin audit show 1",
+    "admin audit show 9999", "hub query 'SELECT 1 AS one'", "hub query 'SELECT 1 AS one' --csv",
+    "hub query 'SELECT * FROM nothing'", "hub query 'DROP TABLE x'", "hub query ''",
     "pipeline plan totals -p other=1", "pipeline plan totals --input plates=plates@9",
 )  # fmt: skip
 
@@ -71,8 +79,8 @@ def test_looking_says_the_same(far: Far) -> None:
     unlike: list[str] = []
     for words in LOOKS:
         for more in ((), ("--json",)):
-            here = aliquot(*words.split(), *more, "--lab", str(far.folder))
-            there = aliquot(*words.split(), *more, "--server", far.url)
+            here = aliquot(*shlex.split(words), *more, "--lab", str(far.folder))
+            there = aliquot(*shlex.split(words), *more, "--server", far.url)
             alike = (here.code, timeless(here.out)) == (there.code, timeless(there.out))
             if not alike or (here.code > 1 and here.err != there.err):
                 unlike.append(f"{words} {more}\n  here  {here}\n  there {there}")

@@ -236,8 +236,10 @@ def remove(
     of = parse_reference(dataset)
     if of != Reference(of.dataset):
         raise Invalid("reference-refused", f"Files are removed from the newest version; name the dataset {of.dataset}.")
-    with options.open() as lab:
-        done = acts_data.remove(lab.catalogue, lab.store, lab.by, of.dataset, paths, because)
+    done = options.ask(
+        lambda lab: acts_data.remove(lab.catalogue, lab.store, lab.by, of.dataset, paths, because),
+        lambda client: afar.remove(client, of.dataset, paths, because),
+    )
     if options.json:
         print_json({"dataset": done.dataset, "version": done.number, "removed": done.removed})
         return

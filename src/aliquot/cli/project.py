@@ -8,6 +8,7 @@ from aliquot.access import people, projects
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, table
 from aliquot.lab.projects import projects_of, require_project
+from aliquot.remote.datasets import move as move_there
 
 app = noun("project")
 
@@ -67,11 +68,12 @@ def move(
     project
         The project, `lab` for that of all that names none.
     """
-    with options.open() as lab:
-        known = lab.config.projects
-        before = lab.catalogue.repeat(
-            lambda connection: projects.move_dataset(connection, lab.by, dataset, project, known)
-        )  # fmt: skip
+    before = options.ask(
+        lambda lab: lab.catalogue.repeat(
+            lambda connection: projects.move_dataset(connection, lab.by, dataset, project, lab.config.projects)
+        ),
+        lambda client: move_there(client, dataset, project),
+    )
     if options.json:
         print_json({"dataset": dataset, "before": before, "project": project})
         return

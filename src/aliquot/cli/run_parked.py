@@ -107,33 +107,37 @@ def retry(
     if options.server:
         with options.connect() as client:
             again = afar.retry(client, number, names, [str(each) for each in causes])
-            new, chosen = again.run, again.parked
             _say_outdated(again.outdated, number)
             if wait:
                 from aliquot.cli.follow import follow
 
-                return follow(client, new, as_json=options.json)
+                return follow(client, again.run, as_json=options.json)
     else:
         with options.open() as lab:
             with lab.catalogue.write() as connection:
                 outdated = control.outdated(connection, number)
-                new, chosen = acts_run.retry(connection, lab.by, number, names, causes)
+                again = afar.Repeated(*acts_run.retry(connection, lab.by, number, names, causes), outdated)
             _say_outdated(outdated, number)
             if wait:
                 from aliquot.cli.wait import wait_for
 
-                return wait_for(lab, new, as_json=options.json)
+                return wait_for(lab, again.run, as_json=options.json)
+    _say_retried(options, number, again, some=bool(names or causes))
+    return 0
+
+
+def _say_retried(options: Options, number: int, again: afar.Repeated, *, some: bool) -> None:
+    new, chosen = again.run, again.parked
     if options.json:
         print_json({"run": new, "state": "QUEUED", "retry_of": number, "parked": chosen})
-        return 0
+        return
     what = count(chosen, "parked datum", "parked datums")
     if new == number:
         line(f"{what} of run {number} {'waits' if chosen == 1 else 'wait'} again.")
-    elif names or causes:
+    elif some:
         line(f"Run {new} tries {what} of run {number} again, and leaves the others parked.")
     else:
         line(f"Run {new} does again what failed in run {number}.")
-    return 0
 
 
 def _say_outdated(pipeline: str | None, number: int) -> None:

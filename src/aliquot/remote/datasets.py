@@ -1,11 +1,12 @@
 """Datasets of a lab on a server: versions, files, tags, and taking files out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from aliquot.datasets.changes import Changes
+from aliquot.datasets.commit import Committed
 from aliquot.datasets.history import DatasetLine, VersionLine
 from aliquot.datasets.listing import DatasetCard
 from aliquot.datasets.read import Difference, Version
@@ -17,7 +18,7 @@ from aliquot.remote.client import Client, file_path, path_of
 from aliquot.remote.folders import Coming, write_folder
 from aliquot.remote.lists import at_most
 
-_ENTRIES = 1_000
+_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,29 @@ class VersionList:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryList:
+class FileList:
     """A page of a version's files."""
 
-    version: Version
-    entries: list[EntryLine]
+    files: list[EntryLine]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A version without some files."""
+
+    dataset: str
+    version: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A dataset's project, and the one before."""
+
+    dataset: str
+    before: str
+    project: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +111,21 @@ def log(client: Client, dataset: str, limit: int | None = None) -> tuple[list[Ve
 def files(
     client: Client, asked: Reference, after: str = "", limit: int | None = None
 ) -> tuple[Version, Iterator[EntryLine]]:
-    """Give a version, and its files as they come, page by page."""
-    pages = _pages(client, asked, after, limit)
-    first = next(pages)
-
-    def lines() -> Iterator[EntryLine]:
-        yield from first.entries
-        for page in pages:
-            yield from page.entries
-
-    return first.version, lines()
+    """Give a version, and its files as they come, page by page; a path that names nothing is `Missing`."""
+    of = look(client, asked).version
+    return of, _lines(client, of, asked.path, after, limit)
 
 
-def _pages(client: Client, asked: Reference, after: str, limit: int | None) -> Iterator[EntryList]:
-    path = path_of("datasets", asked.dataset, "versions", asked.version, "entries")
-    left = limit
-    while True:
-        many = _ENTRIES if left is None else max(1, min(left, _ENTRIES))
-        page = client.get(EntryList, path, below=asked.path, after=after, limit=many)
-        left = None if left is None else left - len(page.entries)
-        if left is not None and left < 0:
-            page = EntryList(page.version, page.entries[:left], None)
-        yield page
-        if page.next is None or (left is not None and left <= 0):
-            return
-        # A version that is named by a tag or by `latest` may be another one meanwhile.
-        path = path_of("datasets", asked.dataset, "versions", page.version.number, "entries")
-        after = page.next
+def _lines(client: Client, of: Version, below: str | None, after: str, limit: int | None) -> Iterator[EntryLine]:
+    # By its number: what a tag or `latest` means may be another version meanwhile.
+    path = path_of("datasets", of.dataset, "versions", of.number, "files")
+    start: str | None = after
+    while start is not None and (limit is None or limit > 0):
+        many = _ENTRIES if limit is None else min(limit, _ENTRIES)
+        page = client.get(FileList, path, below=below, after=start, limit=many)
+        yield from page.files
+        limit = None if limit is None else limit - len(page.files)
+        start = page.next
 
 
 def difference(client: Client, one: Reference, other: Reference) -> tuple[Version, Version, list[Difference]]:
@@ -163,3 +169,15 @@ def content(client: Client, of: Version, path: str) -> Iterator[bytes]:
     """Give the bytes of a file; where the connection breaks off, it goes on from there."""
     address = path_of("datasets", of.dataset, "versions", of.number, "content") + file_path(path)
     return client.download(address)
+
+
+def remove(client: Client, dataset: str, paths: Sequence[str], because: str) -> Committed:
+    """Make a version without some files."""
+    wish = {"paths": list(paths), "because": because}
+    done = client.post(Removed, path_of("datasets", dataset, "remove"), wish)
+    return Committed(done.dataset, done.version, 0, done.removed, new=True)
+
+
+def move(client: Client, dataset: str, project: str) -> str:
+    """Move a dataset to another project; gives the one before."""
+    return client.put(Moved, path_of("datasets", dataset, "project"), {"project": project}).before

@@ -19,12 +19,11 @@ from aliquot.server.api import approvals as api_approvals
 from aliquot.server.api import audit as api_audit
 from aliquot.server.api import datasets as api_datasets
 from aliquot.server.api import description as api_description
-from aliquot.server.api import entries as api_entries
 from aliquot.server.api import files as api_files
 from aliquot.server.api import hub as api_hub
 from aliquot.server.api import lineage as api_lineage
-from aliquot.server.api import people as api_people
 from aliquot.server.api import me as api_me
+from aliquot.server.api import people as api_people
 from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
@@ -37,6 +36,7 @@ from aliquot.server.api import sources as api_sources
 from aliquot.server.api import tasks as api_tasks
 from aliquot.server.api import tokens as api_tokens
 from aliquot.server.api import uploads as api_uploads
+from aliquot.server.api import version_looks as api_version_looks
 from aliquot.server.guard import Guard
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import STATIC, Renderer
@@ -100,7 +100,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_tasks.routes,
     api_pipelines.routes,
     api_datasets.routes,
-    api_entries.routes,
+    api_version_looks.routes,
     api_files.routes,
     api_quarantine.routes,
     api_quarantine_thread.routes,

@@ -66,7 +66,7 @@ def list_attempts(visit: AVisit, number: int, task: Name = "", cursor: str = "",
     return AttemptList(attempts=found.attempts, next=following)
 
 
-@routes.api("POST", "/runs/{number}/recompute", action="run.start", project=project_of_run, status=201)
+@routes.api("POST", "/runs/{number}/recompute", action="run.start", project=project_of_run, status=201, makes=True)
 def recompute_run(visit: AVisit, number: int) -> Recomputed:
     """Make the outputs of a run again that were swept to free space."""
 

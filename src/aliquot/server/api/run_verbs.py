@@ -74,25 +74,25 @@ def _steered(visit: Visit, act: Callable[[Connection], acts_run.RunRow], body: b
     return json_answer(visit.request, answer.document, answer.status)  # type: ignore[return-value]
 
 
-@routes.api("POST", "/runs/{number}/cancel", action="run.cancel", project=project_of_run)
+@routes.api("POST", "/runs/{number}/cancel", action="run.cancel", project=project_of_run, makes=True)
 def cancel_run(visit: AVisit, number: int) -> Standing:
     """End a run with everything that it has started."""
     return _steered(visit, lambda connection: acts_run.cancel(connection, visit.by, number))
 
 
-@routes.api("POST", "/runs/{number}/pause", action="run.cancel", project=project_of_run)
+@routes.api("POST", "/runs/{number}/pause", action="run.cancel", project=project_of_run, makes=True)
 def pause_run(visit: AVisit, number: int) -> Standing:
     """Let no new task of a run start; what is under way goes on to its end."""
     return _steered(visit, lambda connection: acts_run.pause(connection, visit.by, number))
 
 
-@routes.api("POST", "/runs/{number}/resume", action="run.cancel", project=project_of_run)
+@routes.api("POST", "/runs/{number}/resume", action="run.cancel", project=project_of_run, makes=True)
 def resume_run(visit: AVisit, number: int) -> Standing:
     """Let a paused run go on."""
     return _steered(visit, lambda connection: acts_run.resume(connection, visit.by, number))
 
 
-@routes.api("POST", "/runs/{number}/priority", action="run.prioritise", project=project_of_run)
+@routes.api("POST", "/runs/{number}/priority", action="run.prioritise", project=project_of_run, makes=True)
 def prioritise_run(visit: AVisit, number: int, wish: Annotated[Priority, Body()]) -> Standing:
     """Let a run's tasks start before those of runs with a lower number."""
     act = lambda connection: acts_run.prioritise(connection, visit.by, number, wish.priority)  # noqa: E731  # as the others

@@ -1,6 +1,5 @@
-"""`/api/v1/datasets/…`: versions and their files as the command line asks for them."""
+"""`/api/v1/datasets/…`: versions as the command line shows them."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query
@@ -8,8 +7,7 @@ from pydantic import BaseModel, Field
 
 from aliquot.datasets import history
 from aliquot.datasets.history import VersionLine
-from aliquot.datasets.read import Version, entries, one_entry, resolve
-from aliquot.lab.version_look import EntryLine, VersionLook, line_of, version_look
+from aliquot.lab.version_look import VersionLook, version_look
 from aliquot.model.reference import Reference
 from aliquot.server.cursor import read_cursor, write_cursor
 from aliquot.server.routes import Routes
@@ -20,7 +18,6 @@ from aliquot.server.web.files import project_of_dataset
 routes = Routes("/api/v1")
 
 Path = Annotated[str, Query(max_length=4096)]
-Many = Annotated[int, Query(ge=1, le=1_000)]
 
 
 class VersionList(BaseModel):
@@ -28,15 +25,6 @@ class VersionList(BaseModel):
 
     versions: list[VersionLine]
     total: int = Field(examples=[3])
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryList:
-    """Files of a version by path; `next` is the `after` of what follows, null at the end."""
-
-    version: Version
-    entries: list[EntryLine]
     next: str | None
 
 
@@ -55,18 +43,3 @@ def show_summary(visit: AVisit, name: str, version: str, path: Path = "") -> Ver
     """Say how a version came to be, with its first files (below `path`) and what is said of them."""
     with visit.read() as connection:
         return version_look(connection, Reference(name, version, plain(path) or None))
-
-
-@routes.api("GET", "/datasets/{name}/versions/{version}/entries", action="dataset.read", project=project_of_dataset)
-def list_entries(
-    visit: AVisit, name: str, version: str, below: Path = "", after: Path = "", limit: Many = 200
-) -> EntryList:
-    """List the files of a version by path, in all folders or below one of them."""
-    below, after = plain(below), plain(after)
-    with visit.read() as connection:
-        of = resolve(connection, Reference(name, version))
-        found = list(entries(connection, of, below or None, after, limit + 1))
-        if below and not found and not after:
-            one_entry(connection, of, below)
-    following = found[limit - 1].path if len(found) > limit else None
-    return EntryList(of, [line_of(each) for each in found[:limit]], following)
