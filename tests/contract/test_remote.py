@@ -139,7 +139,10 @@ def test_files_go_in_and_out_the_same(far: Far, tmp_path: Path) -> None:
     for words in ("release {} --because fine", "release {} --because twice", "reject {} --because late"):
         mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
         theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
-        assert _like(mine, "one-way", numbers[0][0]) == _like(theirs, "other-way", numbers[1][0]), (words, theirs)
+        assert _like(mine, "one-way", f"{numbers[0][0]} is") == _like(theirs, "other-way", f"{numbers[1][0]} is"), (
+            words,
+            theirs,
+        )
     for name, where in (("here", here), ("there", there)):
         assert aliquot("dataset", "export", "plates", str(tmp_path / name / "plates"), *where).code == 0
         assert aliquot("run", "outputs", "1", "--to", str(tmp_path / name / "outputs"), *where).code == 0
