@@ -75,6 +75,11 @@ def timeless(text: str) -> str:
     return re.sub(r" +(\n|)", r" \1", re.sub(r"\d+ \w+ ago|just now", "ago", text)).replace(" \n", "\n")
 
 
+def not_driver(text: str) -> str:
+    """Leave out the words of the hub's driver, which stay in the process that has asked it."""
+    return re.sub(r'"facts": \{(\s*"said": [^\n]*\s*)?\}', "", text)
+
+
 def test_looking_says_the_same(far: Far) -> None:
     unlike: list[str] = []
     for words in LOOKS:
@@ -82,7 +87,7 @@ def test_looking_says_the_same(far: Far) -> None:
             here = aliquot(*shlex.split(words), *more, "--lab", str(far.folder))
             there = aliquot(*shlex.split(words), *more, "--server", far.url)
             alike = (here.code, timeless(here.out)) == (there.code, timeless(there.out))
-            if not alike or (here.code > 1 and here.err != there.err):
+            if not alike or (here.code > 1 and not_driver(here.err) != not_driver(there.err)):
                 unlike.append(f"{words} {more}\n  here  {here}\n  there {there}")
     assert not unlike, "\n\n".join(unlike)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aliquot.hub.query import HubTable, Rows
+from aliquot.model.errors import Invalid
 from aliquot.remote.client import Client
 
 MOST = 10_000
@@ -24,4 +25,6 @@ def tables(client: Client) -> list[HubTable]:
 
 def query(client: Client, sql: str, limit: int) -> Rows:
     """Run one SELECT and give at most `limit` rows."""
+    if not sql.strip(" ;\n\t"):
+        raise Invalid("query-empty", "There is no query; write a SELECT.")
     return client.post(Rows, "/hub/query", {"sql": sql, "limit": limit})
