@@ -18,7 +18,7 @@ from aliquot.remote.credentials import origin_of
 from aliquot.remote.refused import error_from, unlike_a_lab
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 T = TypeVar("T")
 Query = Mapping[str, Any]
@@ -96,19 +96,19 @@ class Client:
     def send(
         self, method: str, path: str, *, query: Query | None = None, body: Any = None, content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> "httpx.Response":  # fmt: skip
+    ) -> "httpx2.Response":  # fmt: skip
         """Send one request, and again where a connection is lost; what the server refuses is raised."""
         request = self._request(method, path, query, body, content, headers)
         return self._again(lambda: self._once(request))
 
-    def once(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> "httpx.Response":
+    def once(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> "httpx2.Response":
         """Send one request, and not again."""
         return self._once(self._request(method, path, None, None, content, headers))
 
     def _request(
         self, method: str, path: str, query: Query | None, body: Any, content: bytes | None,
         headers: Mapping[str, str] | None,
-    ) -> "httpx.Request":  # fmt: skip
+    ) -> "httpx2.Request":  # fmt: skip
         sent = dict(headers or {})
         if body is not None:
             content = json.dumps(body).encode()
@@ -117,7 +117,7 @@ class Client:
         return self._http.build_request(method, address, params=_plain(query), content=content, headers=sent)
 
     @contextmanager
-    def stream(self, path: str, start: int = 0, /, **query: Any) -> Generator["httpx.Response"]:
+    def stream(self, path: str, start: int = 0, /, **query: Any) -> Generator["httpx2.Response"]:
         """Open what is too large for memory, from a byte on."""
         headers = {"range": f"bytes={start}-"} if start else {}
         request = self._http.build_request("GET", f"/api/v1{path}", params=_plain(query), headers=headers)
@@ -151,7 +151,7 @@ class Client:
                 raise Invalid("server-not-aliquot", sentence, url=self.origin)
             yield from response.iter_bytes(_PIECE)
 
-    def _once(self, request: "httpx.Request", *, stream: bool = False) -> "httpx.Response":
+    def _once(self, request: "httpx2.Request", *, stream: bool = False) -> "httpx2.Response":
         with _troubles(self.origin):
             response = self._http.send(request, stream=stream)
             if response.status_code >= 300:
@@ -159,7 +159,7 @@ class Client:
                 raise self._refusal(response)
         return response
 
-    def _again(self, work: Callable[[], "httpx.Response"]) -> "httpx.Response":
+    def _again(self, work: Callable[[], "httpx2.Response"]) -> "httpx2.Response":
         for pause in self._pauses:
             try:
                 return work()
@@ -169,7 +169,7 @@ class Client:
                 time.sleep(pause)
         return work()
 
-    def _refusal(self, response: "httpx.Response") -> AliquotError:
+    def _refusal(self, response: "httpx2.Response") -> AliquotError:
         if response.is_redirect:
             sentence = f"{self.origin} sends us elsewhere, where the token would go, too; give the lab's own address."
             return Invalid("server-redirects", sentence, url=self.origin)
@@ -186,7 +186,7 @@ class Client:
             return type(error)(error.code, sentence, **error.facts)
         return error
 
-    def read(self, model: type[T], response: "httpx.Response") -> T:
+    def read(self, model: type[T], response: "httpx2.Response") -> T:
         """Read a model out of an answer."""
         theirs = response.headers.get("x-aliquot-version")
         if theirs is None:
@@ -227,9 +227,9 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
-def _open(origin: str, token: str | None) -> "httpx.Client":
+def _open(origin: str, token: str | None) -> "httpx2.Client":
     try:
-        import httpx
+        import httpx2
     except ImportError:
         sentence = "Working with a lab on another machine is not installed; get it with: pip install 'aliquot[remote]'"
         raise Unavailable("extra-missing", sentence) from None
@@ -238,8 +238,8 @@ def _open(origin: str, token: str | None) -> "httpx.Client":
         if not token.isascii() or not token.isprintable() or " " in token:
             raise Invalid("token-malformed", "The token is not one that Aliquot has made; sign in again.")
         headers["authorization"] = f"Bearer {token}"
-    timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)
-    return httpx.Client(base_url=origin, headers=headers, timeout=timeout, follow_redirects=False)
+    timeout = httpx2.Timeout(_ANSWER, connect=_CONNECT)
+    return httpx2.Client(base_url=origin, headers=headers, timeout=timeout, follow_redirects=False)
 
 
 @contextmanager
@@ -247,14 +247,14 @@ def _troubles(origin: str) -> Generator[None]:
     """Say what is wrong with the network; nothing of a request, which holds the token, gets into the words."""
     import ssl
 
-    import httpx
+    import httpx2
 
     try:
         yield
-    except httpx.TimeoutException:
+    except httpx2.TimeoutException:
         sentence = f"{origin} does not answer in time; see whether the lab is up, then try again."
         raise Unavailable("server-silent", sentence, url=origin) from None
-    except httpx.ConnectError as error:
+    except httpx2.ConnectError as error:
         if _certificate(error, ssl.SSLError):
             sentence = (
                 f"The certificate of {origin} is not trusted; check the address, or name your lab's own authority "
@@ -263,7 +263,7 @@ def _troubles(origin: str) -> Generator[None]:
             raise Invalid("server-certificate", sentence, url=origin) from None
         sentence = f"{origin} cannot be reached; see whether the lab is up there (`aliquot up`), and the address."
         raise Unavailable("server-unreachable", sentence, url=origin) from None
-    except httpx.TransportError:
+    except httpx2.TransportError:
         sentence = f"The connection to {origin} broke off; see whether the lab is up, then try again."
         raise Unavailable("server-unreachable", sentence, url=origin) from None
 
