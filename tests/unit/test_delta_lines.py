@@ -42,3 +42,12 @@ def test_an_origin_that_is_shared_is_written_with_the_path_of_each(origin: Origi
         write_delta(Header("d", 1, "", {}), [NewEntry(PATH, DIGEST, 7, each)], []) for each in (origin, said)
     )
     assert shared == alone
+
+
+def test_lines_of_a_delivery_are_what_each_alone_would_be() -> None:
+    origin = Origin("hand:d", 0.5, together=True)
+    adds = [NewEntry(f"{PATH}{n}", DIGEST, n, origin) for n in range(5)]
+    said = [NewEntry(each.path, DIGEST, each.size, origin.document(each.path)) for each in adds]
+    header = Header("d", 1, "", {})
+    assert write_delta(header, adds, []) == write_delta(header, said, [])
+    assert write_delta(header, adds, ["/gone"]) == write_delta(header, said, ["/gone"])

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,42 +70,46 @@ class Batch:
         if ahead:
             self._room.acquire()
 
-    def add_files(self, files: Sequence[Resting]) -> Iterator[Blob | AliquotError]:
-        """Add the content of many files, as `add_file` does; gives for each its blob, or why it could not be added."""
+    def add_files(self, files: Sequence[Resting]) -> list[Digest | AliquotError]:
+        """Add the content of many files, as `add_file` does, each of the size that it was seen to have.
+
+        Gives for each its digest, or why it could not be added.
+        """
         readers = useful_readers() if len(files) >= MANY_FILES else 0
         if readers:
-            yield from self._add_read(files, readers)
-            return
+            return self._add_read(files, readers)
+        found: list[Digest | AliquotError] = []
         for start in range(0, len(files), _TOGETHER):
             part = files[start : start + _TOGETHER]
             read = [_read_small(*file) for file in part]
             blobs = [None if data is None else (digest_bytes(data), data) for data in read]
             self._pack([each for each in blobs if each])
-            for (path, *expected), blob in zip(part, blobs, strict=True):
-                yield Blob(blob[0], len(blob[1])) if blob else self._try_file(path, (expected[0], expected[1]))
+            found += [blob[0] if blob else self._try_file(file) for file, blob in zip(part, blobs, strict=True)]
+        return found
 
-    def _add_read(self, files: Sequence[Resting], count: int) -> Iterator[Blob | AliquotError]:
+    def _add_read(self, files: Sequence[Resting], count: int) -> list[Digest | AliquotError]:
         """Add files that processes of their own read."""
+        found: list[Digest | AliquotError] = []
         with Readers(count) as readers:
             for part in readers.read(files):
                 self._pack_read(part)
-                for (path, size, mtime_ns), digest in zip(part.files, part.digests, strict=True):
-                    yield Blob(digest, size) if digest else self._try_file(path, (size, mtime_ns))
+                found += [digest or self._try_file(file) for file, digest in zip(part.files, part.digests, strict=True)]
+        return found
 
     def _pack_read(self, part: Read) -> None:
         """Pack what was read together: as it lies in memory if it fills a pack, or with what else there is."""
-        blobs = part.blobs()
         if len(part.content) < FULL:
-            self._pack((digest, bytes(data)) for digest, data in blobs)
+            self._pack((digest, bytes(data)) for digest, data in part.blobs())
             part.release()
             return
         with self._lock:
-            self._write_later(PackBuffer.around(part.content, blobs), part.release)
+            self._write_later(PackBuffer.around(part.content, part.read(), part.sizes), part.release)
         self._room.acquire()
 
-    def _try_file(self, path: str, expected: tuple[int, int]) -> Blob | AliquotError:
+    def _try_file(self, file: Resting) -> Digest | AliquotError:
+        path, size, mtime_ns = file
         try:
-            return self.add_file(path, expected)
+            return self.add_file(path, (size, mtime_ns)).digest
         except (Conflict, Invalid) as error:
             return error
 

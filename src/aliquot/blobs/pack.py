@@ -6,7 +6,8 @@ bytes with the length of the compressed index, little-endian; the eight bytes `A
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 import zstandard
 
@@ -31,34 +32,28 @@ class PackBuffer:
     """The blobs of a pack that is being filled."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes | memoryview] = []
+        self._parts: list[bytes] = []
         self._whole: memoryview | None = None
         self._places: dict[Digest, tuple[int, int]] = {}
         self.size = 0
 
     @classmethod
-    def around(cls, whole: memoryview, blobs: Iterable[tuple[Digest, memoryview]]) -> "PackBuffer":
-        """Make a pack of blobs that lie one after the other in memory, without a copy of them."""
+    def around(cls, whole: memoryview, digests: Sequence[Digest], sizes: Sequence[int]) -> "PackBuffer":
+        """Make a pack of blobs that lie one after the other in memory, without a copy of them unless some are equal."""
         made = cls()
-        together = list(blobs)
-        places: dict[Digest, tuple[int, int]] = {}
-        at = 0
-        for digest, data in together:
-            size = len(data)
-            places[digest] = (at, size)
-            at += size
-        if len(places) == len(together):
-            made._places, made._whole, made.size = places, whole, at
-            made._parts += [data for _, data in together]
+        starts = list(accumulate(sizes, initial=0))
+        places = dict(zip(digests, zip(starts, sizes, strict=False), strict=True))
+        if len(places) == len(digests):
+            made._places, made._whole, made.size = places, whole, starts[-1]
         else:
-            for digest, data in together:
-                made.add(digest, data)
+            for digest, start, size in zip(digests, starts, sizes, strict=False):
+                made.add(digest, bytes(whole[start : start + size]))
         return made
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self._places
 
-    def add(self, digest: Digest, data: bytes | memoryview) -> None:
+    def add(self, digest: Digest, data: bytes) -> None:
         """Add a blob, once."""
         if digest not in self._places:
             self._places[digest] = (self.size, len(data))
@@ -72,12 +67,15 @@ class PackBuffer:
         rest = PackBuffer()
         for digest, data in self.blobs():
             if digest not in known:
-                rest.add(digest, data)
+                rest.add(digest, bytes(data))
         return rest
 
     def blobs(self) -> Iterable[tuple[Digest, bytes | memoryview]]:
         """Give the blobs, in their order."""
-        return zip(self._places, self._parts, strict=True)
+        whole = self._whole
+        if whole is None:
+            return zip(self._places, self._parts, strict=True)
+        return ((digest, whole[start : start + size]) for digest, (start, size) in self._places.items())
 
     def digests(self) -> list[Digest]:
         """List the blobs, in their order."""

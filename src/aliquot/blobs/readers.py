@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -29,21 +31,26 @@ _SEGMENTS = 2
 class Read(NamedTuple):
     """Files that were read together: their digests (None: not as they had been seen to rest), and their content.
 
-    The content of those that were read lies in `content` one after the other, until `release` is called.
+    The content of those that were read lies in `content` one after the other, until `release` is called; `sizes` are
+    theirs, in bytes.
     """
 
     files: Sequence[Resting]
     digests: Sequence[Digest | None]
+    sizes: Sequence[int]
     content: memoryview
     release: Callable[[], None]
+
+    def read(self) -> list[Digest]:
+        """Give the digests of those that were read, in their order."""
+        return [digest for digest in self.digests if digest]
 
     def blobs(self) -> Iterator[tuple[Digest, memoryview]]:
         """Give each blob with its bytes, in their order."""
         at = 0
-        for (_, size, _), digest in zip(self.files, self.digests, strict=True):
-            if digest:
-                yield digest, self.content[at : at + size]
-                at += size
+        for digest, size in zip(self.read(), self.sizes, strict=True):
+            yield digest, self.content[at : at + size]
+            at += size
 
 
 def useful_readers() -> int:
@@ -108,7 +115,7 @@ class _Reader:
         number = self._free.popleft()
         segment = self._segments[number]
         places = os.fsencode("\0".join([place for place, _, _ in files])) + b"\0"
-        stamps = array("q", [number for _, size, mtime_ns in files for number in (size, mtime_ns)]).tobytes()
+        stamps = array("q", chain.from_iterable([file[1:] for file in files])).tobytes()
         segment[program.ROOM : program.ROOM + len(places)] = places
         segment[program.STAMPS_AT : program.STAMPS_AT + len(stamps)] = stamps
         assert self._process.stdin
@@ -129,13 +136,13 @@ class _Reader:
         raw = bytes(segment[program.DIGESTS_AT : end])
         names = raw.hex()
         digests: list[Digest | None] = [Digest(PREFIX + names[at : at + 64]) for at in range(0, len(names), 64)]
-        size = sum(size for _, size, _ in files)
+        sizes = [size for _, size, _ in files]
         if program.NOT_READ in raw:
-            for at, file in enumerate(files):
+            for at in range(len(files)):
                 if raw[at * program.DIGEST : (at + 1) * program.DIGEST] == program.NOT_READ:
                     digests[at] = None
-                    size -= file[1]
-        return Read(files, digests, segment[:size], lambda: self._release(number))
+            sizes = [size for size, digest in zip(sizes, digests, strict=True) if digest]
+        return Read(files, digests, sizes, segment[: sum(sizes)], lambda: self._release(number))
 
     def _release(self, number: int) -> None:
         self._free.append(number)
@@ -160,14 +167,14 @@ class _Reader:
 
 def _parts(files: Sequence[Resting]) -> Iterator[Sequence[Resting]]:
     """Cut files into what makes a pack, or fills a segment's room for names."""
-    start = content = names = 0
-    for at, (place, size, _) in enumerate(files):
-        # A letter takes four bytes at most.
-        length = len(place) + 1 if place.isascii() else 4 * len(place) + 1
-        if at > start and (content >= FULL or at - start >= program.FILES or names + length > program.NAMES):
-            yield files[start:at]
-            start, content, names = at, 0, 0
-        content += size
-        names += length
-    if start < len(files):
-        yield files[start:]
+    # Where the content and the place of each begin, if all came one after the other. A letter takes four bytes at most.
+    content = list(accumulate([size for _, size, _ in files], initial=0))
+    widest = 1 if all(place.isascii() for place, _, _ in files) else 4
+    names = list(accumulate([widest * len(place) + 1 for place, _, _ in files], initial=0))
+    start = 0
+    while start < len(files):
+        full = bisect_left(content, content[start] + FULL, start)
+        named = bisect_right(names, names[start] + program.NAMES, start) - 1
+        end = max(start + 1, min(full, named, start + program.FILES, len(files)))
+        yield files[start:end]
+        start = end

@@ -28,10 +28,11 @@ def require_no_clash(
     `gone` are the paths that the same change takes away; `dataset_id` None stands for a dataset without a version.
     """
     leaving = set(gone)
-    folders = {folder for path in adds for folder in _folders(path)}
-    for path in adds:
-        if path in folders:
-            raise _clash(path)
+    # Thousands of files lie in few folders.
+    direct = {path[: path.rfind("/")] for path in adds} - {""}
+    folders = direct.union(folder for path in direct for folder in _folders(path))
+    if not folders.isdisjoint(adds):
+        raise _clash(next(path for path in adds if path in folders))
     if dataset_id is None:
         return
     for part in chunks(list(folders)):

@@ -118,8 +118,10 @@ def commit(
 def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     """Compare a change with the dataset's newest version, and store the delta."""
     require_name("dataset", change.dataset)
-    for each in change.adds:
-        require_path(each.path)
+    paths = [each.path for each in change.adds]
+    if not all(map(_PLAIN_PATH.fullmatch, paths)):
+        for path in paths:
+            require_path(path)
     with catalogue.read() as connection:
         row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).first()
     if row is None:
@@ -134,7 +136,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
         adds, gone, freed, replaced = _compare(connection, row.id, change, empty=head is None)
     number = head.number if head else 0
     files = (head.files if head else 0) + len(adds) - len(replaced) - len(gone)
-    size = (head.bytes if head else 0) + sum(each.size for each in adds) - freed
+    size = (head.bytes if head else 0) + sum([each.size for each in adds]) - freed
     parent = head.digest if head else ""
     parked_changed = head is not None and head.parked != change.parked and change.run_id is not None
     if not adds and not gone and not parked_changed and head is not None:

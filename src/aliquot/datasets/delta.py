@@ -6,9 +6,11 @@ many datums are parked. Each other line is `{"add": path, "digest": …, "size":
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import zstandard
@@ -21,6 +23,7 @@ FORMAT = 1
 _MARK = "\0path"
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = encode_basestring
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,28 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
             "parked": header.parked,
         }
     )
-    changes: list[NewEntry | str] = sorted([*adds, *removes], key=_path_of)
+    gone = list(removes)
+    changes: list[NewEntry | str] = sorted([*adds, *gone], key=_path_of if gone else itemgetter(0))
     packer = zstandard.ZstdCompressor(level=3).compressobj()
     # A few at a time: the lines of a large change are many times what they are packed.
     packed = [packer.compress(heading + b"\n")]
-    for at in range(0, len(changes), _LINES):
-        lines = [f"{_line(each)}\n" for each in changes[at : at + _LINES]]
-        packed.append(packer.compress("".join(lines).encode()))
+    pages = [changes[at : at + _LINES] for at in range(0, len(changes), _LINES)]
+    packed += [packer.compress("".join(_some_lines(page)).encode()) for page in pages]
     return b"".join([*packed, packer.flush()])
+
+
+def _some_lines(changes: Sequence[NewEntry | str]) -> list[str]:
+    first = changes[0]
+    origin = None if isinstance(first, str) else first.origin
+    adds = [each for each in changes if isinstance(each, NewEntry) and each.origin is origin]
+    if not isinstance(origin, Origin) or not origin.together or len(adds) < len(changes):
+        return [f"{_line(each)}\n" for each in changes]
+    # They came together: only path, digest and size differ between them.
+    said = _around_path(origin)[0]
+    return [
+        f'{{"add":{_quoted(path)},"digest":"{digest}","origin":{said},"size":{size}}}\n'
+        for path, digest, size, _, _, _ in adds
+    ]
 
 
 def _path_of(change: NewEntry | str) -> str:

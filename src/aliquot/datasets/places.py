@@ -19,7 +19,7 @@ def record(connection: Connection, locations: Iterable[Location]) -> None:
 
     In one order everywhere, so that writers of equal blobs wait for each other at most once.
     """
-    rows = {each.digest: (each.digest, each.size, each.pack, each.offset, each.adopted) for each in locations}
+    rows = {each.digest: each for each in locations}
     ordered = [rows[digest] for digest in sorted(rows)]
     insert_rows(connection, blob, ("digest", "size", "pack", "offset", "adopted"), ordered, missing=True)
     _own(connection, [digest for digest, _, pack, _, adopted in ordered if not (pack or adopted)])
@@ -40,7 +40,7 @@ def is_any_doomed(connection: Connection) -> bool:
     return connection.execute(select(blob.c.digest).where(blob.c.doomed_at.isnot(None)).limit(1)).first() is not None
 
 
-def _call_back(connection: Connection, rows: Mapping[Digest, tuple[Digest, int, str | None, int, bool]]) -> None:
+def _call_back(connection: Connection, rows: Mapping[Digest, Location]) -> None:
     """Take back what was marked or removed: it has just been stored again, and somebody is about to name it."""
     doomed: list[str] = []
     for part in chunks(list(rows), _AT_ONCE):

@@ -14,6 +14,7 @@ from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.scan import File, one_file, scan, shown
 from aliquot.intake.settle import Clock, Landing, Settling
 from aliquot.intake.take import take
+from aliquot.intake.unseen import deliveries, take_unseen
 from aliquot.model.collector import seldom
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid, Missing
@@ -51,7 +52,13 @@ def ingest(
         project = project_of_dataset(connection, dataset) or project
     name = receipts_name(dataset)
     intake = Intake(catalogue, store, name, rules, who, by_hand=True, project=project, given=given, hashed=hashed)
-    return take(intake, landings_of(files, rules)), findings
+    taken = Taken()
+    if types:
+        return take(intake, landings_of(files, rules), taken), findings
+    for part in deliveries(files):
+        if not take_unseen(intake, part, taken):
+            take(intake, landings_of(part, rules), taken)
+    return taken, findings
 
 
 def receipts_name(dataset: str) -> str:

@@ -79,7 +79,7 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name
-                    if name.startswith("."):
+                    if name[0] == ".":
                         continue
                     path = f"{below}/{name}"
                     if ignored and ignored(name, path):
@@ -88,9 +88,9 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
                         waiting.append((entry.path, path))
                     elif found := _file(entry, path, tell):
                         page.append(found)
-                    if len(page) >= _PAGE:
-                        yield page
-                        page = []
+                        if len(page) >= _PAGE:
+                            yield page
+                            page = []
         except OSError as error:
             if not below:
                 raise _unavailable(root, error) from error
@@ -132,7 +132,7 @@ def _file(entry: os.DirEntry[str], path: str, tell: Callable[[Finding], None]) -
 
 def _named(path: str, absolute: str, status: os.stat_result) -> File:
     if path.isascii():
-        return File(path, absolute, status.st_size, status.st_mtime_ns, changed_ns=status.st_ctime_ns)
+        return File(path, absolute, status.st_size, status.st_mtime_ns, "", "", status.st_ctime_ns)
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -49,13 +49,13 @@ class _Rest(NamedTuple):
     ctime_ns: int
 
 
-def take(intake: Intake, landings: Sequence[Landing]) -> Taken:
+def take(intake: Intake, landings: Sequence[Landing], taken: Taken | None = None) -> Taken:
     """Take landings in: a version for each dataset and batch, a row in quarantine for each landing that is refused.
 
     Nothing is lost when it ends halfway: what has no receipt by then is taken in the next time. A store or catalogue
-    that cannot be used is `Unavailable`.
+    that cannot be used is `Unavailable`. What came of it is added to `taken`.
     """
-    taken = Taken()
+    taken = Taken() if taken is None else taken
 
     def lose(landing: Landing, finding: Finding | None) -> None:
         if finding is None:
@@ -177,18 +177,18 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
         judgement is not None and each.files[0].size < SMALL for each, judgement in zip(landings, quick, strict=True)
     ]
     files = [each.files[0] for each, is_small in zip(landings, small, strict=True) if is_small]
-    blobs = batch.add_files([(file.absolute, file.size, file.mtime_ns) for file in files])
+    digests = iter(batch.add_files([(file.absolute, file.size, file.mtime_ns) for file in files]))
     stored: list[_Stored] = []
     for landing, judgement, is_small in zip(landings, quick, small, strict=True):
         if not is_small:
             if each := _store(intake, landing, judgement, batch, taken):
                 stored.append(each)
             continue
-        blob, file = next(blobs), landing.files[0]
-        if isinstance(blob, AliquotError):
-            _not_stored(landing, file, blob, taken)
+        digest, file = next(digests), landing.files[0]
+        if isinstance(digest, AliquotError):
+            not_stored(landing.files, file, digest, taken)
         else:
-            stored.append(_Stored(landing, (Part(file.path, *blob),), (), judgement))
+            stored.append(_Stored(landing, (Part(file.path, digest, file.size),), (), judgement))
     return stored
 
 
@@ -204,15 +204,16 @@ def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Bat
             if file.absolute:
                 rest.append(_resting(file))
         except (Conflict, Invalid) as error:
-            _not_stored(landing, file, error, taken)
+            not_stored(landing.files, file, error, taken)
             return None
         parts.append(Part(file.path, blob.digest, blob.size))
     return _Stored(landing, tuple(parts), tuple(rest), quick)
 
 
-def _not_stored(landing: Landing, file: File, error: AliquotError, taken: Taken) -> None:
+def not_stored(files: Sequence[File], file: File, error: AliquotError, taken: Taken) -> None:
+    """Tell that files that belong together were not taken in, for what became of one of them."""
     if isinstance(error, Conflict):
-        taken.changing += landing.files
+        taken.changing += files
     else:
         taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
 

@@ -15,8 +15,7 @@ class Blob(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where a blob lies: alone (`pack` is None) or inside a pack, `offset` bytes from its start.
 
     Of one that is `adopted`, the store has but a note of where it lies. It is only said when a blob has just been

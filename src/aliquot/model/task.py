@@ -156,7 +156,14 @@ def _to_json(value: TaskDocument | Outcome) -> str:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}
+    return {name: _named(getattr(value, name)) for name in value.__slots__}
+
+
+def _named(value: Any) -> Any:
+    """Give places with the names of their fields: JSON knows them for lists."""
+    if type(value) is tuple and value and type(value[0]) is Location:  # pyright: ignore[reportUnknownArgumentType]
+        return [each._asdict() for each in value]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return value._asdict() if type(value) is Location else value
 
 
 def _location(value: dict[str, Any]) -> Location:
