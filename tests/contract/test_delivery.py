@@ -14,8 +14,12 @@ from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.db.tables import entry, receipt
 from aliquot.intake.by_hand import ingest
+from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.judge import Rule
 from aliquot.intake.quarantine import list_held, release
 from aliquot.intake.receipts import Receipt, Wanted, find, how_many
+from aliquot.intake.scan import scan
+from aliquot.intake.unseen import take_unseen
 from aliquot.model.digest import digest_bytes
 from aliquot.model.reference import parse_reference
 from datasets_world import contents
@@ -135,3 +139,43 @@ def test_a_lost_catalogue_comes_back_with_the_delivery(
 
     assert told(fresh) == told(catalogue)
     assert [each.path for each in _find(fresh, name="7.bin")] == ["/7.bin"]
+
+
+def test_a_path_that_clashes_waits_alone_and_the_rest_comes_together(
+    catalogue: Catalogue, store: Store, given: Path
+) -> None:
+    (given / "plate 0" / "050_x.txt").rename(given / "moved")
+    ingest(catalogue, store, "wells", [given / "moved"], "ada")
+    (given / "moved").unlink()
+    (given / "moved").mkdir()
+    (given / "moved" / "050_x.txt").write_text("below what is a file")
+    taken, _ = ingest(catalogue, store, "wells", [given], "ada")
+    assert (taken.added, [each.path for each in taken.quarantined]) == (FILES - 1, ["/moved/050_x.txt"])
+    with catalogue.read() as connection:
+        assert len(list(entries(connection, resolve(connection, parse_reference("wells"))))) == FILES
+    assert [each.files for each in _find(catalogue, dataset="wells", name="/plate 1/120_x.txt")] == [None]
+
+
+def test_files_of_every_size_come_together(catalogue: Catalogue, store: Store, given: Path) -> None:
+    large = "0123456789abcdef" * 16_000
+    (given / "empty").touch()
+    (given / "large.bin").write_text(large)
+    taken, _ = ingest(catalogue, store, "wells", [given], "ada")
+    assert (taken.added, len(taken.versions)) == (FILES + 2, 1)
+    found = contents(catalogue, store, "wells")
+    assert (found["/empty"], found["/large.bin"], found["/plate 1/120_x.txt"]) == ("", large, "well 120")
+
+
+def test_a_file_that_changes_meanwhile_is_told_and_comes_the_next_time(
+    catalogue: Catalogue, store: Store, given: Path
+) -> None:
+    files = scan(given).files
+    (given / "plate 1" / "120_x.txt").write_text("another text")
+    taken = Taken()
+    intake = Intake(catalogue, store, "hand:wells", [Rule("wells")], "ada", by_hand=True)
+    assert take_unseen(intake, files, taken)
+    assert ([each.path for each in taken.changing], taken.added) == (["/plate 1/120_x.txt"], FILES - 1)
+    assert len(taken.safe) == FILES - 1
+    again, _ = ingest(catalogue, store, "wells", [given], "ada")
+    assert (again.added, again.unchanged) == (1, FILES - 1)
+    assert contents(catalogue, store, "wells")["/plate 1/120_x.txt"] == "another text"
