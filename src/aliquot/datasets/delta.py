@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -54,12 +55,15 @@ class Origin(NamedTuple):
 
 
 class NewEntry(NamedTuple):
-    """A file that a version adds. `origin` is kept in the delta: where the file came from, for a lost catalogue."""
+    """A file that a version adds. `origin` is kept in the delta: where the file came from, for a lost catalogue.
+
+    Of a file that a task made, it is the key of that, as text: a hundred thousand may be held at once.
+    """
 
     path: str
     digest: Digest
     size: int
-    origin: Mapping[str, Any] | Origin | None = None
+    origin: Mapping[str, Any] | Origin | str | None = None
     receipt_id: int | None = None
     task_id: int | None = None
 
@@ -82,11 +86,13 @@ def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]
     gone = list(removes)
     changes: list[NewEntry | str] = sorted([*adds, *gone], key=_path_of if gone else itemgetter(0))
     packer = zstandard.ZstdCompressor(level=3).compressobj()
-    # A few at a time: the lines of a large change are many times what they are packed.
-    packed = [packer.compress(heading + b"\n")]
-    pages = [changes[at : at + _LINES] for at in range(0, len(changes), _LINES)]
-    packed += [packer.compress("".join(_some_lines(page)).encode()) for page in pages]
-    return b"".join([*packed, packer.flush()])
+    # A few at a time: the lines of a large change are many times what they are packed. Nor is that held twice.
+    packed = BytesIO()
+    packed.write(packer.compress(heading + b"\n"))
+    for at in range(0, len(changes), _LINES):
+        packed.write(packer.compress("".join(_some_lines(changes[at : at + _LINES])).encode()))
+    packed.write(packer.flush())
+    return packed.getvalue()
 
 
 def _some_lines(changes: Sequence[NewEntry | str]) -> list[str]:
@@ -117,6 +123,8 @@ def _add_line(entry: NewEntry) -> str:
     if isinstance(origin, Origin):
         before, after = _around_path(origin)
         said = f'"origin":{before},' if origin.together else f'"origin":{before}{path}{after},'
+    elif isinstance(origin, str):
+        said = f'"origin":{{"key":{_quoted(origin)}}},'
     else:
         said = f'"origin":{canonical(origin).decode()},' if origin else ""
     return f'{{"add":{path},"digest":"{entry.digest}",{said}"size":{entry.size}}}'

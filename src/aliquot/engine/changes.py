@@ -1,6 +1,5 @@
 """What a run's outputs change in the datasets that they are published to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from aliquot.model.state import State
 class Made:
     """The files of an output: all of them, or those that come to what a version of its dataset holds, by its number."""
 
-    files: Sequence[File]
+    files: list[File]
     beyond: int | None = None
 
 
@@ -37,31 +36,46 @@ def made_for(connection: Connection, row: Row[*tuple[Any, ...]], name: str, give
     if more is not None and row.publish and given.publish:
         number = _published(connection, more, name, given.publish)
         if number is not None:
-            return Made(more.files, number)
+            return Made(list(more.files), number)
     elif more is not None and not more.files:
-        return Made(())
+        return Made([])
     return Made(made_by(connection, row.id, given.from_))
 
 
 def changes(connection: Connection, run_id: int, step: str, name: str, made: Made) -> tuple[list[NewEntry], list[str]]:
-    """Compare what a full run would give with what a dataset holds."""
+    """Compare what a full run would give with what a dataset holds; what is `made` may be used up by it."""
     exists = connection.execute(select(dataset.c.id).where(dataset.c.name == name)).first()
     found_now = entries(connection, resolve(connection, Reference(name))) if exists and made.beyond is None else ()
     held = {each.path: each.digest for each in found_now}
-    new = [file for file in made.files if held.get(file.path) != file.digest]
-    makers: dict[str, int] = {}
-    if new:
-        query = select(task.c.key, task.c.id).where(
-            task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE
-        )
-        if made.beyond is not None:
-            query = query.where(among(connection, task.c.key, [file.key or "" for file in new]))
-        makers = {row.key: row.id for row in connection.execute(query)}
-    adds = [
-        NewEntry(file.path, file.digest, file.size, {"key": file.key}, task_id=makers[file.key or ""]) for file in new
-    ]
+    if not held:
+        return _made_entries(connection, run_id, step, made.files, few=made.beyond is not None), []
     wanted = {file.path for file in made.files}
-    return adds, [path for path in held if path not in wanted]
+    new = [file for file in made.files if held.get(file.path) != file.digest]
+    return _made_entries(connection, run_id, step, new, few=False), [path for path in held if path not in wanted]
+
+
+def _made_entries(connection: Connection, run_id: int, step: str, new: list[File], *, few: bool) -> list[NewEntry]:
+    """Turn files into entries that name the tasks that made them; `few` of the step's tasks made them all.
+
+    The list is emptied meanwhile: a hundred thousand are not to be held twice, nor are their keys.
+    """
+    if not new:
+        return []
+    query = select(task.c.key, task.c.id).where(
+        task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE
+    )
+    makers = dict.fromkeys([file.key or "" for file in new], 0)
+    if few:
+        query = query.where(among(connection, task.c.key, makers))
+    for key, maker in connection.execute(query):
+        if key in makers:
+            makers[key] = maker
+    adds: list[NewEntry] = []
+    while new:
+        path, digest, size, key = new.pop()
+        adds.append(NewEntry(path, digest, size, key, task_id=makers[key or ""]))
+    adds.reverse()
+    return adds
 
 
 def _published(connection: Connection, more: Additions, name: str, to: str) -> int | None:

@@ -1,7 +1,9 @@
 """Planning a step: its datums, their keys, and which of them have succeeded before."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -94,36 +96,44 @@ def made_by(connection: Connection, run_id: int, step: str, *, exporting: bool =
     step.
     """
     query = (
-        select(output.c.path, output.c.digest, output.c.size, output.c.key, task.c.ordinal)
+        select(output.c.path, output.c.key, output.c.digest, output.c.size, task.c.ordinal)
         .join(task, task.c.key == output.c.key)
         .where(task.c.run_id == run_id, task.c.step == step, task.c.state == State.COMPLETE)
-        # Not by ordinals: those say in which order tasks were planned, and the result must not.
-        .order_by(output.c.path, output.c.key)
     )
-    files: dict[str, File] = {}
-    makers: dict[str, int] = {}
+    # By path and key, not by ordinals: those say in which order tasks were planned, and the result must not. Sorted
+    # here, since the database would hold all rows beside ours for it.
+    rows = sorted([tuple(row) for row in connection.execute(query)])
+    files: list[File] = []
     folders: dict[str, int] = {}
-    twice: list[tuple[File, str, int]] = []
-    for path, digest, size, key, ordinal in connection.execute(query):
-        there = files.get(path)
-        if there is not None and there.digest != digest:
-            raise _both_wrote(step, makers[path], ordinal, path, "each its own content")
+    twice: list[tuple[File, int, str, int]] = []
+    maker = 0
+    for path, key, digest, size, ordinal in rows:
+        there = files[-1] if files and files[-1].path == path else None
         if there is None:
-            files[path] = File(path, digest, size, key)
-            makers[path] = ordinal
+            files.append(File(path, digest, size, key))
+            maker = ordinal
             cut = path.rfind("/")
             while cut > 0 and path[:cut] not in folders:
                 folders[path[:cut]] = ordinal
                 cut = path.rfind("/", 0, cut)
+        elif there.digest != digest:
+            raise _both_wrote(step, maker, ordinal, path, "each its own content")
         elif exporting and there.key != key:
-            twice.append((there, key, ordinal))
-    exported = _exports_of(connection, {key for file, other, _ in twice for key in (file.key or "", other)})
-    for file, key, ordinal in twice:
+            twice.append((there, maker, key, ordinal))
+    _require_same_exports(connection, step, twice)
+    for folder, ordinal in folders.items():
+        at = bisect_left(rows, folder, key=itemgetter(0))
+        if at < len(rows) and rows[at][0] == folder:
+            raise _both_wrote(step, rows[at][-1], ordinal, folder, "one a file and the other a folder")
+    return files
+
+
+def _require_same_exports(connection: Connection, step: str, twice: Sequence[tuple[File, int, str, int]]) -> None:
+    """Refuse files that two tasks gave with other exports: file, ordinal, and the other task's key and ordinal."""
+    exported = _exports_of(connection, {key for file, _, other, _ in twice for key in (file.key or "", other)})
+    for file, maker, key, ordinal in twice:
         if exported.get(file.key or "") != exported.get(key):
-            raise _both_wrote(step, makers[file.path], ordinal, file.path, "each with exports of its own")
-    for path in folders.keys() & files.keys():
-        raise _both_wrote(step, makers[path], folders[path], path, "one a file and the other a folder")
-    return list(files.values())
+            raise _both_wrote(step, maker, ordinal, file.path, "each with exports of its own")
 
 
 def outputs_of(connection: Connection, keys: Iterable[str]) -> list[File]:
