@@ -92,8 +92,7 @@ def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended:
                 verdict = judge(attempt, files, directory.folder, directory.stderr)
         except AttemptFailed as failure:
             verdict = failure.verdict
-    outcome = _outcome(attempt, directory, batch, verdict, ended.exit_code)
-    return outcome if verdict else replace(outcome, exports=exports, outputs=outputs)
+    return _outcome(attempt, directory, batch, verdict, ended.exit_code, outputs, exports)
 
 
 def _pass_on(
@@ -114,9 +113,15 @@ def _pass_on(
 
 
 def _outcome(
-    attempt: Attempt, directory: WorkingDirectory, batch: Batch, verdict: Verdict | None, exit_code: int | None
+    attempt: Attempt,
+    directory: WorkingDirectory,
+    batch: Batch,
+    verdict: Verdict | None,
+    exit_code: int | None,
+    outputs: tuple[OutputFile, ...] = (),
+    exports: Any = None,
 ) -> Outcome:
-    """Give the outcome of an attempt with its logs, still without what it gives."""
+    """Give the outcome of an attempt with its logs, and with what it gives unless it has failed."""
     stdout, stderr = keep(directory.stdout, batch), keep(directory.stderr, batch)
     last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
     if verdict is not None:
@@ -126,6 +131,8 @@ def _outcome(
         fence=attempt.document.fence,
         state=State.COMPLETE,
         exit_code=exit_code,
+        outputs=outputs,
+        exports=exports,
         stdout=stdout,
         stderr=stderr,
         tail=last,

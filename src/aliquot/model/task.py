@@ -96,7 +96,7 @@ class TaskDocument:
 
     def to_json(self) -> str:
         """Write the document as `task.json` holds it."""
-        return _to_json(self)
+        return _encode({"format": DOCUMENT_FORMAT, **_fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +146,20 @@ class Outcome:
 
     def to_json(self) -> str:
         """Write the outcome as `outcome.json` holds it."""
-        return _to_json(self)
-
-
-def _to_json(value: TaskDocument | Outcome) -> str:
-    # `asdict` copies every value deeply, which took longer than all the rest of starting a small task.
-    fields = {"format": DOCUMENT_FORMAT, **_fields(value)}
-    return json.dumps(fields, default=_fields, separators=(",", ":"), ensure_ascii=False)
+        locations = [each._asdict() for each in self.locations]
+        return _encode({"format": DOCUMENT_FORMAT, **_fields(self), "locations": locations})
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {name: _named(getattr(value, name)) for name in value.__slots__}
+    """Give a value as JSON has it; places with the names of their fields, for JSON would take them for lists."""
+    if isinstance(value, TaskFile):
+        return {"path": value.path, "blob": value.blob._asdict()}
+    # `asdict` copies every value deeply, which took longer than all the rest of starting a small task.
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
-def _named(value: Any) -> Any:
-    """Give places with the names of their fields: JSON knows them for lists."""
-    if type(value) is tuple and value and type(value[0]) is Location:  # pyright: ignore[reportUnknownArgumentType]
-        return [each._asdict() for each in value]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return value._asdict() if type(value) is Location else value
+# Made once: `json.dumps` with settings makes an encoder for every value.
+_encode = json.JSONEncoder(default=_fields, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def _location(value: dict[str, Any]) -> Location:
