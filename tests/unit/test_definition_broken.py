@@ -507,6 +507,16 @@ BROKEN = [
         '  t: {watch: "s3://x/y/z/", accept: [{type: charges, into: c}]}\n'), [
         "aliquot.yaml:4:14: sources.t.watch: the source 's' watches a place around or inside it, so every file would be taken in twice",
     ]),
+    ("bucket in bucket, written otherwise", L, ('lab: l\nsources:\n  s: {watch: "s3://x/a b", accept: [{type: charges, into: c}]}\n'
+        '  t: {watch: "s3://x/a%20b/c", accept: [{type: charges, into: c}]}\n'), [
+        "aliquot.yaml:4:14: sources.t.watch: the source 's' watches a place around or inside it, so every file would be taken in twice",
+    ]),
+    ("source adopt and after", L, 'lab: l\nsources:\n  s: {watch: ./in, adopt: true, after: delete, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:20: sources.s.adopt: 'adopt' leaves files where they lie, so that 'after: delete' would lose them",
+    ]),
+    ("source adopt and credentials", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", adopt: true, settings: {aws_region: a, aws_secret_access_key: b}, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:26: sources.s.adopt: 'adopt' has files read by whoever needs them later, with credentials of the environment: give 'aws_secret_access_key' there, not here",
+    ]),
     ("source since", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", since: tomorrow, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:33: sources.s.since: 'tomorrow' is no time; write all, now, or a date such as 2026-01-31",
     ]),

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from aliquot.blobs import Store
+from aliquot.blobs import Batch, Store
+from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
 from aliquot.engine.chain import Link
 from aliquot.engine.document import Command, Given, command_of, document
@@ -119,13 +122,20 @@ class Rerun:
             where = places.require(connection, missing)
         batch = self._store.batch()
         for digest in missing:
-            path = self._lab.store.local_path(where[digest])
-            if path is not None:
-                batch.add_file(path)
-            else:
-                batch.add_bytes(self._lab.store.read_checked(where[digest]))
+            self._copy(where[digest], batch)
         self._copied |= {place.digest: place for place in batch.flush()}
         return self._copied
+
+    def _copy(self, place: Location, batch: Batch) -> None:
+        store = self._lab.store
+        if path := store.local_path(place):
+            batch.add_file(path)
+        elif place.size < SMALL:
+            batch.add_bytes(store.read_checked(place))
+        else:
+            with TemporaryDirectory(prefix="aliquot-copy-") as folder:
+                store.fetch(place, Path(folder) / "blob")
+                batch.add_file(Path(folder) / "blob")
 
 
 def _as_asked(link: Link, made: TaskDocument) -> TaskDocument:
