@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from aliquot.formats.check import check
 from aliquot.formats.dialect import detect, detect_bytes, header
+from aliquot.model.file_type import FileType
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -42,6 +44,33 @@ def test_a_character_cut_by_the_end_of_the_head_is_no_fault(tmp_path: Path) -> N
     path = tmp_path / "long.csv"
     path.write_bytes(b"a\n" + b"x" * (64 * 1024 - 3) + "ü".encode() * 10)
     assert detect(path).encoding == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("content", "quote"),
+    [
+        (b"'id','name'\n'1','a, b'\n", "'"),
+        (b"id;note\n1;'it''s; here'\n2;'x'\n", "'"),
+        (b"id,name\n1,'a'\n", '"'),
+        (b"id,end\n1,'5\n2,'3'\n3,'x'\n", '"'),
+        (b"id,name\n1,O'Brien\n2,5'\n", '"'),
+        (b"id,name,note\n1,'a','b'\n2,\"c\",'d'\n", '"'),
+        (b"", '"'),
+    ],
+)
+def test_the_mark_that_texts_stand_in(content: bytes, quote: str) -> None:
+    assert detect_bytes(content).quote == quote
+
+
+def test_a_table_in_single_marks_is_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("'id','note'\n1,'a, b'\n2,'it''s'\nx,'c'\n")
+    assert header(path) == ["id", "note"]
+    table = {"fields": [{"name": "id", "type": "integer"}, {"name": "note", "constraints": {"maxLength": 4}}]}
+    kind = FileType.model_validate({"type": "t", "recognise": {"name": "*"}, "format": "table", "table": table})
+    report = check(kind, {"x.csv": path})
+    assert [(each.code, each.row, each.field) for each in report.findings] == [("type-error", 4, "id")]
+    assert report.facts["dialect"]["quote"] == "'"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

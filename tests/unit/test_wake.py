@@ -1,6 +1,8 @@
 """Waking when something happens in a folder."""
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +74,37 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     assert wake.wait(30)
     wake.close()
+
+
+_WITHOUT_WATCHES = """
+import os, resource, sys
+from pathlib import Path
+from aliquot.intake.watch import Wake
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+wake = Wake([folder])
+print(dict(wake.unwatched), wake.wait(0.01))
+for each in taken:
+    os.close(each)
+print(wake.wait(30), dict(wake.unwatched))
+(folder / "a").write_text("x")
+print(wake.wait(30))
+wake.close()
+"""
+
+
+def test_a_folder_that_the_system_cannot_watch_is_told_and_watched_when_it_can(folder: Path) -> None:
+    # In a process of its own, which may have no more open files and so no watches either.
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_WATCHES, str(folder)], capture_output=True, text=True, timeout=120, check=True
+    )
+    told, again, woken = done.stdout.splitlines()
+    assert str(folder) in told
+    assert told.endswith(" False")
+    assert (again, woken) == ("True {}", "True")

@@ -11,7 +11,11 @@ from pathlib import Path
 HEAD = 64 * 1024
 """Bytes that are read to tell a dialect."""
 
+_AT_LEAST = 2
 _DELIMITERS = (",", ";", "\t", "|")
+_SINGLE_OPENED = re.compile(r"(?:^|(?<=[,;\t|\r\n]))'")
+_SINGLE_WHOLE = re.compile(r"(?:^|(?<=[,;\t|\r\n]))'(?:[^'\r\n]|'')*'(?=[,;\t|\r\n]|$)")
+_DOUBLE_OPENED = re.compile(r'(?:^|(?<=[,;\t|\r\n]))"')
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LOOKS_LIKE_DATA = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -54,11 +58,13 @@ def detect_bytes(head: bytes, *, tabs_first: bool = False) -> Dialect:
     """Tell how a file is written from its first bytes; `tabs_first` prefers the tab between equals."""
     encoding, mark = _encoding(head)
     text = head[mark:].decode(encoding, errors="replace")
-    delimiter = _delimiter(text, tabs_first)
-    cells = _first_cells(text, delimiter)
+    quote = _quote(text)
+    delimiter = _delimiter(text, tabs_first, quote)
+    cells = _first_cells(text, delimiter, quote)
     return Dialect(
         encoding=encoding,
         delimiter=delimiter,
+        quote=quote,
         header=not any(_LOOKS_LIKE_DATA.fullmatch(cell.strip()) for cell in cells),
         line_end=_line_end(text),
         mark=mark,
@@ -74,7 +80,7 @@ def header(path: Path) -> list[str] | None:
         head = file.read(HEAD)
     found = detect_bytes(head, tabs_first=path.suffix.lower() in {".tsv", ".tab"})
     text = head[found.mark :].decode(found.encoding, errors="replace")
-    cells = _first_cells(text, found.delimiter)
+    cells = _first_cells(text, found.delimiter, found.quote)
     if not any(cell.strip() for cell in cells) or any(_UNPRINTABLE.search(cell) for cell in cells):
         return None
     if len(head) == HEAD and "\n" not in text and "\r" not in text:
@@ -104,12 +110,24 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _delimiter(text: str, tabs_first: bool) -> str:
+def _quote(text: str) -> str:
+    """Say which mark texts are put in: single ones where at least two cells are, whole, and none is in double ones.
+
+    A cell that begins with a single mark and does not end with one (5' ends, names) leaves them to be letters.
+    """
+    whole = text[: text.rfind("\n") + 1] or text
+    opened = len(_SINGLE_OPENED.findall(whole))
+    if opened < _AT_LEAST or _DOUBLE_OPENED.search(whole):
+        return '"'
+    return "'" if len(_SINGLE_WHOLE.findall(whole)) == opened else '"'
+
+
+def _delimiter(text: str, tabs_first: bool, quote: str) -> str:
     """Choose the delimiter that gives the most rows of the header's width, and then the wider table."""
     order = ("\t", *_DELIMITERS[:2], "|") if tabs_first else _DELIMITERS
     best, score = order[0], (0.0, 0)
     for candidate in order:
-        widths = _widths(text, candidate)
+        widths = _widths(text, candidate, quote)
         if not widths or widths[0] < 2:
             continue
         share = Counter(widths)[widths[0]] / len(widths)
@@ -118,19 +136,19 @@ def _delimiter(text: str, tabs_first: bool) -> str:
     return best
 
 
-def _widths(text: str, delimiter: str) -> list[int]:
+def _widths(text: str, delimiter: str, quote: str) -> list[int]:
     lines = text.splitlines(keepends=True)[:200]
     if len(lines) > 1 and not lines[-1].endswith(("\n", "\r")):
         lines.pop()  # the head may end within a row
     try:
-        return [len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells]
+        return [len(cells) for cells in csv.reader(lines, delimiter=delimiter, quotechar=quote) if cells]
     except csv.Error:
         return []
 
 
-def _first_cells(text: str, delimiter: str) -> list[str]:
+def _first_cells(text: str, delimiter: str, quote: str) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote), [])
     except csv.Error:
         return []
 

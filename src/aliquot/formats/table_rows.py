@@ -94,7 +94,9 @@ def text_encoding(dialect: Dialect) -> str:
 def _left_open(raw: bytes, dialect: Dialect) -> bool:
     """Say whether the file's last row ends inside quotation marks."""
     text = raw.decode(text_encoding(dialect), "replace")
-    strict = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+    strict = csv.reader(
+        io.StringIO(text, newline=""), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True
+    )
     try:
         for _ in strict:
             pass

@@ -15,7 +15,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import ObservedWatch
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 # Reading a file makes events, too, by which our own work would wake us.
 _TELLING = {EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED, EVENT_TYPE_DELETED}
@@ -37,8 +37,7 @@ class Wake:
         self._touched: set[Path] = set()
         self.unwatched: dict[Path, str] = {}
         """The folders in which the system cannot tell of changes, and why; they are looked at by the clock alone."""
-        self._observer = Observer()
-        self._observer.start()
+        self._observer: BaseObserver | None = None
         self._watched: dict[Path, tuple[tuple[int, int], ObservedWatch]] = {}
         self._arm()
 
@@ -61,10 +60,26 @@ class Wake:
     def close(self) -> None:
         """Let go of all watches; a wait ends."""
         self._changed.set()
-        self._observer.stop()
-        self._observer.join()
+        if self._observer:
+            self._observer.stop()
+            self._observer.join()
+
+    def _observed(self) -> BaseObserver | None:
+        """Give what watches; None, and it is told, where the system gives no more of it: the next time it may."""
+        if self._observer is None:
+            try:
+                observer = Observer()
+            except OSError as error:
+                self.unwatched |= dict.fromkeys(self._folders, error.strerror or str(error))
+                return None
+            observer.start()
+            self._observer = observer
+        return self._observer
 
     def _arm(self) -> None:
+        observer = self._observed()
+        if observer is None:
+            return
         for folder in self._folders:
             now = _identity(folder)
             before = self._watched.get(folder)
@@ -72,11 +87,11 @@ class Wake:
                 continue
             if before:
                 del self._watched[folder]
-                self._observer.unschedule(before[1])
+                observer.unschedule(before[1])
             if now is None:
                 continue
             try:
-                watch = self._observer.schedule(_Waker(folder, self._touch), str(folder), recursive=True)
+                watch = observer.schedule(_Waker(folder, self._touch), str(folder), recursive=True)
             except OSError as error:
                 # No watches left, or the folder has just gone: the next listing will tell.
                 self.unwatched[folder] = error.strerror or str(error)
