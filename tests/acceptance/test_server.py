@@ -9,10 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from aliquot.db.tables import audit
 from aliquot.lab import open_lab
+from aliquot.server.app import PAGES, PROGRAMS, registered
+from aliquot.server.registered import SMALL
 from lab_folder import LabFolder
 from running_server import PASSWORD, RunningServer, form_word, running_server
 
@@ -248,3 +251,34 @@ def test_up_serves_beside_the_loop_and_ends_with_open_streams(tmp_path: Path) ->
         assert "The lab is down" in started.log()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", int(started.address.rpartition(":")[2])), 5)
+
+
+def test_strangers_cannot_fill_the_audit_nor_leave_secrets_in_it(server: RunningServer, admin: httpx.Client) -> None:
+    del admin
+    invited = server.lab.json("user", "add", "vera", "--role", "viewer")["link"]
+    with server.client() as stranger:
+        assert stranger.get(invited).status_code == 200
+        stranger.cookies.clear()
+        for _ in range(5):
+            assert stranger.post("/login", data={"name": "admin", "password": "x"}).status_code == 403
+            assert stranger.post(invited, data={"password": PASSWORD, "again": PASSWORD}).status_code == 403
+        assert stranger.get(invited).status_code == 200
+    with open_lab(server.lab.folder) as lab, lab.catalogue.read() as connection:
+        rows = connection.execute(select(audit).where(audit.c.how == "nobody", audit.c.outcome == "denied")).all()
+    assert [row.action for row in rows].count("form-outdated") == 1
+    assert invited.rpartition("/")[2] not in str(rows)
+
+
+def test_no_large_body_is_read_before_its_sender_is_known(server: RunningServer) -> None:
+    large = {(each.method, each.path) for each in registered() if each.most != SMALL}
+    assert len(large) > 2
+    # FastAPI reads the body of a route with such parameters before it asks who has sent it.
+    routes = [route for each in (*PROGRAMS, *PAGES) for route in each.router.routes if isinstance(route, APIRoute)]
+    reading = {(method, route.path) for route in routes if route.body_field is not None for method in route.methods}
+    assert len(reading) > 5
+    assert not large & reading
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as line:
+        head = f"POST /quarantine/1/resubmit HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {1 << 30}\r\n"
+        line.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        assert line.recv(1000).startswith((b"HTTP/1.1 303", b"HTTP/1.1 401", b"HTTP/1.1 403"))

@@ -337,3 +337,34 @@ def test_of_several_groups_the_highest_role_counts() -> None:
     assert roles_of(["c", "b", "x"], given) == {"blue": Role.SCIENTIST, "red": Role.VIEWER}  # type: ignore[arg-type]
     assert roles_of(["a", "b"], given) == {EVERYWHERE: Role.VIEWER, "blue": Role.TECHNICIAN}  # type: ignore[arg-type]
     assert roles_of(["x"], given) == {}  # type: ignore[arg-type]
+
+
+def test_right_passwords_use_up_nothing_of_an_address(catalogue: Catalogue) -> None:
+    _add(catalogue, "ana")
+    for _ in range(2 * FREE["place"]):
+        sign_in(catalogue, "ana", PASSWORD, "192.0.2.1")
+    for _ in range(2):
+        with pytest.raises(NotSignedIn):
+            sign_in(catalogue, "ana", "wrong", "192.0.2.1")
+
+
+def test_what_is_typed_for_an_unknown_name_is_kept_nowhere(catalogue: Catalogue) -> None:
+    typed = "tr0ub4dor-and-3"
+    for _ in range(FREE["name"] + 3):
+        with pytest.raises((NotSignedIn, TooOften)):
+            sign_in(catalogue, typed, PASSWORD, "192.0.2.1")
+    assert typed not in _written(catalogue)
+    assert [row[1::2] for row in _rows(catalogue)].count(("sign in", "denied")) >= FREE["name"]
+    assert [row[1::2] for row in _rows(catalogue)].count(("sign in too often", "denied")) == 1
+
+
+def test_tries_with_tokens_are_in_the_audit_once_an_hour(catalogue: Catalogue) -> None:
+    _add(catalogue, "ana")
+    with catalogue.write() as connection:
+        word, made = make_token(connection, ROOT, "ana", "robot", ["dataset.read"])
+        end_token(connection, ROOT, made.id)
+    for given in ("guess 1", "guess 2", word, "guess 3"):
+        for place in ("192.0.2.1", "192.0.2.2"):
+            with pytest.raises(NotSignedIn):
+                by_token(catalogue, given, place)
+    assert [row[1] for row in _rows(catalogue)].count("sign in by token") == 2

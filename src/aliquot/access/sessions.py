@@ -10,10 +10,11 @@ from aliquot.access import audit, throttle
 from aliquot.access.by import By, nobody
 from aliquot.access.passwords import hash_password, is_old, is_right
 from aliquot.access.people import Person, find_person, is_login_name, person_by_id
+from aliquot.access.refused import note_refused
 from aliquot.access.secret_words import digest_of, new_word
 from aliquot.db import Catalogue
 from aliquot.db.access_tables import person, session
-from aliquot.model.errors import Missing, NotSignedIn
+from aliquot.model.errors import Missing, NotSignedIn, TooOften
 
 LIFETIME = 12 * 3600.0
 """Seconds after which a session ends, however much it is used."""
@@ -25,6 +26,8 @@ _NOTED_EVERY = 60.0
 """Seconds between two notes of a session's or token's use: not each request shall write."""
 
 _KEPT = 90 * 86_400.0
+
+_UNKNOWN = "(no known name)"
 
 
 class SignedIn(NamedTuple):
@@ -69,17 +72,23 @@ def sign_in(catalogue: Catalogue, name: str, password: str, place: str, agent: s
 
 def check_password(catalogue: Catalogue, name: str, password: str, place: str) -> Person:
     """Give whose name and password these are; otherwise `NotSignedIn` or `TooOften`, and a row of the audit."""
-    catalogue.repeat(lambda connection: throttle.count_try(connection, {"name": name, "place": place}))
     with catalogue.read() as connection:
         row = connection.execute(select(person).where(person.c.name == name)).first() if is_login_name(name) else None
+    # What somebody types for a name may be anything, a password included, and the audit is kept for ever.
+    by = nobody(place, name=row.name if row else _UNKNOWN)
+    try:
+        catalogue.repeat(lambda connection: throttle.count_try(connection, {"name": name, "place": place}))
+    except TooOften:
+        note_refused(catalogue, by, "sign in too often", f"person {by.name}")
+        raise
     right = is_right(password, row.password if row else None)
     if row is None or not right or row.disabled_at is not None:
-        by = nobody(place, name=name)
-        catalogue.repeat(lambda connection: audit.append(connection, by, "sign in", f"person {name}", outcome="denied"))
+        subject = f"person {by.name}"
+        catalogue.repeat(lambda connection: audit.append(connection, by, "sign in", subject, outcome="denied"))
         raise NotSignedIn("sign-in-refused", "Name and password do not fit together; try again, or ask for a new link.")
 
     def note(connection: Connection) -> Person:
-        throttle.forget(connection, name)
+        throttle.forget(connection, name, place)
         if is_old(row.password):
             again = hash_password(password, name)
             connection.execute(update(person).where(person.c.id == row.id).values(password=again))

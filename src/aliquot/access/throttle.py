@@ -33,9 +33,29 @@ def count_try(connection: Connection, keys: Mapping[str, str], now: float | None
         _count(connection, kind, _key(kind, keys[kind]), at)
 
 
-def forget(connection: Connection, name: str) -> None:
-    """Forget the tries of a name, since the right password was given."""
+def forget(connection: Connection, name: str, place: str) -> None:
+    """Forget the tries of a name, since the right password was given, and this one try of its address.
+
+    Many people may have one address: those who sign in rightly must not use up its tries.
+    """
     connection.execute(delete(throttle).where(throttle.c.key == _key("name", name)))
+    this = (throttle.c.key == _key("place", place), throttle.c.tries > 0)
+    connection.execute(update(throttle).where(*this).values(tries=throttle.c.tries - 1, until=0.0))
+
+
+def is_first(connection: Connection, kind: str, value: str, now: float | None = None) -> bool:
+    """Say whether this is the first of its kind in an hour, and count it if it is."""
+    at, key = time.time() if now is None else now, _key(kind, value)
+    insert_missing(connection, throttle, [{"key": key, "tries": 0, "until": 0.0, "last_at": 0.0}])
+    this = (throttle.c.key == key, throttle.c.last_at <= at - _FORGOTTEN)
+    return connection.execute(update(throttle).where(*this).values(last_at=at)).rowcount == 1
+
+
+def was_there(connection: Connection, kind: str, value: str, now: float | None = None) -> bool:
+    """Say whether `is_first` would be false, without writing anything."""
+    at = time.time() if now is None else now
+    this = (throttle.c.key == _key(kind, value), throttle.c.last_at > at - _FORGOTTEN)
+    return connection.execute(select(throttle.c.key).where(*this)).first() is not None
 
 
 def _count(connection: Connection, kind: str, key: str, at: float) -> None:

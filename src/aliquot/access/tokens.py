@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from aliquot.access import audit
-from aliquot.access.by import By
+from aliquot.access.by import By, nobody
 from aliquot.access.people import Person, find_person, person_by_id
+from aliquot.access.refused import note_refused
 from aliquot.access.rights import EVERYWHERE, RIGHTS, Rights
 from aliquot.access.secret_words import digest_of, new_word
 from aliquot.db import Catalogue
@@ -82,8 +83,10 @@ def by_token(catalogue: Catalogue, word: str, place: str = "", request: str = ""
         row = connection.execute(select(token).where(token.c.digest == digest_of(word))).first()
         found = person_by_id(connection, row.person_id) if row else None
     if row is None or found is None or found.disabled_at is not None:
+        note_refused(catalogue, nobody(place, request), "sign in by token", "a token that is not known")
         raise NotSignedIn("token-unknown", "This token is not known; make one with: aliquot token create")
     if row.ended_at is not None or row.expires_at <= now:
+        note_refused(catalogue, nobody(place, request, found.name), "sign in by token", f"token {row.id}, ended")
         raise NotSignedIn("token-over", "This token has ended; make a new one with: aliquot token create")
     if row.used_at is None or now - row.used_at > _NOTED_EVERY:
         with catalogue.write() as connection:

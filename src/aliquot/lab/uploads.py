@@ -24,6 +24,8 @@ from aliquot.model.quantity import in_words
 _PIECE = 4 << 20
 _SPARE = 256 << 20
 """Bytes that stay free on the disk."""
+_LOOK_EVERY = 64 << 20
+"""Bytes of one upload after which it is seen to that they still are."""
 _MOST = 1_000
 """Uploads of one person that may be under way."""
 _HASHERS = 200
@@ -225,12 +227,19 @@ class Writing:
         self.file = file
         self.hasher = hasher
         self.offset = upload.offset
+        self._looked = upload.offset
 
     def add(self, data: bytes | bytearray) -> None:
         """Write some bytes and digest them; more than were announced are `Invalid`."""
         if self.offset + len(data) > self.upload.size:
             sentence = f"The upload was announced with {self.upload.size} bytes, and more have come; begin it again."
             raise Invalid("upload-too-long", sentence, size=self.upload.size)
+        if self.offset + len(data) - self._looked > _LOOK_EVERY:
+            # Other uploads have been let in meanwhile, each for the room that was there then.
+            self._looked = self.offset + len(data)
+            if shutil.disk_usage(self.file.name).free < _SPARE:
+                sentence = "The lab's disk is full; go on with the upload when an administrator has freed some of it."
+                raise Unavailable("upload-no-room", sentence, seconds=600)
         try:
             self.file.write(data)
         except OSError as error:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from aliquot.access import audit
 from aliquot.access.by import By, nobody
+from aliquot.access.refused import note_refused
 from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.access.secret_words import form_word, is_form_word
 from aliquot.access.sessions import by_session
@@ -121,11 +122,20 @@ def note_denied(request: Request, error: Denied) -> None:
     by: By = visit.by if visit else nobody(request.client.host if request.client else "", _number(request))
     facts: dict[str, Any] = error.facts
     action, project = str(facts.get("action") or error.code), str(facts.get("project") or DEFAULT_PROJECT)
-    subject = f"{request.method} {request.url.path}"[:300]
-
-    site_of(request).lab.catalogue.repeat(
+    catalogue = site_of(request).lab.catalogue
+    subject = f"{request.method} {_path(request)}"[:300]
+    if by.how == "nobody":
+        note_refused(catalogue, by, action, subject)
+        return
+    catalogue.repeat(
         lambda connection: audit.append(connection, by, action, subject, project=project, outcome="denied")
     )
+
+
+def _path(request: Request) -> str:
+    """Give the path of a request, without the one-time word that it may hold."""
+    word = request.path_params.get("word")
+    return request.url.path.replace(word, "…") if word else request.url.path
 
 
 def _number(request: Request) -> str:

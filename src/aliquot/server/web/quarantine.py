@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import File, Form, Query, UploadFile
+from fastapi import Form, Query
 from sqlalchemy import Connection
-from starlette.responses import Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from aliquot.access import projects
 from aliquot.access.approvals import Approval
@@ -40,7 +42,8 @@ _MOST = 2**30
 Limit = Annotated[int, Query(ge=1, le=200)]
 Which = Literal["WAITING", "RELEASED", "REJECTED", "REPLACED", "all"]
 Order = Literal["newest", "oldest"]
-Because = Annotated[str, Form(max_length=2000)]
+_LONGEST = 2000
+Because = Annotated[str, Form(max_length=_LONGEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +196,19 @@ def assign(visit: AVisit, number: int, to: Annotated[str, Form(max_length=100)] 
     return f"/quarantine/{number}"
 
 
-@routes.form("/quarantine/{number}/resubmit", action="quarantine.resubmit", project=project_of_held, most=_MOST)
-def resubmit(
-    visit: AVisit, number: int, files: Annotated[list[UploadFile], File()], because: Because = ""
-) -> str:  # fmt: skip
+@routes.raw("POST", "/quarantine/{number}/resubmit", action="quarantine.resubmit", project=project_of_held, most=_MOST)
+async def resubmit(visit: AVisit, number: int) -> Response:
     """Judge corrected files in the place of these."""
+    # Read here and not by a parameter: that would be before anybody has asked who sends it.
+    form = await visit.request.form()
+    return RedirectResponse(await run_in_threadpool(_resubmit, visit, number, form), 303)
+
+
+def _resubmit(visit: Visit, number: int, form: FormData) -> str:
+    because = form.get("because", "")
+    files = [each for each in form.getlist("files") if isinstance(each, UploadFile) and each.filename]
+    if not isinstance(because, str) or len(because) > _LONGEST or not files:
+        raise Invalid("request-refused", "Choose the corrected files, and say in a sentence what was done to them.")
     with tempfile.TemporaryDirectory(prefix="resubmit-", dir=visit.lab.work) as place:
         paths: list[Path] = []
         for at, each in enumerate(files):
