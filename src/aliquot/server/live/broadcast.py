@@ -22,6 +22,10 @@ HEARTBEAT = 15.0
 _FORGET_EVERY = 3600
 
 
+AWAY = "away"
+"""The event that says that the catalogue is out of reach."""
+
+
 class Stream:
     """What one open page waits for. What moves while it is busy is told once."""
 
@@ -40,6 +44,7 @@ class Broadcast:
         self._look = Look()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._away = False
 
     @property
     def streams(self) -> int:
@@ -85,16 +90,26 @@ class Broadcast:
             try:
                 # Also while nobody listens: what moves just after a page was made must not be what is known already.
                 self._tell(await run_in_threadpool(self._once))
+                self._away = False
                 if rounds % _FORGET_EVERY == 0:
                     await run_in_threadpool(forget, self._lab.catalogue)
             except AliquotError as error:
                 log.warning("the catalogue is out of reach; trying again", reason=error.message)
+                self._tell_away()
             rounds += 1
             await asyncio.sleep(INTERVAL)
 
     def _once(self) -> set[str]:
         with self._lab.catalogue.read() as connection:
             return self._look.look(connection)
+
+    def _tell_away(self) -> None:
+        """Tell each open page once that the lab is out of reach; it finds out by itself when that has ended."""
+        if not self._away:
+            for each in self._streams:
+                each.moved.add(AWAY)
+                each.woken.set()
+        self._away = True
 
     def _tell(self, moved: set[str]) -> None:
         for each in self._streams:

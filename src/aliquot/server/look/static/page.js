@@ -69,7 +69,17 @@
       if (openedBefore) wanted.forEach(moved);
       openedBefore = true;
     });
-    source.addEventListener("error", () => { away = true; sign(); });
+    source.addEventListener("away", outOfReach);
+    source.addEventListener("error", () => {
+      away = true;
+      sign();
+      // A browser comes back by itself from a broken connection, but not from an answer that is no stream.
+      if (source && source.readyState === EventSource.CLOSED) {
+        close();
+        setTimeout(open, 3000);
+        ready().then((there) => { if (!there) outOfReach(); });
+      }
+    });
     sign();
   }
 
@@ -98,12 +108,33 @@
     notice().hidden = !text;
   }
 
+  // Says it, asks every few seconds whether the lab is back, and then fetches what is live once.
+  let asking = null;
+  const ready = () => fetch("/health/ready").then((answer) => answer.ok, () => false);
+
+  function outOfReach() {
+    tell("The lab is out of reach at the moment; this page goes on when it is back.");
+    if (asking) return;
+    asking = setInterval(async () => {
+      if (!(await ready()) || !asking) return;
+      reached();
+      topics().forEach(moved);
+    }, 3000);
+  }
+
+  function reached() {
+    clearInterval(asking);
+    asking = null;
+    tell("");
+  }
+
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
-    tell(status === 503 ? "The lab is out of reach at the moment; this page goes on when it is back." : `The server refused this (${status}). Load the page again.`);
+    if (status === 503) outOfReach();
+    else tell(`The server refused this (${status}). Load the page again.`);
   });
-  document.addEventListener("htmx:sendError", () => tell("The server does not answer; this page goes on when it is back."));
-  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) tell(""); });
+  document.addEventListener("htmx:sendError", outOfReach);
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) reached(); });
   document.addEventListener("htmx:afterSettle", (event) => prepare(event.detail.elt.parentNode || document));
 
   document.addEventListener("click", async (event) => {
