@@ -132,6 +132,17 @@ def test_credentials_that_are_refused_are_named(catalogue: Catalogue, store: Sto
     assert told.value.code == "source-refused"
 
 
+def test_a_container_that_comes_later_is_told_until_then(catalogue: Catalogue, store: Store, tmp_path: Path) -> None:
+    with azurite_of() as azure:
+        kind = ObjectsKind("az://later/in", tmp_path / "disk", settings=azure.settings)
+        source = _open(catalogue, store, kind.url, tmp_path, settings=azure.settings)
+        with pytest.raises(Unavailable, match="no bucket at az://later/in"):
+            source.look()
+        azure.make(azure.blobs, "later", "restype:container")
+        kind.put("a", b"1")
+        assert source.look().taken.added == 1
+
+
 def test_a_setting_that_no_client_knows_is_refused(catalogue: Catalogue, store: Store, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="cannot be opened"):
         _open(catalogue, store, "s3://lab/in", tmp_path, settings={"nonsense": "1"})

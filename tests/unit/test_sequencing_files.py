@@ -226,6 +226,26 @@ def test_thousands_at_once_say_what_single_lines_do(
     assert together.facts["sorted"] is not singly.unsorted
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "code"),
+    [
+        ("10/11:5 0|12:7", "10/13:5 0/1:7", "genotype-malformed"),
+        ("0:123 1/2/3:5", "0:123 1/2/3:5:6", "sample-malformed"),
+        (".:. ./.", "./. 1//2", "genotype-malformed"),
+    ],
+)
+def test_a_bad_value_among_thousands_of_good_ones_is_found(tmp_path: Path, good: str, bad: str, code: str) -> None:
+    alleles = "C,G,T,CC,CG,CT,GC,GG,GT,TC,TG,TT"
+    line = "chr1 {} . A {} {} PASS DP={};X=a:b:c:d GT:DP {}"
+    lines = [line.format(at // 9, alleles, at / 8, at, good) for at in range(1, 9001)]
+    report = variants(tmp_path, vcf(*lines))
+    assert (report.valid, report.facts["records"]) == (True, 9000)
+    lines[7000] = line.format(7000 // 9, alleles, 1, 2, bad)
+    report = variants(tmp_path, vcf(*lines))
+    assert (codes(report)[code], report.facts["records"]) == (1, 9000)
+    assert next(each.row for each in report.findings if each.code == code) == VCF_HEAD.count("\n") + 7001
+
+
 @pytest.mark.parametrize(("format_", "content"), [("bam", bgzf(bam_content(GOOD))), ("vcf", vcf(LINE))])
 def test_file_types_name_them(tmp_path: Path, format_: str, content: bytes) -> None:
     path = tmp_path / "x"
