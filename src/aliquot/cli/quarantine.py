@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,9 +12,10 @@ from aliquot.cli.approval import tell_asked
 from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
+from aliquot.cli.quarantine_export import export
 from aliquot.cli.quarantine_work import age, assign, resubmit
 from aliquot.cli.said import Records, given, show_said, values_of
-from aliquot.cli.text import ago, count, local, moment, plain, size
+from aliquot.cli.text import ago, count, local, moment, size
 from aliquot.datasets.commit import Committed
 from aliquot.datasets.history import datasets
 from aliquot.definitions.problem import instead
@@ -225,26 +225,7 @@ def reject(number: _Id, /, *, because: str, options: Options = OPTIONS) -> None:
     line(f"{number} is rejected; it stays out.")
 
 
-@app.command
-def export(number: _Id, to: Annotated[Path, Parameter(name="TO")], /, *, options: Options = OPTIONS) -> None:
-    """Write a refused file to a place where a person can look at it.
-
-    Parameters
-    ----------
-    number
-        The number that `quarantine list` shows.
-    to
-        A new file, or a folder that is there.
-    """
-    with options.open() as lab:
-        written = quarantine.export(lab.catalogue, lab.store, number, to)
-    if options.json:
-        print_json({"id": number, "files": [str(path) for path in written]})
-        return
-    for path in written:
-        line(plain(str(path)))
-
-
+app.command(export)
 app.command(resubmit)
 app.command(assign)
 app.command(age)

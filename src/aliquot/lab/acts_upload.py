@@ -3,9 +3,10 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aliquot.access.by import By, require_may
@@ -71,28 +72,30 @@ def take_uploads(
         told = wanted[0].outcome
         if told and told["into"] == dataset and all(each.outcome == told for each in wanted):
             return told
-        for each in wanted:
-            if each.outcome:
-                raise Conflict("upload-taken", f"{each.path} has been taken in already; send it again.", path=each.path)
-            if not each.complete:
-                sentence = f"{each.path} has {each.offset} of {each.size} bytes by now; send the rest first."
-                raise Conflict("upload-incomplete", sentence, path=each.path, offset=each.offset, size=each.size)
+        require_complete(wanted)
         outcome = _take(lab, uploads, by, wanted, dataset, described, project, checked)
         for each in wanted:
             uploads.end(each, outcome)
     return outcome
 
 
-def _take(
-    lab: Lab, uploads: Uploads, by: By, wanted: Sequence[Upload], dataset: str,
-    described: Mapping[str | None, Mapping[str, str]] | None, project: str, checked: Checked,
-) -> dict[str, Any]:  # fmt: skip
+def require_complete(wanted: Sequence[Upload]) -> None:
+    """Refuse uploads that lack bytes, or that have been taken in."""
+    for each in wanted:
+        if each.outcome:
+            raise Conflict("upload-taken", f"{each.path} has been taken in already; send it again.", path=each.path)
+        if not each.complete:
+            sentence = f"{each.path} has {each.offset} of {each.size} bytes by now; send the rest first."
+            raise Conflict("upload-incomplete", sentence, path=each.path, offset=each.offset, size=each.size)
+
+
+@contextmanager
+def laid_out(uploads: Uploads, wanted: Sequence[Upload]) -> Generator[Path]:
+    """Give a folder in which uploads lie under their paths, for as long as it is open."""
     paths = [each.path for each in wanted]
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise Invalid("path-twice", f"Two of the files would both be {twice} in the dataset; send them one after the "
                       "other.", path=twice)  # fmt: skip
-    types = [] if checked.unchecked else types_for(lab, dataset, checked.type)
-    given = Given(described, by.name) if described else None
     folder = uploads.folder / f"take-{uuid.uuid4().hex}"
     try:
         for each in wanted:
@@ -105,19 +108,30 @@ def _take(
             except (FileExistsError, NotADirectoryError) as error:
                 sentence = f"{each.path} is a file and a folder at once; send them one after the other."
                 raise Invalid("path-clash", sentence, path=each.path) from error
-        hashed = {each.path: Digest(each.digest) for each in wanted}
-        taken, passed_over = ingest(lab, by, dataset, [folder], types, project, given, hashed)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(
+    lab: Lab, uploads: Uploads, by: By, wanted: Sequence[Upload], dataset: str,
+    described: Mapping[str | None, Mapping[str, str]] | None, project: str, checked: Checked,
+) -> dict[str, Any]:  # fmt: skip
+    types = [] if checked.unchecked else types_for(lab, dataset, checked.type)
+    given = Given(described, by.name) if described else None
+    with laid_out(uploads, wanted) as folder:
+        hashed = {each.path: Digest(each.digest) for each in wanted}
+        taken, passed_over = ingest(lab, by, dataset, [folder], types, project, given, hashed)
     if taken.changing:
         sentence = f"{taken.changing[0].path} changed while it was read; take the uploads in again."
         raise Conflict("file-changed", sentence, path=taken.changing[0].path)
-    return _outcome(dataset, wanted, taken, passed_over)
+    return outcome_of(dataset, wanted, taken, passed_over)
 
 
-def _outcome(
+def outcome_of(
     dataset: str, wanted: Sequence[Upload], taken: Taken, passed_over: Sequence[Finding]
 ) -> dict[str, Any]:  # fmt: skip
+    """Give what became of uploads as the API tells it."""
     return {
         "into": dataset,
         "files": [{"path": each.path, "size": each.size, "digest": each.digest} for each in wanted],

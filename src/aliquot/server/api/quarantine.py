@@ -3,17 +3,22 @@
 from dataclasses import dataclass, fields
 from typing import Annotated
 
-from fastapi import Body
+from fastapi import Body, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from aliquot.access.approvals import Approval
 from aliquot.datasets.commit import Committed
-from aliquot.intake import quarantine
+from aliquot.intake import quarantine, thread
 from aliquot.intake.describe import Given
 from aliquot.intake.quarantine import Held
-from aliquot.lab import acts_data
+from aliquot.intake.thread import Event
+from aliquot.lab import acts_data, door
+from aliquot.lab.acts_resubmit import resubmit_uploads
+from aliquot.server.api.uploads import Outcome
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
+from aliquot.server.web import quarantine as pages
 from aliquot.server.web.quarantine import (
     PAGE,
     Limit,
@@ -67,6 +72,39 @@ class Rejection(BaseModel):
     because: str = Field(min_length=1, max_length=2000)
 
 
+class Assignment(BaseModel):
+    """Who shall decide about it; null: nobody in particular."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"to": "vera"}, {"to": None}]})
+
+    to: str | None = Field(min_length=1, max_length=100)
+
+
+class Correction(BaseModel):
+    """Which uploads take the place of what was refused, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"because": "typed anew", "uploads": ["5f1c0a4be0d94b6f8f0d7d7f0a6b1c2d"]}]
+        },
+    )  # fmt: skip
+
+    because: str = Field(min_length=1, max_length=2000)
+    uploads: list[str] = Field(min_length=1, max_length=1_000)
+    described: dict[str, dict[str, str]] = Field(
+        {}, description="By file type, the values that it asks for under `describe`; by an empty name for all types."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What was done about it and about what it replaces, oldest first, and the number of what is in its place now."""
+
+    events: list[Event]
+    replaced_by: int | None
+
+
 @routes.api("GET", "/quarantine", action="quarantine.read")
 def list_held(
     visit: AVisit, state: Which = "WAITING", source: str = "", text: str = "", order: Order = "newest",
@@ -75,6 +113,12 @@ def list_held(
     """List what was refused, with its findings."""
     found, following = page_of_held(visit, state, source, text, order, cursor, limit, assigned_to)
     return HeldList(held=found, next=following)
+
+
+@routes.raw("GET", "/quarantine/zip", action="quarantine.read")
+def send_zip(visit: AVisit, number: Annotated[list[int] | None, Query()] = None) -> Response:
+    """Send refused files as a zip, each in a folder of its number, with its findings as a table and as JSON."""
+    return pages.send_zip(visit, number)
 
 
 @routes.api("GET", "/quarantine/{number}", action="quarantine.read", project=project_of_held)
@@ -104,3 +148,37 @@ def reject(visit: AVisit, number: int, wish: Annotated[Rejection, Body()]) -> He
     acts_data.reject(visit.lab.catalogue, visit.by, number, wish.because)
     with visit.read() as connection:
         return quarantine.show(connection, number)
+
+
+@routes.api("POST", "/quarantine/{number}/assign", action="quarantine.assign", project=project_of_held)
+def assign(visit: AVisit, number: int, wish: Annotated[Assignment, Body()]) -> Held:
+    """Say who shall decide."""
+    door.assign(visit.lab, visit.by, number, wish.to)
+    with visit.read() as connection:
+        return quarantine.show(connection, number)
+
+
+@routes.api(
+    "POST", "/quarantine/{number}/resubmit", action="quarantine.resubmit", project=project_of_held, status=201
+)  # fmt: skip
+def resubmit(visit: AVisit, number: int, wish: Annotated[Correction, Body()]) -> Outcome:
+    """Judge complete uploads in the place of what was refused; the same request again gives the same answer."""
+    described = {name or None: values for name, values in wish.described.items()}
+    found = resubmit_uploads(visit.lab, visit.by, number, wish.uploads, wish.because, described or None)
+    return Outcome.model_validate(found)
+
+
+@routes.api("GET", "/quarantine/{number}/thread", action="quarantine.read", project=project_of_held)
+def show_thread(visit: AVisit, number: int) -> Thread:
+    """Show who did what about it, when and why."""
+    with visit.read() as connection:
+        found = quarantine.show(connection, number)
+        return Thread(thread.thread(connection, found), thread.replaced_by(connection, number))
+
+
+@routes.raw(
+    "GET", "/quarantine/{number}/content/{path:path}", action="quarantine.read", project=project_of_held
+)  # fmt: skip
+def send_file(visit: AVisit, number: int, path: str) -> Response:
+    """Send a file as it came."""
+    return pages.download(visit, number, path)

@@ -22,7 +22,7 @@ from aliquot.intake import quarantine, thread
 from aliquot.intake.describe import Given
 from aliquot.intake.quarantine import Held
 from aliquot.intake.thread import Event
-from aliquot.lab import acts_data, approving, door, held
+from aliquot.lab import acts_data, approving, door, held, held_export
 from aliquot.lab.held import Excerpt
 from aliquot.lab.preview_of import Preview, preview_of
 from aliquot.lab.previews import Shown
@@ -124,6 +124,20 @@ def list_held(
     )  # fmt: skip
     longest = first[0].arrived_at if first else None
     return HeldList(found, state, source, text, order, known, waiting, longest, cursor, following)
+
+
+@routes.raw("GET", "/quarantine/zip", action="quarantine.read")
+def send_zip(visit: AVisit, number: Annotated[list[int] | None, Query()] = None) -> Response:
+    """Give refused files as a zip, each in a folder of its number, with its findings."""
+    numbers = number or []
+    with visit.read() as connection:
+        for each in numbers[: held_export.MOST]:
+            project = project_of_held(connection, {"number": str(each)})
+            visit.require("quarantine.read", project, f"quarantine {each}")
+    gathered = held_export.gather(visit.lab, numbers)
+    name = f"quarantine-{gathered[0].held.id}.zip" if len(gathered) == 1 else "quarantine.zip"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(held_export.zipped(visit.lab.store, gathered), 200, headers, "application/zip")
 
 
 @routes.page("/quarantine/{number}", template="held.html", action="quarantine.read", project=project_of_held)
