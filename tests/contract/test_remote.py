@@ -59,7 +59,8 @@ LOOKS = (
     "receipts find one.csv", "receipts find ONE", "receipts find /one.csv", "receipts find deadbeef",
     "receipts find nowhere", "receipts show 1", "receipts show 99",
     "quarantine list", "quarantine list --all", "quarantine list --source reader", "quarantine list --assigned-to ada",
-    "quarantine show 1", "quarantine show 99",
+    "quarantine show 1", "quarantine show 99", "source list", "source show reader", "source show nobody",
+    "source wake nobody",
     "lineage plates", "lineage sums:/one.csv", "lineage sums:/one.csv --back --depth 1",
     "lineage plates:/one.csv --full",
     "lineage plates:/none.csv", "lineage none", "hub tables", "admin audit list", "admin audit list --limit 2",
@@ -168,6 +169,7 @@ def test_what_needs_the_folder_says_so_and_does_nothing(far: Far) -> None:
         said = aliquot(*words, "--server", far.url)
         assert (said.code, said.out) == (2, "")
         assert "run it on the machine where that is" in said.err
+    assert "run `aliquot init DIR` there" in aliquot("--server", far.url, "init", "lab").err
     both = aliquot("run", "list", "--server", far.url, "--lab", str(far.folder))
     assert (both.code, "server-and-lab" in both.err) == (2, True)
     before = aliquot("--server", far.url, "run", "list", "--json")

@@ -5,6 +5,7 @@ from cyclopts import App, Group, Parameter
 from aliquot import __version__
 from aliquot.cli.failure import ends
 from aliquot.cli.help import HelpText
+from aliquot.model.errors import Invalid
 
 _DAY: dict[str, dict[str, str]] = {
     "Begin": {
@@ -96,6 +97,9 @@ def _with_server(words: list[str]) -> list[str]:
     if name != "--server":
         return words
     rest = words[1:] if sign else words[2:]
+    if rest[:1] == ["init"]:
+        sentence = "A new lab is made on the machine where it shall be: run `aliquot init DIR` there, without --server."
+        raise Invalid("server-not-here", sentence)
     given = [f"--server={url if sign else ''.join(words[1:2])}"]
     # Behind the words of the command, and before what might no longer be read as options.
     first = next((at for at, word in enumerate(rest) if word.startswith("-")), len(rest))

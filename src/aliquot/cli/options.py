@@ -55,12 +55,11 @@ class Options:
         from aliquot.lab import open_lab
 
         if self.server:
-            raise Invalid(
-                "server-not-here",
+            words = (
                 "This command works in the lab's folder: run it on the machine where that is, without --server and "
-                "ALIQUOT_SERVER.",
-                server=self.server,
+                "ALIQUOT_SERVER, or look for it on the lab's pages."
             )
+            raise Invalid("server-not-here", words, server=self.server)
         prepare_logs(quiet=quiet)
         return open_lab(self.lab)
 

@@ -90,7 +90,7 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
         lambda connection: _with_thread(connection, number),
         lambda client: (afar.one_held(client, number), afar.thread(client, number)),
     )
-    events, replaced_by = told.thread, told.replaced_by
+    events, replaced_by = told.events, told.replaced_by
     if options.json:
         print_json({**_document(held), "replaced_by": replaced_by, "thread": [asdict(each) for each in events]})
         return

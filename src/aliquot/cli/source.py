@@ -11,6 +11,7 @@ from aliquot.cli.text import ago, count, moment
 from aliquot.lab import Lab
 from aliquot.lab.source_states import SourceState, source_states
 from aliquot.lab.sources import require_source, wake_now
+from aliquot.remote import door as afar
 
 app = noun("source")
 
@@ -20,8 +21,7 @@ _Name = Annotated[str, Parameter(name="SOURCE")]
 @app.command(name="list")
 def list_sources(*, options: Options = OPTIONS) -> None:
     """List the sources: how each stands, what came last, and what waits."""
-    with options.open() as lab:
-        found = _states(lab)
+    found = options.ask(_states, afar.sources)
     if options.json:
         print_json([asdict(each) for each in found])
         return
@@ -43,9 +43,7 @@ def show(name: _Name, /, *, options: Options = OPTIONS) -> None:
     name
         Its name in aliquot.yaml.
     """
-    with options.open() as lab:
-        require_source(lab, name)
-        (found,) = (each for each in _states(lab) if each.name == name)
+    found = options.ask(lambda lab: _state(lab, name), lambda client: afar.source(client, name))
     if options.json:
         print_json(asdict(found))
         return
@@ -81,12 +79,16 @@ def wake(name: _Name, /, *, options: Options = OPTIONS) -> None:
     name
         Its name in aliquot.yaml.
     """
-    with options.open() as lab:
-        wake_now(lab, lab.by, name)
+    options.ask(lambda lab: wake_now(lab, lab.by, name), lambda client: afar.wake(client, name))
     if options.json:
         print_json({"source": name, "woken": True})
         return
     line(f"{name} is looked at within a second.")
+
+
+def _state(lab: Lab, name: str) -> SourceState:
+    require_source(lab, name)
+    return next(each for each in _states(lab) if each.name == name)
 
 
 def _states(lab: Lab) -> list[SourceState]:

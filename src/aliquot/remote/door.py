@@ -9,6 +9,7 @@ from aliquot.intake.quarantine import Held
 from aliquot.intake.receipts import Receipt
 from aliquot.intake.thread import Event
 from aliquot.intake.wanted import Wanted
+from aliquot.lab.source_states import SourceState
 from aliquot.remote.client import Client, path_of
 from aliquot.remote.lists import at_most
 
@@ -30,10 +31,17 @@ class HeldList:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """The sources of a lab."""
+
+    sources: list[SourceState]
+
+
+@dataclass(frozen=True, slots=True)
 class Thread:
     """What was done about something in quarantine, and what came in its place."""
 
-    thread: list[Event]
+    events: list[Event]
     replaced_by: int | None
 
 
@@ -81,6 +89,21 @@ def one_held(client: Client, number: int) -> Held:
 def thread(client: Client, number: int) -> Thread:
     """Say what was done about it."""
     return client.get(Thread, path_of("quarantine", number, "thread"))
+
+
+def sources(client: Client) -> list[SourceState]:
+    """List the sources: how each stands, what came last, and what waits."""
+    return client.get(SourceList, "/sources").sources
+
+
+def source(client: Client, name: str) -> SourceState:
+    """Say how a source stands."""
+    return client.get(SourceState, path_of("sources", name))
+
+
+def wake(client: Client, name: str) -> None:
+    """Have a source looked at now."""
+    client.post(SourceState, path_of("sources", name, "wake"))
 
 
 def release(

@@ -15,7 +15,7 @@ routes = Routes("/api/v1")
 class Thread:
     """What was done about something that was refused, oldest first, and what came in its place."""
 
-    thread: list[Event]
+    events: list[Event]
     replaced_by: int | None
 
 
