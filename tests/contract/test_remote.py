@@ -61,6 +61,7 @@ LOOKS = (
     "quarantine list", "quarantine list --all", "quarantine list --source reader", "quarantine list --assigned-to ada",
     "quarantine show 1", "quarantine show 99", "source list", "source show reader", "source show nobody",
     "source wake nobody",
+    "status", "pipeline advise totals", "pipeline advise none",
     "lineage plates", "lineage sums:/one.csv", "lineage sums:/one.csv --back --depth 1",
     "lineage plates:/one.csv --full",
     "lineage plates:/none.csv", "lineage none", "hub tables", "admin audit list", "admin audit list --limit 2",

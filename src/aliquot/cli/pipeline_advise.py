@@ -9,6 +9,7 @@ from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.text import size, span
 from aliquot.engine.advise import Advice, Spread
 from aliquot.engine.advise import advise as read_advice
+from aliquot.remote import pipelines as afar
 
 
 def advise(name: Annotated[str, Parameter(name="PIPELINE")], /, *, options: Options = OPTIONS) -> None:
@@ -19,7 +20,7 @@ def advise(name: Annotated[str, Parameter(name="PIPELINE")], /, *, options: Opti
     name
         The pipeline.
     """
-    found = options.read(lambda connection: read_advice(connection, name))
+    found = options.read(lambda connection: read_advice(connection, name), lambda client: afar.advice(client, name))
     if options.json:
         print_json([each.document() for each in found])
         return

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.text import ago, count, plain, size
+from aliquot.lab import Lab
 from aliquot.lab.home import ActiveRun, Glance, Seen, glance, start_of_day
+from aliquot.remote import status as afar
 
 app = noun("status")
 
@@ -15,8 +17,8 @@ app = noun("status")
 @app.default
 def status(*, options: Options = OPTIONS) -> None:
     """Say what has arrived today, what runs, what is stuck, and what waits for a person."""
-    with options.open() as lab, lab.catalogue.read() as connection:
-        found = glance(connection, start_of_day(time.time()), Seen(), lab.config.sources)
+    today = start_of_day(time.time())
+    found = options.ask(lambda lab: _glance(lab, today), lambda client: afar.glance(client, today))
     if options.json:
         print_json(asdict(found))
         return
@@ -45,6 +47,11 @@ def status(*, options: Options = OPTIONS) -> None:
             ],
             empty="",
         )  # fmt: skip
+
+
+def _glance(lab: Lab, since: float) -> Glance:
+    with lab.catalogue.read() as connection:
+        return glance(connection, since, Seen(), lab.config.sources)
 
 
 def _show_figures(found: Glance) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aliquot.engine.advise import Advice
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.preview import Intent
 from aliquot.lab.pipeline_look import PipelineDetail, PipelineLine
@@ -26,6 +27,13 @@ class Bundled:
     digest: str
     document: dict[str, Any]
     bundle: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceList:
+    """What each step needed."""
+
+    steps: list[Advice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +68,8 @@ def plan(client: Client, name: str, parameters: Mapping[str, Any], inputs: Mappi
     """Say what a run would do and why."""
     wish = {"parameters": dict(parameters), "inputs": dict(inputs)}
     return client.post(Plan, path_of("pipelines", name, "plan", "all"), wish).intents
+
+
+def advice(client: Client, name: str) -> list[Advice]:
+    """Say what the tasks of each step needed."""
+    return client.get(AdviceList, path_of("pipelines", name, "advice")).steps

@@ -33,6 +33,7 @@ from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
 from aliquot.server.api import sources as api_sources
+from aliquot.server.api import status as api_status
 from aliquot.server.api import tasks as api_tasks
 from aliquot.server.api import tokens as api_tokens
 from aliquot.server.api import uploads as api_uploads
@@ -116,6 +117,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_audit.routes,
     api_administration.routes,
     api_me.routes,
+    api_status.routes,
     api_description.routes,
     streams.routes,
     events.routes,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
+from aliquot.engine.advise import Advice, advise
 from aliquot.engine.pipelines import current
 from aliquot.engine.preview import Intent, preview
 from aliquot.engine.start import Order
@@ -38,6 +39,12 @@ class PipelineVersions(BaseModel):
 
     versions: list[VersionOfPipeline]
     next: str | None
+
+
+class AdviceList(BaseModel):
+    """What each step of a pipeline needed."""
+
+    steps: list[Advice]
 
 
 class WholePlan(BaseModel):
@@ -78,6 +85,13 @@ def list_versions(visit: AVisit, name: str, cursor: str = "", limit: Limit = PAG
     with visit.read() as connection:
         found, following = pipeline_versions(connection, name, read_cursor(cursor), limit)
     return PipelineVersions(versions=found, next=None if following is None else write_cursor(following))
+
+
+@routes.api("GET", "/pipelines/{name}/advice", action="pipeline.read", project=project_of_pipeline)
+def show_advice(visit: AVisit, name: str) -> AdviceList:
+    """Say what the tasks of each step needed, and which requests are far too high or too low."""
+    with visit.read() as connection:
+        return AdviceList(steps=advise(connection, name))
 
 
 @routes.api("POST", "/pipelines/{name}/plan", action="pipeline.read", project=project_of_pipeline)
