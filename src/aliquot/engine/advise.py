@@ -63,7 +63,7 @@ def spread(values: Sequence[float]) -> Spread | None:
     """Say how values are spread; None without any."""
     if not values:
         return None
-    ordered = sorted(values)
+    ordered = sorted(float(each) for each in values)
     return Spread(len(ordered), quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
 
 
