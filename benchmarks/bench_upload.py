@@ -37,10 +37,11 @@ def run(scale: float = 1.0) -> dict[str, Any]:
         size = given.stat().st_size
         plain = _copy(given, place / "copy.bin")
         (place / "copy.bin").unlink()
-        seconds, peak = _upload(given, size, place / "lab")
+        seconds, cpu, peak = _upload(given, size, place / "lab")
     return {
         "bytes": size, "copy_and_digest_seconds": plain, "upload_seconds": seconds,
         "mb_per_second": size / seconds / 1e6, "times_copy_and_digest": plain / seconds, "peak_mib": peak,
+        "server_cpu_seconds": cpu,
     }  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def _copy(given: Path, target: Path) -> float:
     return time.perf_counter() - began
 
 
-def _upload(given: Path, size: int, lab: Path) -> tuple[float, int]:
+def _upload(given: Path, size: int, lab: Path) -> tuple[float, float, int]:
     lab.mkdir()
     (lab / "aliquot.yaml").write_text("lab: bench\n")
     log = lab / "serve.log"
@@ -74,12 +75,19 @@ def _upload(given: Path, size: int, lab: Path) -> tuple[float, int]:
             time.sleep(0.1)
         headers = {"authorization": f"Bearer {token['word']}"}
         with httpx.Client(base_url=found[1], headers=headers, timeout=600) as client:
+            before = _cpu(server.pid)
             seconds = _send(client, given, size)
+            cpu = _cpu(server.pid) - before
         status = Path(f"/proc/{server.pid}/status").read_text()
-        return seconds, int(re.search(r"VmHWM:\s+(\d+)", status)[1]) >> 10  # type: ignore[index]
+        return seconds, cpu, int(re.search(r"VmHWM:\s+(\d+)", status)[1]) >> 10  # type: ignore[index]
     finally:
         server.terminate()
         server.wait(60)
+
+
+def _cpu(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _send(client: httpx.Client, given: Path, size: int) -> float:

@@ -3,6 +3,7 @@
 The pieces are those of the tus protocol 1.0 (core, creation, termination), so that its clients work as they are.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -189,16 +190,26 @@ def take(visit: AVisit, wish: Annotated[TakeWish, Body()]) -> Outcome:
 
 
 async def _write(writing: Writing, stream: AsyncIterator[bytes]) -> None:
-    held = bytearray()
+    # While one part is written and digested, the next one comes in: two parts are in memory, and never more.
+    held, under_way = bytearray(), None
     try:
         async for piece in stream:
             held += piece
             if len(held) >= _PIECE:
+                if under_way is not None:
+                    await under_way
                 ready, held = held, bytearray()
-                await run_in_threadpool(writing.add, ready)
+                under_way = asyncio.ensure_future(run_in_threadpool(writing.add, ready))
     except ClientDisconnect:
         # The line was cut: what came is kept, and the sender goes on from there.
         pass
+    finally:
+        # Whatever ends the request, the file is not let go of while a part is being written.
+        if under_way is not None:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([under_way])
+    if under_way is not None:
+        under_way.result()
     if held:
         await run_in_threadpool(writing.add, held)
 
