@@ -13,6 +13,7 @@ from starlette.types import Scope
 from aliquot import __version__
 from aliquot.lab import Lab
 from aliquot.lab.oidc import oidc_secret, oidc_settings
+from aliquot.lab.storage import KeptStorage
 from aliquot.server import downloads, events, health, streams
 from aliquot.server.api import administration as api_administration
 from aliquot.server.api import approvals as api_approvals
@@ -143,7 +144,14 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
     )  # fmt: skip
     routes = registered(pages=settings.pages)
     site = app.state.site = Site(
-        lab, settings, Renderer(lab), broadcast, Metrics(lab, broadcast), routes, provider=_provider(lab)
+        lab,
+        settings,
+        Renderer(lab),
+        broadcast,
+        Metrics(lab, broadcast),
+        routes,
+        KeptStorage(lab.catalogue),
+        provider=_provider(lab),
     )
     answer_errors(app)
     for each in PROGRAMS + (PAGES if settings.pages else ()):

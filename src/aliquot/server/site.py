@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from aliquot.lab import Lab
+from aliquot.lab.storage import KeptStorage
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import Renderer
 from aliquot.server.metrics import Metrics
@@ -29,6 +30,8 @@ class Site:
     metrics: Metrics
     registered: Sequence[Registered]
     """Every route, with its action."""
+    storage: KeptStorage
+    """What takes room."""
     rate: Rate = field(default_factory=Rate)
     """How often each token may post events."""
     provider: "Provider | None" = None

@@ -12,7 +12,7 @@ from aliquot.access.people import Person
 from aliquot.access.rights import RIGHTS, Role
 from aliquot.access.sessions import Session
 from aliquot.access.tokens import NEVER, Token
-from aliquot.datasets.usage import DatasetUse, StoreUse, dataset_uses, store_use
+from aliquot.datasets.usage import DatasetUse, StoreUse
 from aliquot.lab.projects import projects_of, require_project
 from aliquot.model.errors import Invalid
 from aliquot.server.reach import Reached, reach_database, reach_store
@@ -35,6 +35,8 @@ class Overview:
     workers: int | None
     uses: list[DatasetUse]
     whole: StoreUse
+    at: float
+    """When what takes room was looked at, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,11 @@ class Tokens:
 @routes.page("/administration", template="administration.html", action="lab.read")
 def overview(visit: AVisit) -> Overview:
     """Show health, executor and storage by dataset."""
-    lab = visit.lab
-    with visit.read() as connection:
-        uses, whole = dataset_uses(connection, None), store_use(connection)
+    lab, storage = visit.lab, visit.site.storage.look()
     settings = lab.config.executor
     return Overview(
         reach_database(lab), reach_store(lab), lab.catalogue.engine.dialect.name, settings.kind, settings.workers,
-        sorted(uses, key=lambda each: -each.stored), whole,
+        storage.uses, storage.whole, storage.at,
     )  # fmt: skip
 
 
