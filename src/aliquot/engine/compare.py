@@ -111,12 +111,14 @@ def _keys(connection: Connection, number: int, step: str) -> dict[str, str]:
     query = select(task.c.key, task.c.datum).where(task.c.run_id == number, task.c.step == step)
     query = query.order_by(task.c.ordinal)
     keys: dict[str, str] = {}
+    times: dict[str, int] = {}
     for key, datum in connection.execute(query):
-        name = label_of([(part[0], part[1]) for part in datum["parts"].values()])
+        label = label_of([(part[0], part[1]) for part in datum["parts"].values()])
         # Two datums may be called alike: they are told apart by a number.
-        times = 2
+        name = label
         while name in keys:
-            name, times = f"{name.partition(' #')[0]} #{times}", times + 1
+            times[label] = times.get(label, 1) + 1
+            name = f"{label} #{times[label]}"
         keys[name] = key
     return keys
 
