@@ -65,7 +65,7 @@ $(VENV)/.ready: $(VENV)/.uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.uv pyproject.toml constraints.txt tests/services.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging,postgresql,server,aws,azure]' --group dev
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[tables,imaging,postgresql,server,aws,azure,otel]' --group dev
 	@$(BIN)/uv venv --quiet --allow-existing $(VENV)/services
 	@VIRTUAL_ENV=$(VENV)/services $(BIN)/uv pip install --quiet -r tests/services.txt
 	@touch $@ $(VENV)/.ready

@@ -23,7 +23,8 @@ class RunningServer:
         self.lab = lab
         self.process = process
         self._log = log
-        self.address = self._await(r"(?:are|is) at (https?://\S+?)\.\n")
+        # For people, or as a line of JSON.
+        self.address = self._await(r'(?:(?:are|is) at |"address": ")(https?://[^\s"]+?)(?:\.\n|")')
 
     def first_link(self) -> str:
         """Give the link with which the first administrator sets a password."""

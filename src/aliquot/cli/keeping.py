@@ -19,6 +19,7 @@ from aliquot.engine.pipelines import all_current
 from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
 from aliquot.lab.definitions import nothing_applied, pending
+from aliquot.lab.tracing import tracing
 from aliquot.model.errors import Invalid
 
 log: Any = structlog.get_logger()
@@ -35,7 +36,7 @@ def as_lines() -> bool:
 def keep(options: Options, again: str, *, until_idle: bool, beside: Beside | None = None) -> int:
     """Run the loop until Ctrl-C, or until nothing is left to do, and give the exit code; `again` names the command."""
     lines = as_lines()
-    with options.open(quiet=not lines) as lab:
+    with options.open(quiet=not lines) as lab, tracing(again.replace(" ", "-")):
         warn_of_changes(lab)
         daemon, waiting = Daemon(lab), Waiting()
         # From its first word on it ends as it should when it is told to.

@@ -4,6 +4,7 @@ from aliquot.cli.keeping import as_lines, warn_of_changes
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.serving import LISTEN, Listen, Proxies, Url, is_installed, serving
 from aliquot.cli.stopping import stops
+from aliquot.lab.tracing import tracing
 from aliquot.model.errors import Unavailable
 
 app = noun(
@@ -39,7 +40,7 @@ def serve(
     """
     if not is_installed():
         raise Unavailable("extra-missing", "The server is not installed; get it with: pip install 'aliquot[server]'")
-    with options.open(quiet=not as_lines()) as lab:
+    with options.open(quiet=not as_lines()) as lab, tracing("aliquot-serve"):
         warn_of_changes(lab)
         with serving(lab, listen, url, pages=not no_pages, proxies=trust_proxy) as server, stops(server.stop):
             server.wait()

@@ -9,6 +9,7 @@ from aliquot.cli.stopping import stops
 from aliquot.cli.summary import show_summary
 from aliquot.cli.text import plain
 from aliquot.daemon import Worker
+from aliquot.lab.tracing import tracing
 from aliquot.model.errors import Invalid
 
 app = noun(
@@ -32,7 +33,7 @@ def worker(*, workers: int | None = None, until_idle: bool = False, options: Opt
     if workers is not None and workers < 1:
         raise Invalid("workers-refused", f"--workers is {workers}; give how many tasks may run at once, from 1.")
     as_lines = os.environ.get("ALIQUOT_LOG", "").lower() == "json"
-    with options.open(quiet=not as_lines) as lab:
+    with options.open(quiet=not as_lines) as lab, tracing("aliquot-worker"):
         lab.workers = workers
         work = Worker(lab)
         if not as_lines:

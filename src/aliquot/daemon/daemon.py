@@ -13,6 +13,7 @@ from aliquot.access.anchors import anchor
 from aliquot.daemon.arrivals import Arrivals
 from aliquot.daemon.record import failed_loads, finished_runs, new_versions
 from aliquot.daemon.summary import HeldRun, LoadCount, Summary
+from aliquot.daemon.tracing import TracedCycles
 from aliquot.datasets.commit import name_versions
 from aliquot.db.tables import load as load_table
 from aliquot.engine.supervise import Supervisor
@@ -44,6 +45,7 @@ class Daemon:
         self._supervisor = Supervisor(
             lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools, executors=lab.executors_here
         )
+        self._traced = TracedCycles(lab.catalogue, self._supervisor.owner)
         self._side = ThreadPoolExecutor(1, "daemon")
         self._loads: Future[list[Loaded]] | None = None
         self._began = time.time()
@@ -94,7 +96,7 @@ class Daemon:
             started = start_triggered(self.lab.catalogue)
             moved |= bool(started)
             self._next_triggers = time.monotonic() + TRIGGER_INTERVAL
-        if self._supervisor.cycle():
+        if self._traced.cycle(self._supervisor.cycle):
             moved = True
             self._next_triggers = 0.0
         if time.monotonic() >= self._next_anchor:

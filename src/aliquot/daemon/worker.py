@@ -9,6 +9,7 @@ import structlog
 
 from aliquot.daemon.record import finished_runs
 from aliquot.daemon.summary import Summary
+from aliquot.daemon.tracing import TracedCycles
 from aliquot.engine.supervise import Supervisor
 from aliquot.lab import Lab
 from aliquot.model.errors import Unavailable
@@ -29,6 +30,7 @@ class Worker:
         self._supervisor = Supervisor(
             lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools, executors=lab.executors_here
         )
+        self._traced = TracedCycles(lab.catalogue, self._supervisor.owner)
 
     def stop(self) -> None:
         """Ask the loop to end; attempts under way are ended and done again by whoever comes next."""
@@ -45,7 +47,7 @@ class Worker:
             self._supervisor.open()
             while not self._stop.is_set():
                 try:
-                    moved = self._supervisor.cycle()
+                    moved = self._traced.cycle(self._supervisor.cycle)
                     if until_idle and not moved and self._supervisor.idle():
                         break
                     failures = 0

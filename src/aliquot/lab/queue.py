@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from aliquot.db.tables import attempt, load, quarantine, run, run_step, task
+from aliquot.db.tables import attempt, event, load, quarantine, receipt, run, run_step, task
 from aliquot.engine.parked import FAILED
 from aliquot.model.state import ACTIVE, State
 
@@ -24,7 +24,10 @@ class TaskCount:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The numbers of one moment. `ages` are seconds by what waits; `used` seconds of wall and CPU in the last hour."""
+    """The numbers of one moment. `ages` are seconds by what waits; `used` seconds of wall and CPU in the last hour.
+
+    `totals` only ever grow, by what they count; `ended` are the tasks that ended in the last hour, by state.
+    """
 
     tasks: list[TaskCount]
     runs: Mapping[str, int]
@@ -33,6 +36,9 @@ class Queue:
     quarantine: int
     loads: int
     used: Mapping[str, float]
+    totals: Mapping[str, int]
+    ended_runs: Mapping[str, int]
+    ended: Mapping[str, int]
 
 
 def queue(connection: Connection, now: float) -> Queue:
@@ -41,8 +47,14 @@ def queue(connection: Connection, now: float) -> Queue:
     waiting = select(func.count(), func.min(quarantine.c.arrived_at)).where(quarantine.c.state == "WAITING")
     held, held_since = connection.execute(waiting).one()
     queued = select(func.min(run.c.created_at)).where(run.c.state == State.QUEUED)
-    ages = {"quarantine": held_since, "queued_run": connection.execute(queued).scalar()}
-    loads = select(func.count()).select_from(load).where(load.c.state == "WAITING")
+    since_task = select(func.min(task.c.created_at)).where(task.c.run_id.in_(open_runs), task.c.state == State.QUEUED)
+    loads, load_since = connection.execute(
+        select(func.count(), func.min(load.c.created_at)).where(load.c.state == "WAITING")
+    ).one()
+    ages = {
+        "quarantine": held_since, "queued_run": connection.execute(queued).scalar(), "load": load_since,
+        "queued_task": connection.execute(since_task).scalar() if open_runs else None,
+    }  # fmt: skip
     return Queue(
         tasks=_tasks(connection, open_runs),
         runs={
@@ -54,9 +66,34 @@ def queue(connection: Connection, now: float) -> Queue:
         causes=_causes(connection, now - _DAY),
         ages={what: max(0.0, now - since) for what, since in ages.items() if since is not None},
         quarantine=held,
-        loads=connection.execute(loads).scalar_one(),
+        loads=loads,
         used=_used(connection, now - _HOUR),
+        totals=_totals(connection),
+        ended_runs=_ended_runs(connection),
+        ended=_ended(connection, now - _HOUR),
     )
+
+
+def _totals(connection: Connection) -> dict[str, int]:
+    # Ids grow by one for each row, and the largest is found at once, however many there are.
+    counted = {"receipts": receipt.c.id, "tasks": task.c.id, "state_changes": event.c.id}
+    asked = select(*(select(func.max(column)).scalar_subquery().label(name) for name, column in counted.items()))
+    return {name: number or 0 for name, number in connection.execute(asked).mappings().one().items()}
+
+
+def _ended_runs(connection: Connection) -> dict[str, int]:
+    query = select(run.c.state, func.count().label("n")).where(run.c.state.not_in(list(ACTIVE))).group_by(run.c.state)
+    return {row.state: row.n for row in connection.execute(query)}
+
+
+def _ended(connection: Connection, since: float) -> dict[str, int]:
+    recent = select(run.c.id).where((run.c.ended_at >= since) | run.c.state.in_(list(ACTIVE)))
+    query = (
+        select(task.c.state, func.count().label("n"))
+        .where(task.c.run_id.in_(recent), task.c.ended_at >= since)
+        .group_by(task.c.state)
+    )
+    return {row.state: row.n for row in connection.execute(query)}
 
 
 def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aliquot.lab.tracing import Request as TracedRequest
+from aliquot.lab.tracing import traces
 from aliquot.model.errors import Invalid
 from aliquot.server.registered import SMALL, Registered
 from aliquot.server.site import Site
@@ -31,6 +33,10 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
 }
+
+
+_GIVEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}", re.ASCII)
+"""An id that somebody may give a request: it stands in logs and in the audit."""
 
 
 class _Body:
@@ -70,7 +76,17 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        number = scope["aliquot.request"] = secrets.token_hex(8)
+        number = scope["aliquot.request"] = _number(Headers(scope=scope))
+        told = traces()
+        if told is None:
+            await self._serve(scope, receive, send, number, None)
+            return
+        # The name is the registered path, which is known at the end: what is typed into addresses may be secret.
+        values = {"http.request.method": scope["method"], "aliquot.request": number}
+        with told.request(scope["method"], Headers(scope=scope), values) as span:
+            await self._serve(scope, receive, send, number, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, number: str, span: TracedRequest | None) -> None:
         began, status = time.perf_counter(), 0
         body = _Body(self._most(scope), receive)
 
@@ -90,7 +106,7 @@ class Guard:
                     body.too_large = False
                     await _too_large(number)(scope, receive, answer)
             finally:
-                self._tell(scope, status, time.perf_counter() - began)
+                self._tell(scope, status, time.perf_counter() - began, span)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, number = Headers(scope=scope), scope["aliquot.request"]
@@ -118,12 +134,29 @@ class Guard:
         if self._settings.secure:
             headers.setdefault("strict-transport-security", "max-age=31536000")
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, status: int, seconds: float, span: TracedRequest | None) -> None:
         route = scope.get("route")
         path = getattr(route, "path", None) or ("/static" if scope["path"].startswith("/static/") else "other")
         self.site.metrics.note_request(scope["method"], path, status, seconds)
+        run = _run(scope, path)
+        if span is not None:
+            values: dict[str, str | int] = {"http.route": path} | ({} if run is None else {"aliquot.run": run})
+            span.end(f"{scope['method']} {path}", status, values)
         # The path as it was registered, and no query: what is typed into addresses may be secret.
-        log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 1))
+        facts = {} if run is None else {"run": run}
+        log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 1), **facts)
+
+
+def _number(headers: Headers) -> str:
+    """Give the request's id: the one that a proxy or a program has given it, if it is one, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+
+
+def _run(scope: Scope, path: str) -> int | None:
+    number = scope.get("path_params", {}).get("number")
+    of_run = path.removeprefix("/api/v1").startswith("/runs/{number}")
+    return int(number) if of_run and str(number).isdecimal() else None
 
 
 def _too_large(number: str) -> Response:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from aliquot.lab import Lab
@@ -82,6 +82,18 @@ class _OfLab:
         for cause, number in found.causes.items():
             causes.add_metric([cause], number)
         yield causes
+        for what, number in found.totals.items():
+            yield CounterMetricFamily(
+                f"aliquot_all_{what}", f"All {what.replace('_', ' ')} that there ever were.", number
+            )
+        over = CounterMetricFamily("aliquot_runs_ended", "Runs that have ended.", labels=["state"])
+        for state, number in found.ended_runs.items():
+            over.add_metric([state], number)
+        yield over
+        ended = GaugeMetricFamily("aliquot_tasks_ended_last_hour", "By how they ended.", labels=["state"])
+        for state, number in found.ended.items():
+            ended.add_metric([state], number)
+        yield ended
         ages = GaugeMetricFamily("aliquot_oldest_seconds", "Age of what waits longest.", labels=["what"])
         for what, seconds in found.ages.items():
             ages.add_metric([what], seconds)
