@@ -4,6 +4,7 @@ they left, or because it takes too long.
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -20,12 +21,19 @@ from typing import Any
 from aliquot.hub.hub import Hub
 from aliquot.hub.query import Rows, query
 from aliquot.model.errors import AliquotError, Invalid, Unavailable
+from aliquot.model.quantity import in_words
 
 MOST_SECONDS = 20.0
 """For how long a query may run until it gives something."""
 EXPORT_SECONDS = 900.0
 """For how long all rows of one may take."""
 _AT_ONCE = 3
+_PATIENCE = 2.0
+"""Seconds to wait for one of these places: who waits has a thread of the server."""
+_LARGEST = 32 << 20
+"""Bytes of the rows of one answer; files have no such bound."""
+_MEMORY = 2 << 30
+"""Bytes that the process of a query may take."""
 _LOOK = 0.2
 _GRACE = 2.0
 """Seconds that a process has to end its query in the database, before it is killed."""
@@ -57,8 +65,8 @@ def query_apart(
     A fourth is `Unavailable`.
     """
     asked = _Asked(hub.dialect, hub.location, sql, limit, seconds)
-    with _place(hub, seconds, stop):
-        said = json.loads(b"".join(_answer(asked, seconds, stop)))
+    with _place(hub, stop):
+        said = json.loads(_bounded(_answer(asked, seconds, stop)))
     _raise_problem(said)
     return Rows(tuple(said["columns"]), tuple(said["types"]), [tuple(row) for row in said["rows"]], said["truncated"])
 
@@ -77,7 +85,7 @@ def parquet_apart(hub: Hub, sql: str, stop: Stop = lambda: False) -> Generator[P
     """Write all rows of a SELECT into a Parquet file that goes at the end."""
     with tempfile.TemporaryDirectory(prefix="aliquot-rows-", ignore_cleanup_errors=True) as folder:
         asked = _Asked(hub.dialect, hub.location, sql, 0, EXPORT_SECONDS, "parquet", folder)
-        with _place(hub, MOST_SECONDS, stop):
+        with _place(hub, stop):
             said = json.loads(b"".join(_answer(asked, EXPORT_SECONDS, stop)))
         _raise_problem(said)
         yield Path(said["path"])
@@ -92,7 +100,7 @@ def _after(first: bytes, pieces: Generator[bytes]) -> Generator[bytes]:
 
 
 def _streamed(hub: Hub, asked: _Asked, stop: Stop) -> Generator[bytes]:
-    with _place(hub, MOST_SECONDS, stop):
+    with _place(hub, stop):
         pieces = _answer(asked, MOST_SECONDS, stop, whole=EXPORT_SECONDS)
         head, found, rest = next(pieces).partition(b"\n")
         while not found:
@@ -105,8 +113,8 @@ def _streamed(hub: Hub, asked: _Asked, stop: Stop) -> Generator[bytes]:
 
 
 @contextmanager
-def _place(hub: Hub, seconds: float, stop: Stop) -> Generator[None]:
-    deadline = time.monotonic() + seconds
+def _place(hub: Hub, stop: Stop) -> Generator[None]:
+    deadline = time.monotonic() + _PATIENCE
     while not _places.acquire(timeout=_LOOK):
         if stop():
             raise _canceled()
@@ -116,6 +124,17 @@ def _place(hub: Hub, seconds: float, stop: Stop) -> Generator[None]:
         yield
     finally:
         _places.release()
+
+
+def _bounded(pieces: Generator[bytes]) -> bytes:
+    answer = bytearray()
+    for piece in pieces:
+        answer += piece
+        if len(answer) > _LARGEST:
+            pieces.close()
+            words = f"The rows have more than {in_words(_LARGEST)}; ask for fewer or shorter ones, or for a file."
+            raise Invalid("query-too-large", words)
+    return bytes(answer)
 
 
 def _answer(asked: _Asked, seconds: float, stop: Stop, whole: float | None = None) -> Generator[bytes]:
@@ -176,6 +195,7 @@ def _raise_problem(said: dict[str, Any]) -> None:
 def main() -> None:
     """Answer the question on standard input."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     asked = _Asked(**json.load(sys.stdin))
     try:
         _work(asked)
