@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _BUSY_MS = 30_000
 _TRIES = 6
+_CACHE_KIB = 49_152
+"""What SQLite keeps of the database in memory; the system's own cache holds the rest, a copy of a page away."""
 _WAL_PAGES = 8_192
 """Pages of 4 KiB in the log before SQLite moves them into the database: at its own 1,000, each large commit would."""
 
@@ -128,7 +130,8 @@ def _sqlite(url: URL, folder: Path | None) -> Engine:
         raw.isolation_level = None
         cursor = raw.cursor()
         for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}",
-                        "cache_size=-65536", "temp_store=MEMORY", f"wal_autocheckpoint={_WAL_PAGES}"):  # fmt: skip
+                        f"cache_size=-{_CACHE_KIB}", "temp_store=MEMORY",
+                        f"wal_autocheckpoint={_WAL_PAGES}"):  # fmt: skip
             cursor.execute(f"PRAGMA {setting}")
         cursor.close()
 

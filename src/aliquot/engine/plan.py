@@ -1,5 +1,6 @@
 """Planning a step: its datums, their keys, and which of them have succeeded before."""
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,29 +103,32 @@ def made_by(connection: Connection, run_id: int, step: str, *, exporting: bool =
     )
     # By path and key, not by ordinals: those say in which order tasks were planned, and the result must not. Sorted
     # here, since the database would hold all rows beside ours for it.
-    rows = sorted([tuple(row) for row in connection.execute(query)])
+    rows = [tuple(row) for row in connection.execute(query)]
+    rows.sort(reverse=True)
     files: list[File] = []
+    makers = array("q")
     folders: dict[str, int] = {}
     twice: list[tuple[File, int, str, int]] = []
-    maker = 0
-    for path, key, digest, size, ordinal in rows:
+    while rows:
+        # Taken away one by one, so that a hundred thousand are not held twice.
+        path, key, digest, size, ordinal = rows.pop()
         there = files[-1] if files and files[-1].path == path else None
         if there is None:
             files.append(File(path, digest, size, key))
-            maker = ordinal
+            makers.append(ordinal)
             cut = path.rfind("/")
             while cut > 0 and path[:cut] not in folders:
                 folders[path[:cut]] = ordinal
                 cut = path.rfind("/", 0, cut)
         elif there.digest != digest:
-            raise _both_wrote(step, maker, ordinal, path, "each its own content")
+            raise _both_wrote(step, makers[-1], ordinal, path, "each its own content")
         elif exporting and there.key != key:
-            twice.append((there, maker, key, ordinal))
+            twice.append((there, makers[-1], key, ordinal))
     _require_same_exports(connection, step, twice)
     for folder, ordinal in folders.items():
-        at = bisect_left(rows, folder, key=itemgetter(0))
-        if at < len(rows) and rows[at][0] == folder:
-            raise _both_wrote(step, rows[at][-1], ordinal, folder, "one a file and the other a folder")
+        at = bisect_left(files, folder, key=itemgetter(0))
+        if at < len(files) and files[at].path == folder:
+            raise _both_wrote(step, makers[at], ordinal, folder, "one a file and the other a folder")
     return files
 
 

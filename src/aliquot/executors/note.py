@@ -58,7 +58,7 @@ class Note:
 
 def from_json(text: bytes) -> Note:
     """Read a note that `to_json` wrote."""
-    return Note(**json.loads(text))
+    return Note(**json.loads(text.decode()))
 
 
 class NoteFile:

@@ -270,7 +270,7 @@ class WarmExecutor:
 
 
 def _bytes(document: TaskDocument) -> int:
-    return sum(file.blob.size for file in document.files)
+    return sum([file.blob.size for file in document.files])
 
 
 def _verdict(error: AliquotError | OSError, folder: str) -> Verdict:

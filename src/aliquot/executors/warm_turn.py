@@ -219,7 +219,7 @@ def _concluded(attempt: Attempt, directory: WorkingDirectory, ended: Ended, batc
 def is_large(document: TaskDocument) -> bool:
     """Say whether a datum's files are put into the folder, and not into the call."""
     sizes = [file.blob.size for file in document.files if file.path.startswith("in/")]
-    return sum(sizes) > wire.MOST or any(size >= wire.SMALL for size in sizes)
+    return sum(sizes) > wire.MOST or max(sizes, default=0) >= wire.SMALL
 
 
 def call_of(document: TaskDocument, store: Store, folder: str) -> bytes:

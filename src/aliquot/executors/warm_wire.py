@@ -44,7 +44,7 @@ def frames(data: bytes) -> Iterator[tuple[dict[str, Any], memoryview, int]]:
         end = first + text + body
         if end > len(data):
             return
-        yield json.loads(bytes(view[first : first + text])), view[first + text : end], end
+        yield json.loads(str(view[first : first + text], "ascii")), view[first + text : end], end
         start = end
 
 
