@@ -76,7 +76,8 @@ def _upload(folder: Path) -> None:
     """Take a file in as a page does, for the first administrator."""
     text = b"sample 4"
     with open_lab(folder) as lab:
-        begun = lab.uploads.create("admin", "four.txt", len(text))
-        with lab.uploads.writing("admin", begun.id, 0) as writing:
+        by = at_the_machine("admin", "here")
+        begun = lab.uploads.create(by, "four.txt", len(text))
+        with lab.uploads.writing(by, begun.id, 0) as writing:
             writing.add(text)
-        take_uploads(lab, lab.uploads, at_the_machine("admin", "here"), [begun.id], "notes")
+        take_uploads(lab, lab.uploads, by, [begun.id], "notes")

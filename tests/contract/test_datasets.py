@@ -458,3 +458,29 @@ def test_a_catalogue_that_is_older_than_its_store_commits_nothing_over_it(
     with fresh.read() as connection:
         assert [line.head for line in datasets(connection)] == [0]
     fresh.close()
+
+
+# --- projects --------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_commit_is_refused_that_was_permitted_in_another_project(catalogue: Catalogue, store: Store) -> None:
+    """Somebody else made the dataset, or moved it, between the check and the commit."""
+    adds = put(catalogue, store, {"/a": "1"})
+    commit(catalogue, store, Change("plates", adds, project="blue", within="blue"))
+    for change in (Change("plates", put(catalogue, store, {"/b": "2"}), within="red"), Change("plates", within="red")):
+        with pytest.raises(Conflict) as made:
+            commit(catalogue, store, change)
+        assert made.value.code == "dataset-elsewhere"
+    drafts = [
+        prepare(catalogue, store, Change("plates", put(catalogue, store, files), within="blue"))
+        for files in ({"/b": "2"}, {"/a": "1"})
+    ]
+    with catalogue.write() as connection:
+        connection.execute(update(dataset).values(project="red"))
+    for draft in drafts:
+        with pytest.raises(Conflict) as moved, catalogue.write() as connection:
+            apply(connection, draft)
+        assert moved.value.code == "dataset-elsewhere"
+    assert contents(catalogue, store, "plates") == {"/a": "1"}
+    assert _resolve(catalogue, "plates").number == 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aliquot.access.rights import ALL, DEFAULT_PROJECT, NOTHING, RIGHTS, Rights
-from aliquot.model.errors import Denied, NotSignedIn
+from aliquot.model.errors import Denied, NotSignedIn, Unseen
 
 How = Literal["command line", "session", "token", "daemon", "nobody"]
 
@@ -56,15 +56,33 @@ def require_may(by: By, action: str, project: str = DEFAULT_PROJECT, subject: st
         raise refusal(by, action, project, subject)
 
 
-def refusal(by: By, action: str, project: str = DEFAULT_PROJECT, subject: str = "") -> Denied | NotSignedIn:
-    """Give the error that tells somebody why they may not, without telling whether the subject is there."""
+def refusal(
+    by: By, action: str, project: str | None = DEFAULT_PROJECT, subject: str = ""
+) -> Denied | NotSignedIn | Unseen:
+    """Give the error that tells somebody why they may not; `project` None: they may do it nowhere.
+
+    Of a project in which they have no role they are told what they are told of what is not there.
+    """
     if by.how == "nobody":
         return NotSignedIn("sign-in-needed", "Sign in first, or send a token.", action=action)
     right = RIGHTS.get(action)
     if right is None:
         return Denied("action-unknown", f"Nobody may do {action}: no role has it.", action=action)
-    where = {"project": f"in the project {project}", "lab": "for the whole lab", "self": "in any project"}[right.reach]
+    if right.reach == "project" and project is not None and not by.rights.sees(project):
+        return unseen(action, project)
+    there = "in the project that this belongs to" if project is None else f"in the project {project}"
+    where = {"project": there, "lab": "for the whole lab", "self": "in any project"}[right.reach]
     sentence = f"This takes the role {right.least} {where}; ask an administrator of the lab for it."
     if by.rights.scope is not None and action not in by.rights.scope:
         sentence = f"This token is not made for {action}; make another one with it in its scope."
-    return Denied("access-denied", sentence, action=action, project=project, subject=subject)
+    return Denied("access-denied", sentence, action=action, project=project or DEFAULT_PROJECT, subject=subject)
+
+
+def unseen(action: str = "", project: str = "") -> Unseen:
+    """Give the one answer for what is not there and for what is another project's, which then goes into the audit."""
+    return Unseen(
+        "nothing-seen",
+        "There is nothing of this name or number that you may see; choose from a list, or ask an administrator of the "
+        "lab for a role in its project.",
+        (action, project) if action else None,
+    )

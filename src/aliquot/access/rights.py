@@ -106,6 +106,10 @@ class Rights:
         held = [self.roles[each] for each in (project, EVERYWHERE) if each in self.roles]
         return max(held, key=list(Role).index, default=None)
 
+    def sees(self, project: str) -> bool:
+        """Say whether they have a role in the project: who has none is not told what is there."""
+        return self.only in (None, project) and self.role_in(project) is not None
+
     def allow(self, action: str, project: str = DEFAULT_PROJECT) -> bool:
         """Say whether the action may be done on what belongs to the project; an unknown action never may."""
         right = RIGHTS.get(action)

@@ -44,6 +44,8 @@ class Change:
     parked: int = 0
     project: str = DEFAULT_PROJECT
     """The project of the dataset, if this is its first version."""
+    within: str | None = None
+    """The project in which somebody's right to this was found: a dataset of another one is `Conflict`."""
     receipts: "Callable[[Connection, Draft], Mapping[str, int]] | None" = None
     """Writes the receipts to which the adds refer, in the commit's transaction and before all else, and gives their ids
     by path. It is called again when the commit is tried again."""
@@ -129,6 +131,7 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
             new = {"name": change.dataset, "head": 0, "created_at": time.time(), "project": change.project}
             insert_missing(connection, dataset, [new])
             row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).one()
+    _require_within(change, row.project)
     with catalogue.read() as connection:
         head = connection.execute(
             select(version).where(version.c.dataset_id == row.id).order_by(version.c.number.desc()).limit(1)
@@ -160,6 +163,7 @@ def apply(connection: Connection, draft: Draft) -> Committed:
         head = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
         if head != draft.number:
             raise moved(change.dataset)
+        _require_still_within(connection, draft)
         return Committed(change.dataset, draft.number, 0, 0, new=False)
     advanced = connection.execute(
         update(dataset)
@@ -168,6 +172,8 @@ def apply(connection: Connection, draft: Draft) -> Committed:
     )
     if advanced.rowcount != 1:
         raise moved(change.dataset)
+    # Its row is this transaction's own from here on: nobody moves it to another project any more.
+    _require_still_within(connection, draft)
     places.record(connection, [draft.delta])
     connection.execute(
         insert(version).values(
@@ -307,6 +313,18 @@ def _compare(
     require_no_clash(connection, dataset_id, [path for path in wanted if path not in live], gone)
     freed = sum(live[path].size for path in [*gone, *replaced])
     return adds, gone, freed, replaced
+
+
+def _require_still_within(connection: Connection, draft: Draft) -> None:
+    if draft.change.within is not None:
+        query = select(dataset.c.project).where(dataset.c.id == draft.dataset_id)
+        _require_within(draft.change, connection.execute(query).scalar_one())
+
+
+def _require_within(change: Change, project: str) -> None:
+    if change.within not in {None, project}:
+        words = f"The dataset {change.dataset} has come to be another project's meanwhile; nothing was done. Try again."
+        raise Conflict("dataset-elsewhere", words, dataset=change.dataset)
 
 
 def moved(name: str) -> Conflict:

@@ -1,10 +1,10 @@
 """Why a task ran or was skipped: which parts of its key differ from the nearest earlier task's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from aliquot.db.tables import key_input, result, run, run_step, task
 from aliquot.engine.control import find_task
@@ -45,24 +45,27 @@ class Reason:
         }
 
 
-def why(connection: Connection, run_id: int, name: str) -> Reason:
-    """Explain one task of a run."""
+def why(connection: Connection, run_id: int, name: str, projects: Collection[str] | None = None) -> Reason:
+    """Explain one task of a run; `projects` are those whose tasks may be named, None: all."""
     row = find_task(connection, run_id, name)
     own = f"{row.run_id}/{row.step}/{row.ordinal}"
     if row.same_as:
-        failed = connection.execute(select(task).where(task.c.id == row.same_as)).one()
+        failed = connection.execute(_tasks_of(projects).where(task.c.id == row.same_as)).first()
+        if failed is None:
+            return Reason(own, "park", "parked, unchanged: a task of another project failed at the same work")
         there = f"{failed.run_id}/{failed.step}/{failed.ordinal}"
         text = f"parked since run {failed.run_id}, unchanged: task {there} failed at the same work"
         return Reason(own, "park", text, there)
     if row.reused:
         made = connection.execute(
-            select(task.c.run_id, task.c.step, task.c.ordinal)
-            .join(result, result.c.task_id == task.c.id)
-            .where(result.c.key == row.key)
+            _tasks_of(projects).join(result, result.c.task_id == task.c.id).where(result.c.key == row.key)
         ).first()
+        if made is None and projects is not None:
+            words = "a task of another project has done the same work: every part of the key is equal"
+            return Reason(own, "skip", words)
         maker = f"{made.run_id}/{made.step}/{made.ordinal}" if made else None
         return Reason(own, "skip", f"task {maker} has done the same work: every part of the key is equal", maker)
-    earlier, shared = _nearest(connection, row)
+    earlier, shared = _nearest(connection, row, projects)
     if earlier is None:
         return Reason(own, "run", "no earlier task of this step worked on anything like it: it is new")
     differing = differences(_parts(connection, earlier), _parts(connection, row))
@@ -84,12 +87,18 @@ def _listed(differing: Sequence[PartDifference]) -> str:
     return ", ".join(dict.fromkeys(each.part for each in differing))
 
 
-def _nearest(connection: Connection, row: TaskRow) -> tuple[TaskRow | None, bool]:
+def _tasks_of(projects: Collection[str] | None) -> Select[*tuple[Any, ...]]:
+    query = select(task).join(run, run.c.id == task.c.run_id)
+    return query if projects is None else query.where(run.c.project.in_(projects))
+
+
+def _nearest(
+    connection: Connection, row: TaskRow, projects: Collection[str] | None
+) -> tuple[TaskRow | None, bool]:  # fmt: skip
     """Find the earlier task of the same pipeline and step that is most alike: same datum first, then the latest."""
     pipeline = select(run.c.pipeline).where(run.c.id == row.run_id).scalar_subquery()
     candidates = connection.execute(
-        select(task)
-        .join(run, run.c.id == task.c.run_id)
+        _tasks_of(projects)
         .where(run.c.pipeline == pipeline, task.c.step == row.step, task.c.run_id < row.run_id)
         .order_by(task.c.run_id.desc(), task.c.ordinal)
     )

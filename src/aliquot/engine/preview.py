@@ -1,11 +1,11 @@
 """What a run would do, without running anything."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import result, run, task
@@ -63,8 +63,14 @@ def in_short(intents: Sequence[Intent]) -> list[Group]:
     return [Group(*which, datums) for which, datums in counts.items()]
 
 
-def preview(connection: Connection, order: Order, executor_for: Callable[[str | None], Executor]) -> list[Intent]:
-    """List the datums of a pipeline, and say of each whether it would run and why."""
+def preview(
+    connection: Connection, order: Order, executor_for: Callable[[str | None], Executor],
+    projects: Collection[str] | None = None,
+) -> list[Intent]:  # fmt: skip
+    """List the datums of a pipeline, and say of each whether it would run and why.
+
+    `projects` are those whose runs may be named, None: all.
+    """
     pipeline = order.applied.pipeline
     parameters = complete(pipeline, order.parameters)
     bound = bind(connection, order)
@@ -80,7 +86,7 @@ def preview(connection: Connection, order: Order, executor_for: Callable[[str | 
         planned = plan_step(connection, step, parts, files, parameters)
         before = [unsure[each.from_] for each in step.inputs.values() if each.from_ in unsure]
         changed = _changed(connection, pipeline.pipeline, name, parts)
-        failed = _failed(connection, [each.key for each in planned if not each.known])
+        failed = _failed(connection, [each.key for each in planned if not each.known], projects)
         intents += [_intent(name, step, each, failed.get(each.key) or changed) for each in planned]
         if before:
             intents.append(Intent(name, "…", {}, "run", f"its datums are known when {' and '.join(before)} has run"))
@@ -105,23 +111,28 @@ def _in_words(part: Part) -> str:
     return part.matched if part.matched != "/" else "1 file" if len(part.files) == 1 else f"{len(part.files):,} files"
 
 
-def _failed(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+def _failed(connection: Connection, keys: Sequence[str], projects: Collection[str] | None) -> dict[str, str]:
     """Say of keys that were tried and failed in which run, the latest."""
     words: dict[str, str] = {}
     for part in chunks(list(keys)):
         query = (
-            select(task.c.key, task.c.run_id, task.c.step, task.c.ordinal, task.c.cause)
+            select(task.c.key, task.c.run_id, task.c.step, task.c.ordinal, task.c.cause, run.c.project)
+            .join(run, run.c.id == task.c.run_id)
             .where(task.c.key.in_(part), task.c.state.in_(FAILED), task.c.same_as.is_(None))
             .order_by(task.c.id)
         )
-        words |= {row.key: _of_failure(row) for row in connection.execute(query)}
+        for row in connection.execute(query):
+            there = f"in run {row.run_id} ({row.step}/{row.ordinal})"
+            words[row.key] = _of_failure(
+                row.cause, there if projects is None or row.project in projects else "elsewhere"
+            )
     return words
 
 
-def _of_failure(row: Row[*tuple[Any, ...]]) -> str:
-    words = f"the same work failed in run {row.run_id} ({row.step}/{row.ordinal})"
-    if row.cause in OF_THE_DATUM:
-        return f"{words}: {cause_words(row.cause)}; a triggered run leaves it parked"
+def _of_failure(cause: str | None, there: str) -> str:
+    words = f"the same work failed {there}"
+    if cause in OF_THE_DATUM:
+        return f"{words}: {cause_words(cause)}; a triggered run leaves it parked"
     return words
 
 

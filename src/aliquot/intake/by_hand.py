@@ -35,13 +35,15 @@ def ingest(
     project: str = DEFAULT_PROJECT,
     given: Given | None = None,
     hashed: Mapping[str, Digest] = NO_DIGESTS,
+    *,
+    within: str | None = None,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
 
     With `types`, the first that recognises a file says how it is checked, and what none recognises goes to quarantine;
     without, everything is accepted unread. `project` is the one that the dataset shall belong to, if it is new; `given`
     is what the person says of the files, `hashed` digests of files that nobody else can reach. A path that is not there
-    is `Missing`; two files of one name are `Invalid`.
+    is `Missing`; two files of one name are `Invalid`; a dataset that is of another project than `within` is `Conflict`.
     """
     require_name("dataset", dataset)
     if given:
@@ -51,7 +53,10 @@ def ingest(
     with catalogue.read() as connection:
         project = project_of_dataset(connection, dataset) or project
     name = receipts_name(dataset)
-    intake = Intake(catalogue, store, name, rules, who, by_hand=True, project=project, given=given, hashed=hashed)
+    intake = Intake(
+        catalogue, store, name, rules, who, by_hand=True, project=within or project, given=given, hashed=hashed,
+        within={} if within is None else {dataset: within},
+    )  # fmt: skip
     taken = Taken()
     if types:
         return take(intake, landings_of(files, rules), taken), findings

@@ -47,6 +47,8 @@ class Intake:
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     project: str = DEFAULT_PROJECT
     """The project of what is refused, and of the datasets that it makes."""
+    within: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The project of each dataset for which a person's right to fill it was found."""
     given: Given | None = None
     resubmits: Resubmission | None = None
     adopting: Folder | Bucket | None = None

@@ -126,7 +126,10 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
     if intake.resubmits:
         provenance |= {"resubmits": intake.resubmits.id, "because": intake.resubmits.because}
     gone = gone_members(intake.catalogue, into, group)
-    change = Change(into, adds, gone, provenance=provenance, project=intake.project, receipts=receipts)
+    within = intake.within.get(into)
+    change = Change(
+        into, adds, gone, provenance=provenance, project=within or intake.project, within=within, receipts=receipts
+    )
     done = commit(intake.catalogue, intake.store, change)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added

@@ -144,6 +144,7 @@ def release(
     over_newer: bool = False,
     beside: Callable[[Connection, Committed], None] | None = None,
     described: Mapping[str, Mapping[str, Any]] | None = None,
+    within: str | None = None,
 ) -> Committed:
     """Commit what was refused to its dataset after all; its findings stay attached to it.
 
@@ -151,7 +152,8 @@ def release(
 
     `into` names the dataset where nothing recognised the file (`Invalid` without), or another one. What has been
     decided already is `Conflict`, and so is a newer file in its place, unless `over_newer` says that it shall go.
-    Bytes that are not what they were are `Damaged`. `beside` joins the transaction.
+    Bytes that are not what they were are `Damaged`. A dataset of another project than `within` is `Conflict`. `beside`
+    joins the transaction.
     """
     require_reason(because)
     with catalogue.read() as connection:
@@ -165,7 +167,7 @@ def release(
         if not over_newer:
             require_newest(connection, held, target)
         locations = held_places(connection, held)
-        project = project_of_held(connection, id_) or DEFAULT_PROJECT
+        project = within or project_of_held(connection, id_) or DEFAULT_PROJECT
     require_sound(store, held, locations)
     now = time.time()
 
@@ -186,9 +188,8 @@ def release(
     origin = _origin(held) | ({"described": dict(said)} if said else {})
     adds = [NewEntry(each.path, each.digest, each.size, origin) for each in held.files]
     provenance = {"quarantine": id_, "released_by": who, "because": because}
-    return commit(
-        catalogue, store, Change(target, adds, provenance=provenance, project=project, receipts=decided), beside
-    )
+    change = Change(target, adds, provenance=provenance, project=project, within=within, receipts=decided)
+    return commit(catalogue, store, change, beside)
 
 
 def reject(

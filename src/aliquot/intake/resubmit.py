@@ -1,6 +1,6 @@
 """Corrected files in the place of refused ones: judged anew, under the same path, with the thread kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +17,8 @@ from aliquot.intake.take import take
 from aliquot.model.errors import Invalid, Missing
 from aliquot.model.reference import DEFAULT_PROJECT
 
+NOTHING_ASKED: Mapping[str, str] = {}
+
 
 def resubmit(
     catalogue: Catalogue,
@@ -28,12 +30,14 @@ def resubmit(
     rules: Sequence[Rule],
     given: Given | None = None,
     project: str = DEFAULT_PROJECT,
+    within: Mapping[str, str] = NOTHING_ASKED,
 ) -> Taken:
     """Judge corrected files in the place of what was refused, which is decided by that, whatever comes of them.
 
     One file takes the path of one that was refused, whatever it is called; of several that came together, each is known
     by its name, and those that are not given again stay as they are. Files that are refused again wait under a new
-    number. What has been decided already is `Conflict`, and so is a newer file in its place.
+    number. What has been decided already is `Conflict`, and so are a newer file in its place, and a dataset that is of
+    another project than `within` says.
     """
     quarantine.require_reason(because)
     with catalogue.read() as connection:
@@ -49,8 +53,9 @@ def resubmit(
         name = receipts_name(held.into or held.source)
         resubmits = Resubmission(id_, because)
         intake = Intake(
-            catalogue, store, name, rules, who, by_hand=True, project=project, given=given, resubmits=resubmits
-        )
+            catalogue, store, name, rules, who, by_hand=True, project=project, within=within, given=given,
+            resubmits=resubmits,
+        )  # fmt: skip
         landings = landings_of(corrected, rules)
         if sum(not each.role for each in landings) != 1:
             sentence = f"{held.path} is decided about as a whole, and these files do not belong together by its type."

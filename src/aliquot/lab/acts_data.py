@@ -22,6 +22,7 @@ from aliquot.db import Catalogue
 from aliquot.intake import by_hand, quarantine
 from aliquot.intake.decided import NO_DIGESTS, Taken
 from aliquot.intake.describe import Given
+from aliquot.lab.belonging import may_fill
 from aliquot.lab.lab import Lab
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Conflict
@@ -41,11 +42,14 @@ def ingest(
     given: Given | None = None,
     hashed: Mapping[str, Digest] = NO_DIGESTS,
 ) -> tuple[Taken, tuple[Finding, ...]]:
-    """Take files into a dataset by hand, as `by_hand.ingest`; `project` is the one of a dataset that is new."""
-    project = _project_of(lab.catalogue, dataset, project)
-    require_may(by, "dataset.ingest", project, f"dataset {dataset}")
+    """Take files into a dataset by hand, as `by_hand.ingest`.
+
+    `project` is the one of a dataset that is new, and that no source or pipeline will make in another.
+    """
+    with lab.catalogue.read() as connection:
+        project = may_fill(lab, connection, by, dataset, project)
     taken, passed_over = by_hand.ingest(
-        lab.catalogue, lab.store, dataset, paths, by.name, types, project, given, hashed
+        lab.catalogue, lab.store, dataset, paths, by.name, types, project, given, hashed, within=project
     )
     after = {
         "versions": [each.number for each in taken.versions if each.new], "added": taken.added,
@@ -74,9 +78,9 @@ def release(
     with catalogue.read() as connection:
         held = quarantine.show(connection, id_)
         project = project_of_held(connection, id_) or DEFAULT_PROJECT
-    require_may(by, "quarantine.release", project, f"quarantine {id_}")
-    if into is not None:
-        require_may(by, "dataset.ingest", _project_of(catalogue, into, project), f"dataset {into}")
+        require_may(by, "quarantine.release", project, f"quarantine {id_}")
+        target = into or held.into
+        within = may_release_into(lab, connection, by, target, project) if target else None
 
     def note(connection: Connection, done: Committed) -> None:
         if also:
@@ -88,8 +92,14 @@ def release(
         )
 
     return quarantine.release(
-        catalogue, lab.store, id_, by.name, because, into, over_newer=over_newer, beside=note, described=described
-    )
+        catalogue, lab.store, id_, by.name, because, into, over_newer=over_newer, beside=note, described=described,
+        within=within,
+    )  # fmt: skip
+
+
+def may_release_into(lab: Lab, connection: Connection, by: By, dataset: str, otherwise: str) -> str:
+    """Refuse somebody who may not let refused files into a dataset, and give its project."""
+    return may_fill(lab, connection, by, dataset, otherwise, "quarantine.release")
 
 
 def reject(catalogue: Catalogue, by: By, id_: int, because: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from aliquot.access import audit
-from aliquot.access.by import By, require_may
+from aliquot.access.by import By, require_may, unseen
 from aliquot.access.projects import project_of_dataset
+from aliquot.access.rights import EVERYWHERE
 from aliquot.engine import control, recall
 from aliquot.engine.start import Order
 from aliquot.engine.start import start as engine_start
@@ -26,10 +27,13 @@ def start(connection: Connection, by: By, order: Order) -> int:
     require_may(by, "run.start", project, subject)
     if order.publish:
         require_may(by, "run.publish", project, subject)
+        for each in pipeline.outputs.values():
+            of = project_of_dataset(connection, each.publish) if each.publish else None
+            require_may(by, "run.publish", of or project, f"dataset {each.publish}")
     if order.priority is not None:
         require_may(by, "run.prioritise", project, subject)
-    for reference in order.inputs.values():
-        require_readable(connection, by, reference)
+    for name, given in pipeline.inputs.items():
+        require_readable(connection, by, order.inputs.get(name, given.dataset))
     number = engine_start(connection, order)
     assert number is not None  # only an order with a signature can find its run there already
     after = {
@@ -46,6 +50,8 @@ def require_readable(connection: Connection, by: By, reference: str) -> None:
     of = project_of_dataset(connection, name)
     if of is not None:
         require_may(by, "dataset.read", of, f"dataset {name}")
+    elif not by.rights.sees(EVERYWHERE):
+        raise unseen()
 
 
 def cancel(connection: Connection, by: By, number: int) -> RunRow:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from aliquot.access.by import By, require_may
-from aliquot.access.projects import project_of_dataset
 from aliquot.intake.decided import Taken
 from aliquot.intake.describe import Given
 from aliquot.lab.accepted import types_for
 from aliquot.lab.acts_data import ingest
+from aliquot.lab.belonging import may_fill, project_to_be
 from aliquot.lab.lab import Lab
 from aliquot.lab.projects import require_project
 from aliquot.lab.uploads import Upload, Uploads
@@ -37,13 +37,27 @@ class Checked:
 BY_SOURCES = Checked()
 
 
-def may_upload(lab: Lab, by: By, dataset: str, project: str = DEFAULT_PROJECT) -> None:
-    """Refuse somebody who may not put files into a dataset, or make it in a project."""
+def may_upload(lab: Lab, by: By, dataset: str, project: str = DEFAULT_PROJECT) -> str:
+    """Refuse somebody who may not put files into a dataset, or make it in a project; gives the dataset's project."""
     require_name("dataset", dataset)
-    require_project(lab, project)
     with lab.catalogue.read() as connection:
-        project = project_of_dataset(connection, dataset) or project
-    require_may(by, "dataset.ingest", project, f"dataset {dataset}")
+        found = may_fill(lab, connection, by, dataset, project)
+        if project_to_be(lab, connection, dataset) is None:
+            require_project(lab, project)
+    return found
+
+
+def may_begin(lab: Lab, by: By, into: str, project: str) -> str:
+    """Refuse somebody who may not upload, and give the project for which they do; either may be empty for not said.
+
+    What nobody said is the project of a token for one; empty then for what is its person's alone.
+    """
+    if into:
+        return may_upload(lab, by, into, project or DEFAULT_PROJECT)
+    if project:
+        require_may(by, "dataset.ingest", project, f"project {project}")
+        return require_project(lab, project)
+    return by.rights.only or ""
 
 
 def take_uploads(
@@ -57,18 +71,16 @@ def take_uploads(
     bytes is `Conflict`. Whoever wants them `checked` otherwise than the sources say must be one who may let in what a
     check has refused.
     """
-    may_upload(lab, by, dataset, project)
+    project = may_upload(lab, by, dataset, project)
     if checked != BY_SOURCES:
-        with lab.catalogue.read() as connection:
-            of = project_of_dataset(connection, dataset) or project
-        require_may(by, "quarantine.release", of, f"dataset {dataset}")
+        require_may(by, "quarantine.release", project, f"dataset {dataset}")
     if not ids:
         raise Invalid("upload-nothing", "Nothing was sent; choose a file first.")
-    wanted = [uploads.get(by.name, each) for each in sorted(set(ids))]
+    wanted = [uploads.get(by, each) for each in sorted(set(ids))]
     with ExitStack() as stack:
         for each in wanted:
             stack.enter_context(uploads.held(each))
-        wanted = [uploads.get(by.name, each.id) for each in wanted]
+        wanted = [uploads.get(by, each.id) for each in wanted]
         told = wanted[0].outcome
         if told and told["into"] == dataset and all(each.outcome == told for each in wanted):
             return told

@@ -12,8 +12,9 @@ from aliquot.intake.decided import Taken
 from aliquot.lab import acts_data
 from aliquot.lab.accepted import types_for
 from aliquot.lab.api_files import FileSet, checkout_of
+from aliquot.lab.belonging import may_fill
 from aliquot.lab.lab import Lab
-from aliquot.model.reference import LATEST, Reference, require_name
+from aliquot.model.reference import DEFAULT_PROJECT, LATEST, Reference, require_name
 
 
 class Dataset:
@@ -65,5 +66,7 @@ class Dataset:
             adds.append(NewEntry(path if path.startswith("/") else f"/{path}", blob.digest, blob.size))
         where = batch.flush()
         provenance = {"by": parts.who, **({"because": because} if because else {})}
-        change = Change(self.name, adds, tuple(remove), provenance)
+        with parts.catalogue.read() as connection:
+            project = may_fill(parts, connection, parts.by, self.name, DEFAULT_PROJECT)
+        change = Change(self.name, adds, tuple(remove), provenance, project=project, within=project)
         return commit(parts.catalogue, parts.store, change, lambda connection, _: places.record(connection, where))

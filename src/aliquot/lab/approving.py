@@ -35,12 +35,14 @@ def ask_release(
         held = quarantine.show(connection, id_)
         if held.state != "WAITING":
             raise Conflict("quarantine-decided", f"Somebody has decided about {id_} already.", id=id_)
-        if (into or held.into) is None:
+        target = into or held.into
+        if target is None:
             words = f"Nothing recognised {held.path}, so say into which dataset it shall go."
             raise Invalid("dataset-absent", words, id=id_)
         project = project_of_held(connection, id_) or DEFAULT_PROJECT
+        acts_data.may_release_into(lab, connection, by, target, project)
         files = [asdict(each) for each in held.files]
-        document = {"quarantine": id_, "files": files, "into": into or held.into, "over_newer": over_newer}
+        document = {"quarantine": id_, "files": files, "into": target, "over_newer": over_newer}
         return approvals.ask(connection, by, RELEASE, f"quarantine {id_}", document, because, project)
 
     return lab.catalogue.repeat(work)

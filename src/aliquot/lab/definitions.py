@@ -13,6 +13,7 @@ from aliquot.db.tables import definition
 from aliquot.definitions.difference import Change, Registered, difference
 from aliquot.definitions.found import Definitions
 from aliquot.definitions.read import read_lab
+from aliquot.lab.belonging import check_belonging
 from aliquot.lab.lab import Lab
 from aliquot.lab.sources import check_sources
 from aliquot.model.errors import Conflict
@@ -47,6 +48,7 @@ def apply(
         for bundled in each.bundle.values():
             batch.add_bytes(bundled.data)
     with lab.catalogue.read() as connection:
+        check_belonging(connection, found)
         changes = difference(registered(connection), found)
     if dry_run or (only is None and all(change.change == "unchanged" for change in changes)):
         return changes

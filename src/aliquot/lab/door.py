@@ -21,6 +21,7 @@ from aliquot.intake.describe import Given, with_given
 from aliquot.intake.judge import Rule
 from aliquot.intake.quarantine import Held
 from aliquot.lab import acts_data
+from aliquot.lab.belonging import may_fill
 from aliquot.lab.definitions import file_types
 from aliquot.lab.lab import Lab
 
@@ -34,8 +35,10 @@ def resubmit(
     held, project = _held(lab, id_)
     require_may(by, "quarantine.resubmit", project, f"quarantine {id_}")
     rules = rules_of(lab, held)
+    with lab.catalogue.read() as connection:
+        within = {each: may_fill(lab, connection, by, each, project) for each in sorted({rule.into for rule in rules})}
     taken = resubmitting.resubmit(
-        lab.catalogue, lab.store, id_, files, by.name, because, rules, given, project=project
+        lab.catalogue, lab.store, id_, files, by.name, because, rules, given, project=project, within=within
     )  # fmt: skip
     before = {"state": held.state, "path": held.path, "counts": dict(held.counts)}
     after = {

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from aliquot.access.by import By
 from aliquot.datasets.lineage import Node, lineage
 from aliquot.datasets.read import Entry, Version, entries, one_entry, resolve
 from aliquot.lab.previews import Shown
+from aliquot.lab.seen import only_seen
 from aliquot.model.blob import Blob
 from aliquot.model.reference import parse_reference
 
@@ -39,13 +41,16 @@ class FileDetail:
     beside: str | None
 
 
-def file_detail(connection: Connection, dataset: str, version: str, path: str) -> tuple[FileDetail, Shown]:
-    """Look at a file of a version, or say that it is `Missing`; also give what a preview of it is made from."""
+def file_detail(connection: Connection, by: By, dataset: str, version: str, path: str) -> tuple[FileDetail, Shown]:
+    """Look at a file of a version, or say that it is `Missing`; also give what a preview of it is made from.
+
+    What it came from and what came of it is told as far as `by` may see it.
+    """
     of = resolve(connection, parse_reference(f"{dataset}@{version}"))
     entry = one_entry(connection, of, "/" + path.lstrip("/"))
     beside = _beside(connection, of, entry.path)
     reference = parse_reference(f"{of}:{entry.path}")
-    tree = lineage(connection, reference, "both", depth=1, limit=2 * _NEAR)
+    tree = only_seen(connection, lineage(connection, reference, "both", depth=1, limit=2 * _NEAR), by)
     arrived = next((node.facts for node in tree.back if node.kind == "arrival"), {})
     detail = FileDetail(
         dataset=of.dataset,

@@ -129,7 +129,7 @@ def glance(connection: Connection, since: float, seen: Seen, sources: Mapping[st
     held_for_me = (quarantine.c.state == "WAITING") & _of(quarantine.c.project, seen.quarantine)
     active = connection.execute(select(run).where(moving).order_by(run.c.id.desc()).limit(_RUNS)).all()
     held = connection.execute(select(run).where(stuck).order_by(run.c.id.desc()).limit(_RUNS)).all()
-    arrivals, results = _arrivals(connection, since, seen.receipts), _results(connection, since, seen.datasets)
+    arrivals, results = _arrivals(connection, since, seen.receipts), _results(connection, since, seen)
     waiting = _waiting(connection, held_for_me)
     return Glance(
         since=since,
@@ -203,11 +203,12 @@ def _troubles(
     ]
 
 
-def _results(connection: Connection, since: float, projects: Collection[str] | None) -> list[ResultLine]:
+def _results(connection: Connection, since: float, seen: Seen) -> list[ResultLine]:
     query = (
         select(dataset.c.name, version)
         .join(dataset, dataset.c.id == version.c.dataset_id)
-        .where(version.c.created_at >= since, version.c.run_id.is_not(None), _of(dataset.c.project, projects))
+        .join(run, run.c.id == version.c.run_id)
+        .where(version.c.created_at >= since, _of(dataset.c.project, seen.datasets), _of(run.c.project, seen.runs))
         .order_by(version.c.created_at.desc())
         .limit(_RESULTS)
     )

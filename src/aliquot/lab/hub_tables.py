@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from aliquot.db.tables import load, run
 from aliquot.hub.hub import quoted
 from aliquot.hub.query import HubTable, Rows, tables
 from aliquot.hub.query_apart import query_apart
 from aliquot.lab.lab import Lab
+from aliquot.lab.seen import loaded_by
 from aliquot.model.errors import Missing
 
 _ROWS = 50
@@ -19,10 +19,7 @@ def tables_of(lab: Lab, connection: Connection, projects: Collection[str] | None
     found = tables(lab.hub)
     if projects is None:
         return found
-    query = select(load.c.table_name, run.c.project).join(run, run.c.id == load.c.run_id).distinct()
-    loaders: dict[str, set[str]] = {}
-    for name, project in connection.execute(query):
-        loaders.setdefault(name, set()).add(project)
+    loaders = loaded_by(connection)
     return [each for each in found if each.name in loaders and loaders[each.name] <= set(projects)]
 
 

@@ -88,8 +88,10 @@ class VersionOfPipeline:
     diff: str
 
 
-def pipeline_lines(connection: Connection, projects: Collection[str] | None) -> list[PipelineLine]:
-    """List the pipelines that are applied, by name."""
+def pipeline_lines(
+    connection: Connection, projects: Collection[str] | None, of_runs: Collection[str] | None
+) -> list[PipelineLine]:
+    """List the pipelines of some projects that are applied, by name; with the newest run of those of `of_runs`."""
     query = select(definition).where(definition.c.kind == "pipeline", definition.c.current).order_by(definition.c.name)
     if projects is not None:
         query = query.where(definition.c.project.in_(projects))
@@ -97,6 +99,8 @@ def pipeline_lines(connection: Connection, projects: Collection[str] | None) -> 
     newest = (
         select(func.max(run.c.id)).where(run.c.pipeline.in_([each.name for each in found])).group_by(run.c.pipeline)
     )
+    if of_runs is not None:
+        newest = newest.where(run.c.project.in_(of_runs))
     last = {each.pipeline: run_line(each) for each in connection.execute(select(run).where(run.c.id.in_(newest)))}
     lines: list[PipelineLine] = []
     for row in found:

@@ -16,7 +16,7 @@ from aliquot.engine.preview import Group, Intent, in_short, preview
 from aliquot.engine.start import Order
 from aliquot.lab.acts_run import require_readable
 from aliquot.lab.starting import Wish
-from aliquot.model.errors import AliquotError, Denied
+from aliquot.model.errors import AliquotError, Denied, Unseen
 from aliquot.model.pipeline import Pipeline
 from aliquot.model.reference import parse_reference
 from aliquot.model.schedule import MOST_PRIORITY
@@ -110,8 +110,8 @@ def start_form(
     if plan and not typed.problems and not refused:
         try:
             order = Order(applied, typed.wish.parameters, typed.wish.inputs)
-            shown = plan_words(preview(connection, order, executor_for))
-        except Denied:
+            shown = plan_words(preview(connection, order, executor_for, by.projects("run.read")))
+        except (Denied, Unseen):
             raise
         except AliquotError as error:
             refused = error.message
@@ -147,7 +147,7 @@ def read_typed(connection: Connection, by: By, applied: Applied, sent: Mapping[s
             require_readable(connection, by, reference)
             resolve(connection, parse_reference(reference))
             inputs[each] = reference
-        except Denied:
+        except (Denied, Unseen):
             raise
         except AliquotError as error:
             problems[f"{INPUT}{each}"] = error.message

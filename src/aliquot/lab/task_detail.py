@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from aliquot.access.by import By
 from aliquot.datasets import places
 from aliquot.db.tables import attempt, key_input, output
 from aliquot.engine import control
@@ -90,9 +91,9 @@ def task_detail(lab: Lab, number: int, name: str) -> TaskDetail:
     )  # fmt: skip
 
 
-def task_reason(connection: Connection, number: int, name: str) -> Reason:
-    """Say why a task ran or was skipped."""
-    return why(connection, number, name)
+def task_reason(connection: Connection, by: By, number: int, name: str) -> Reason:
+    """Say why a task ran or was skipped, naming other tasks as far as `by` may see them."""
+    return why(connection, number, name, by.projects("run.read"))
 
 
 def whole_log(lab: Lab, number: int, name: str, position: int, stream: str) -> Iterator[bytes]:

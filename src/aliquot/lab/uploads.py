@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from blake3 import blake3
 
+from aliquot.access.by import By
 from aliquot.datasets.commit import require_path
 from aliquot.model.digest import PREFIX
 from aliquot.model.errors import Conflict, Invalid, Missing, Unavailable
@@ -37,7 +38,7 @@ class Upload:
     """A file on its way: of `size` bytes the first `offset` are here; `path` is what it would be called in a dataset.
 
     `digest` is there once all bytes are; `outcome` once it has been taken in: what became of it and of what came with
-    it.
+    it. `project` is the one for which it was begun, empty where nobody said which.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Upload:
     size: int
     offset: int
     created_at: float
+    project: str = ""
     digest: str = ""
     outcome: dict[str, Any] | None = None
 
@@ -53,6 +55,12 @@ class Upload:
     def complete(self) -> bool:
         """Say whether all of its bytes are here."""
         return bool(self.digest)
+
+    def is_of(self, by: By) -> bool:
+        """Say whether it is somebody's own, who may still do what it was begun for; a token no more than that."""
+        if self.who != by.name:
+            return False
+        return by.may("dataset.ingest", self.project) if self.project else by.rights.only is None
 
 
 class Uploads:
@@ -64,12 +72,15 @@ class Uploads:
         self._lock = threading.Lock()
         self._hashers: dict[str, tuple[Any, int]] = {}
 
-    def create(self, who: str, path: str, size: int) -> Upload:
-        """Begin an upload; what is too large or has a name that no dataset takes is `Invalid`, a full disk not."""
+    def create(self, by: By, path: str, size: int, project: str = "") -> Upload:
+        """Begin an upload for a project; what is too large or has a name that no dataset takes is `Invalid`.
+
+        A full disk is `Unavailable`.
+        """
         path = _path(path)
         self.require_room(size)
-        self._forget_old(who)
-        upload = Upload(secrets.token_hex(16), who, path, size, 0, time.time())
+        self._forget_old(by.name)
+        upload = Upload(secrets.token_hex(16), by.name, path, size, 0, time.time(), project)
         self._place(upload).mkdir(parents=True)
         (self._place(upload) / "data").touch()
         if size == 0:
@@ -96,15 +107,15 @@ class Uploads:
                 size=size, free=max(0, free), seconds=600,
             )  # fmt: skip
 
-    def get(self, who: str, id_: str) -> Upload:
-        """Give an upload of a person's own; `Missing` when there is none, or no longer."""
+    def get(self, by: By, id_: str) -> Upload:
+        """Give an upload of a person's own; `Missing` when there is none, or no longer, or none for this token."""
         place = self.folder / id_
         try:
             if not id_.isalnum():
                 raise FileNotFoundError
             said = json.loads((place / "about.json").read_bytes())
             upload = Upload(**said)
-            if upload.who != who:
+            if not upload.is_of(by):
                 raise FileNotFoundError
             offset = upload.offset if upload.complete else (place / "data").stat().st_size
         except FileNotFoundError:
@@ -112,20 +123,20 @@ class Uploads:
             raise Missing("upload-missing", sentence, upload=id_) from None
         return replace(upload, offset=offset)
 
-    def last(self, who: str, most: int = 5) -> list[Upload]:
+    def last(self, by: By, most: int = 5) -> list[Upload]:
         """Give the uploads that a person began last, the newest first."""
         found: list[Upload] = []
         for about in self.folder.glob("*/about.json"):
             with suppress(Missing):
-                found.append(self.get(who, about.parent.name))
+                found.append(self.get(by, about.parent.name))
         return sorted(found, key=lambda each: -each.created_at)[:most]
 
     @contextmanager
-    def writing(self, who: str, id_: str, offset: int) -> Generator["Writing"]:
+    def writing(self, by: By, id_: str, offset: int) -> Generator["Writing"]:
         """Go on with an upload where it stopped; from any other offset, or while another goes on, it is `Conflict`."""
-        upload = self.get(who, id_)
+        upload = self.get(by, id_)
         with self.held(upload):
-            upload = self.get(who, id_)
+            upload = self.get(by, id_)
             if offset != upload.offset:
                 raise Conflict(
                     "upload-offset", f"The upload has {upload.offset} bytes by now; go on from there.",
@@ -164,9 +175,9 @@ class Uploads:
         self._save(replace(upload, outcome=outcome))
         self.data(upload).unlink(missing_ok=True)
 
-    def drop(self, who: str, id_: str) -> None:
+    def drop(self, by: By, id_: str) -> None:
         """Forget an upload."""
-        upload = self.get(who, id_)
+        upload = self.get(by, id_)
         with self.held(upload):
             shutil.rmtree(self._place(upload), ignore_errors=True)
         self._hashers.pop(id_, None)

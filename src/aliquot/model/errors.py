@@ -79,11 +79,22 @@ class Denied(Invalid):
     http_status = 403
 
 
+class Unseen(Missing):
+    """What the caller named is not there, or belongs to a project in which they have no role: both read the same.
+
+    `refused` says for the audit what was asked of which project; it is None where nothing is there, and nobody is told.
+    """
+
+    def __init__(self, code: str, message: str, refused: tuple[str, str] | None = None) -> None:
+        super().__init__(code, message)
+        self.refused = refused
+
+
 class TooOften(Unavailable):
     """The caller has tried too often; the caller waits as long as the fact `seconds` says."""
 
     http_status = 429
 
 
-NARROWER: tuple[type[AliquotError], ...] = (NotSignedIn, Denied, TooOften)
-"""Errors of the families that have an HTTP status of their own."""
+NARROWER: tuple[type[AliquotError], ...] = (NotSignedIn, Denied, Unseen, TooOften)
+"""Errors of the families that are answered in their own way over HTTP."""

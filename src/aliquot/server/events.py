@@ -7,8 +7,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from aliquot.access.by import refusal
-from aliquot.access.rights import DEFAULT_PROJECT
+from aliquot.access.by import refusal, unseen
 from aliquot.intake import wake_azure
 from aliquot.intake.wake_events import Asked, read_posted
 from aliquot.intake.wakes import sources_of, wake
@@ -74,7 +73,8 @@ def _wake(visit: Visit, asked: Asked) -> Sequence[str]:
         name = min(concerned)
         if mine is None:
             require_source(visit.lab, name)
-        project = sources[name].project if name in sources else DEFAULT_PROJECT
-        raise refusal(visit.by, WAKE, project, f"source {name}")
+        if name not in sources:
+            raise unseen()
+        raise refusal(visit.by, WAKE, sources[name].project, f"source {name}")
     wake(visit.lab.catalogue, sources, allowed)
     return allowed

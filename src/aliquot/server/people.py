@@ -14,7 +14,7 @@ from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.access.secret_words import form_word, is_form_word
 from aliquot.access.sessions import by_session
 from aliquot.access.tokens import by_token
-from aliquot.model.errors import Denied, NotSignedIn
+from aliquot.model.errors import Denied, NotSignedIn, Unseen
 from aliquot.server.settings import Settings
 from aliquot.server.site import site_of
 from aliquot.server.visit import Visit
@@ -117,11 +117,15 @@ def still_in(visit: Visit) -> bool:
         return False
 
 
-def note_denied(request: Request, error: Denied) -> None:
-    """Keep in the audit that something was refused."""
+def note_denied(request: Request, error: Denied | Unseen) -> None:
+    """Keep in the audit that something was refused, also where who asked is not told that it is there."""
     visit: Visit | None = getattr(request.state, "visit", None)
     by: By = visit.by if visit else nobody(request.client.host if request.client else "", _number(request))
     facts: dict[str, Any] = error.facts
+    if isinstance(error, Unseen):
+        if error.refused is None:
+            return
+        facts = dict(zip(("action", "project"), error.refused, strict=True))
     action, project = str(facts.get("action") or error.code), str(facts.get("project") or DEFAULT_PROJECT)
     catalogue = site_of(request).lab.catalogue
     subject = f"{request.method} {_path(request)}"[:300]

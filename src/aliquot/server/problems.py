@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from aliquot.model.errors import AliquotError, Denied, Invalid, Missing, NotSignedIn, Unavailable
+from aliquot.access.by import unseen
+from aliquot.access.rights import EVERYWHERE
+from aliquot.model.errors import AliquotError, Denied, Invalid, Missing, NotSignedIn, Unavailable, Unseen
 from aliquot.server.people import note_denied
 from aliquot.server.site import site_of
 from aliquot.server.visit import Visit
@@ -58,6 +60,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+OF_THE_LAB = frozenset(
+    f"{what}-missing"
+    for what in ("approval", "dataset", "pipeline", "project", "quarantine", "receipt", "run", "source")
+) | {"dataset-unknown"}
+"""Codes of what is looked for by names and numbers that all projects share."""
+
+
 class OurFault(AliquotError):
     """An exception that nothing foresaw."""
 
@@ -79,12 +88,22 @@ async def _aliquot(request: Request, error: Exception) -> Response:
     from starlette.concurrency import run_in_threadpool
 
     assert isinstance(error, AliquotError)
-    if isinstance(error, Denied):
+    if isinstance(error, Denied | Unseen):
         await run_in_threadpool(note_denied, request, error)
+    error = _as_told(request, error)
     if error.http_status >= 500:
         log.error("a request failed", code=error.code, reason=error.message)
     # Rendering a page reads the catalogue.
     return await run_in_threadpool(answer, request, error)
+
+
+def _as_told(request: Request, error: AliquotError) -> AliquotError:
+    """Give what somebody is told who may not see all of the lab: of a name that is not there nothing but that."""
+    visit: Visit | None = getattr(request.state, "visit", None)
+    if visit is None or not isinstance(error, Missing) or error.code not in OF_THE_LAB:
+        return error
+    # By what they are, whatever a token of theirs is for: the names are those of all projects.
+    return error if visit.by.rights.sees(EVERYWHERE) else unseen()
 
 
 async def _validation(request: Request, error: Exception) -> Response:

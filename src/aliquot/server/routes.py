@@ -154,12 +154,12 @@ def _require(visit: Visit, action: str, project: ProjectOf | None) -> None:
     if project is not None:
         # Who may do it nowhere is not told whether there is such a thing.
         if visit.projects(action) == frozenset():
-            raise refusal(visit.by, action)
+            raise refusal(visit.by, action, None)
         with visit.read() as connection:
             visit.require(action, project(connection, request.path_params), request.url.path)
     elif right.reach == "project":
         if visit.projects(action) == frozenset():
-            raise refusal(visit.by, action)
+            raise refusal(visit.by, action, None)
     else:
         visit.require(action, subject=request.url.path)
 

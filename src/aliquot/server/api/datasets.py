@@ -102,7 +102,7 @@ def list_datasets(visit: AVisit, q: str = "", project: str = "", after: str = ""
 def show_dataset(visit: AVisit, name: str, cursor: str = "") -> DatasetDetail:
     """Show a dataset, with its versions, newest first."""
     with visit.read() as connection:
-        return dataset_detail(connection, visit.lab, name, read_cursor(cursor))
+        return dataset_detail(connection, visit.lab, visit.by, name, read_cursor(cursor))
 
 
 @routes.api("GET", "/datasets/{name}/versions/{version}", action="dataset.read", project=project_of_dataset)
@@ -111,7 +111,7 @@ def show_version(
 ) -> VersionDetail:
     """Show a version (a number, a tag or `latest`) and what lies in one of its folders, from `start` on."""
     with visit.read() as connection:
-        return version_detail(connection, name, version, plain(folder), plain(start), limit)
+        return version_detail(connection, visit.by, name, version, plain(folder), plain(start), limit)
 
 
 @routes.api("GET", "/datasets/{name}/versions/{version}/diff", action="dataset.read", project=project_of_dataset)

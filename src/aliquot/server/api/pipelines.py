@@ -69,7 +69,7 @@ class PlanWish(BaseModel):
 def list_pipelines(visit: AVisit) -> PipelineList:
     """List the pipelines that are applied."""
     with visit.read() as connection:
-        return PipelineList(pipelines=pipeline_lines(connection, visit.projects("pipeline.read")))
+        return PipelineList(pipelines=pipeline_lines(connection, *map(visit.projects, ("pipeline.read", "run.read"))))
 
 
 @routes.api("GET", "/pipelines/{name}", action="pipeline.read", project=project_of_pipeline)
@@ -112,4 +112,4 @@ def _intents(visit: Visit, name: str, wish: PlanWish) -> list[Intent]:
         for each, given in applied.pipeline.inputs.items():
             require_readable(connection, visit.by, wish.inputs.get(each, given.dataset))
         order = Order(applied, wish.parameters, wish.inputs)
-        return preview(connection, order, visit.lab.executor_for)
+        return preview(connection, order, visit.lab.executor_for, visit.projects("run.read"))

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from aliquot.lab.acts_upload import Checked, may_upload, take_uploads
+from aliquot.lab.acts_upload import Checked, may_begin, take_uploads
 from aliquot.lab.posted import Answer
 from aliquot.lab.uploads import Upload, Writing
 from aliquot.model.errors import Invalid
@@ -111,18 +111,21 @@ def begin_upload(
     visit: AVisit,
     upload_length: Annotated[int, Header(ge=0, lt=2**63, description="Bytes of the file.")],
     upload_metadata: Annotated[
-        str, Header(max_length=16_384, description="`filename BASE64`, and `into BASE64` with the dataset.")
+        str,
+        Header(
+            max_length=16_384,
+            description="`filename BASE64`; `into BASE64` with the dataset and `project BASE64`, where they are known.",
+        ),
     ],
 ) -> UploadState:
     """Begin an upload; its address is in Location. Send its bytes by PATCH there, in one piece or in several."""
     said = _metadata(upload_metadata)
     if "filename" not in said:
         raise Invalid("upload-name", "Upload-Metadata has no filename; send `filename BASE64`.")
-    if "into" in said:
-        may_upload(visit.lab, visit.by, said["into"], said.get("project", DEFAULT_PROJECT))
+    project = may_begin(visit.lab, visit.by, said.get("into", ""), said.get("project", ""))
 
     def work(_connection: Connection) -> Answer:
-        begun = visit.lab.uploads.create(visit.by.name, said["filename"], upload_length)
+        begun = visit.lab.uploads.create(visit.by, said["filename"], upload_length, project)
         return Answer(201, _state(begun).model_dump())
 
     answer = visit.once(f"{upload_length} {upload_metadata}".encode(), work)
@@ -142,14 +145,14 @@ def say_extensions(visit: AVisit) -> Response:
 @routes.raw("HEAD", "/uploads/{upload}", action="dataset.ingest")
 def tell_offset(visit: AVisit, upload: str) -> Response:
     """Say how many bytes are here."""
-    found = visit.lab.uploads.get(visit.by.name, upload)
+    found = visit.lab.uploads.get(visit.by, upload)
     return Response(status_code=200, headers=_TUS | _offsets(found))
 
 
 @routes.api("GET", "/uploads/{upload}", action="dataset.ingest")
 def show_upload(visit: AVisit, upload: str) -> UploadState:
     """Show an upload of one's own."""
-    return _state(visit.lab.uploads.get(visit.by.name, upload))
+    return _state(visit.lab.uploads.get(visit.by, upload))
 
 
 @routes.raw("PATCH", "/uploads/{upload}", action="dataset.ingest", most=_MOST)
@@ -159,7 +162,7 @@ async def go_on(visit: AVisit, upload: str) -> Response:
     if not said.isdecimal() or len(said) > 18:
         raise Invalid("upload-offset-missing", "Say with Upload-Offset at which byte the piece begins.")
     with_stack = ExitStack()
-    opening = visit.lab.uploads.writing(visit.by.name, upload, int(said))
+    opening = visit.lab.uploads.writing(visit.by, upload, int(said))
     writing = await run_in_threadpool(with_stack.enter_context, opening)
     try:
         await _write(writing, visit.request.stream())
@@ -167,14 +170,14 @@ async def go_on(visit: AVisit, upload: str) -> Response:
         # What was written is counted even where the server is told to stop meanwhile.
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(with_stack.close)
-    found = await run_in_threadpool(visit.lab.uploads.get, visit.by.name, upload)
+    found = await run_in_threadpool(visit.lab.uploads.get, visit.by, upload)
     return Response(status_code=204, headers=_TUS | _offsets(found))
 
 
 @routes.api("DELETE", "/uploads/{upload}", action="dataset.ingest", status=204)
 def drop_upload(visit: AVisit, upload: str) -> Response:
     """Forget an upload and its bytes; what was taken in stays."""
-    visit.lab.uploads.drop(visit.by.name, upload)
+    visit.lab.uploads.drop(visit.by, upload)
     return Response(status_code=204, headers=_TUS)
 
 

@@ -1,6 +1,6 @@
 """Datasets: their list, one of them, and a version with its files as a tree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Form, Query
@@ -9,7 +9,8 @@ from aliquot.datasets.changes import Changes
 from aliquot.datasets.listing import DatasetCard, list_datasets
 from aliquot.datasets.read import find_dataset, resolve
 from aliquot.lab import acts_data
-from aliquot.lab.dataset_detail import DatasetDetail, VersionDetail, dataset_detail, diff_of, version_detail
+from aliquot.lab.dataset_detail import ELSEWHERE, DatasetDetail, VersionDetail, dataset_detail, diff_of, version_detail
+from aliquot.lab.seen import unseen_runs
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import Reference
 from aliquot.server.cursor import read_cursor
@@ -78,6 +79,8 @@ def page_of_datasets(
         projects = frozenset({project}) if projects is None or project in projects else frozenset[str]()
     with visit.read() as connection:
         found = list_datasets(connection, plain(q), projects, plain(after), limit + 1)
+        hidden = unseen_runs(connection, [each.run for each in found], visit.projects("run.read"))
+    found = [replace(each, run=None, provenance={"cause": ELSEWHERE}) if each.run in hidden else each for each in found]
     return found[:limit], found[limit - 1].name if len(found) > limit else None
 
 
@@ -102,7 +105,7 @@ def show_datasets(visit: AVisit, q: str = "", project: str = "", after: str = ""
 def show_dataset(visit: AVisit, name: str, cursor: str = "") -> DatasetPage:
     """Show a dataset: how it came to be what it is, and who uses it."""
     with visit.read() as connection:
-        found = dataset_detail(connection, visit.lab, name, read_cursor(cursor))
+        found = dataset_detail(connection, visit.lab, visit.by, name, read_cursor(cursor))
     may = visit.may("dataset.tag", found.project), visit.may("dataset.ingest", found.project)
     return DatasetPage(found, *may, cursor)
 
@@ -111,7 +114,7 @@ def show_dataset(visit: AVisit, name: str, cursor: str = "") -> DatasetPage:
 def show_version(visit: AVisit, name: str, version: str, folder: str = "/", start: str = "") -> VersionPage:
     """Show a version, and what lies in one of its folders."""
     with visit.read() as connection:
-        found = version_detail(connection, name, version, plain(folder), plain(start), FILES)
+        found = version_detail(connection, visit.by, name, version, plain(folder), plain(start), FILES)
     parts = [each for each in found.level.folder.split("/") if each]
     above = [(part, "/" + "/".join(parts[: at + 1]) + "/") for at, part in enumerate(parts)]
     return VersionPage(found, above, start, visit.may("dataset.tag", found.project))

@@ -40,7 +40,7 @@ def project_of_dataset(connection: Connection, path: Mapping[str, str]) -> str:
 def file_page(visit: Visit, name: str, version: str, path: str, query: PreviewQuery) -> FilePage:
     """Look at a file of a version."""
     with visit.read() as connection:
-        detail, shown = file_detail(connection, name, version, path)
+        detail, shown = file_detail(connection, visit.by, name, version, path)
     prefix, rest = f"/datasets/{name}/{detail.version}", quote(detail.path)
     return FilePage(
         file=detail,

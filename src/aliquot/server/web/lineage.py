@@ -1,20 +1,17 @@
 """Lineage of a file both ways, from its arrival to the rows of tables: as a graph that folds, and as lists."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Query
-from sqlalchemy import Connection
 from starlette.responses import Response
 
-from aliquot.access.projects import project_of_dataset as dataset_project
-from aliquot.access.projects import project_of_run as run_project
 from aliquot.datasets.lineage import Direction, Node
 from aliquot.lab.lineage import full_lineage
 from aliquot.lab.lineage_graph import LineageGraph, lineage_graph
 from aliquot.lab.lineage_prov import prov_document
+from aliquot.lab.seen import only_seen
 from aliquot.model.reference import Reference, parse_reference
 from aliquot.server.answers import json_answer
 from aliquot.server.routes import Routes
@@ -107,33 +104,5 @@ def seen_lineage(visit: Visit, reference: Reference, direction: Direction, depth
 
 
 def _seen_by(visit: Visit, root: Node) -> Node:
-    projects = visit.projects("dataset.read")
-    if projects is None:
-        return root
     with visit.read() as connection:
-        return _seen(connection, root, projects, {})
-
-
-def _seen(connection: Connection, node: Node, projects: Collection[str], known: dict[str, bool]) -> Node:
-    """Leave out what belongs to projects that the person may not see, with all that is behind it."""
-    back = tuple(
-        _seen(connection, each, projects, known) for each in node.back if _may(connection, each, projects, known)
-    )
-    forward = tuple(
-        _seen(connection, each, projects, known) for each in node.forward if _may(connection, each, projects, known)
-    )
-    return replace(node, back=back, forward=forward)
-
-
-def _may(connection: Connection, node: Node, projects: Collection[str], known: dict[str, bool]) -> bool:
-    if node.kind in {"more", "arrival", "rows", "table"}:
-        return True
-    number = node.facts.get("run")
-    of_dataset = node.kind in {"file", "version"}
-    key = parse_reference(node.name).dataset if of_dataset else f"run {number}"
-    if key not in known:
-        project = dataset_project(connection, key) if of_dataset else None
-        if not of_dataset and isinstance(number, int):
-            project = run_project(connection, number)
-        known[key] = project in projects
-    return known[key]
+        return only_seen(connection, root, visit.by)

@@ -68,7 +68,7 @@ async def typed_fields(request: Request) -> dict[str, str]:
 def list_pipelines(visit: AVisit) -> PipelinesPage:
     """List the pipelines that are applied."""
     with visit.read() as connection:
-        return PipelinesPage(pipeline_lines(connection, visit.projects("pipeline.read")))
+        return PipelinesPage(pipeline_lines(connection, *map(visit.projects, ("pipeline.read", "run.read"))))
 
 
 @routes.page("/pipelines/{name}", template="pipeline.html", action="pipeline.read", project=project_of_pipeline)

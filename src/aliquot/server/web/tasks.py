@@ -104,7 +104,7 @@ def show_task(visit: AVisit, number: int, step: str, ordinal: int) -> TaskDetail
 def show_reason(visit: AVisit, number: int, step: str, ordinal: int) -> Reason:
     """Say why a task ran or was skipped."""
     with visit.read() as connection:
-        return task_reason(connection, number, f"{step}/{ordinal}")
+        return task_reason(connection, visit.by, number, f"{step}/{ordinal}")
 
 
 @routes.raw("GET", f"{TASK}/log/{{attempt}}/{{stream}}", action="run.read", project=project_of_run)

@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from aliquot.datasets.listing import list_datasets
 from aliquot.lab.accepted import types_for
 from aliquot.lab.acts_upload import may_upload, take_uploads
+from aliquot.lab.belonging import project_to_be
 from aliquot.lab.uploads import Upload
-from aliquot.model.errors import AliquotError, Conflict
+from aliquot.model.errors import AliquotError, Conflict, Denied, NotSignedIn, Unseen
 from aliquot.model.reference import DEFAULT_PROJECT, NAME
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
@@ -90,7 +91,7 @@ async def send(visit: AVisit) -> Response:
 @routes.page("/uploads/{upload}", template="uploaded.html", action="dataset.ingest")
 def show_upload(visit: AVisit, upload: str) -> UploadedPage:
     """Show what became of an upload of one's own."""
-    found = visit.lab.uploads.get(visit.by.name, upload)
+    found = visit.lab.uploads.get(visit.by, upload)
     return UploadedPage(found.id, found.path, found.size, found.offset, found.digest, found.outcome, "")
 
 
@@ -100,17 +101,17 @@ def _send(visit: Visit, form: FormData) -> Response:
     uploads, ids = visit.lab.uploads, [str(each) for each in form.getlist("upload") if isinstance(each, str)]
     sent: list[Upload] = []
     try:
-        may_upload(visit.lab, visit.by, into, project)
+        owner = may_upload(visit.lab, visit.by, into, project)
         # One by one: what was kept before the one that is refused is dropped.
         for each in _files(form):
-            sent.append(_keep(visit, each))  # noqa: PERF401  # as above
+            sent.append(_keep(visit, each, owner))  # noqa: PERF401  # as above
         described = _described(said)
         take_uploads(visit.lab, uploads, visit.by, [*ids, *(each.id for each in sent)], into, described, project)
     except AliquotError as error:
-        if error.http_status in {401, 403}:
+        if isinstance(error, Denied | NotSignedIn | Unseen):
             raise
         for each in sent:
-            uploads.drop(visit.by.name, each.id)
+            uploads.drop(visit.by, each.id)
         page = _form(visit, into if NAME.fullmatch(into) else "", said)
         return visit.html("upload.html", error.http_status, page=page, error=error, uploads=ids)
     first = min([*ids, *(each.id for each in sent)])
@@ -122,14 +123,14 @@ def _files(form: FormData) -> list[UploadFile]:
     return [each for each in form.getlist("files") if isinstance(each, UploadFile) and each.filename]
 
 
-def _keep(visit: Visit, file: UploadFile) -> Upload:
-    uploads, who = visit.lab.uploads, visit.by.name
-    begun = uploads.create(who, file.filename or "", file.size or 0)
+def _keep(visit: Visit, file: UploadFile, project: str) -> Upload:
+    uploads, by = visit.lab.uploads, visit.by
+    begun = uploads.create(by, file.filename or "", file.size or 0, project)
     if begun.size:
-        with uploads.writing(who, begun.id, 0) as writing:
+        with uploads.writing(by, begun.id, 0) as writing:
             while piece := file.file.read(_PIECE):
                 writing.add(piece)
-    if not uploads.get(who, begun.id).complete:
+    if not uploads.get(by, begun.id).complete:
         raise Conflict("upload-incomplete", f"{begun.path} did not come whole; send it again.", path=begun.path)
     return begun
 
@@ -147,9 +148,16 @@ def _form(visit: Visit, into: str, values: Mapping[str, str]) -> UploadPage:
     projects = visit.projects("dataset.ingest")
     with visit.read() as connection:
         there = [each.name for each in list_datasets(connection, projects=projects, limit=_NAMES)]
-    accepted = [rule.into for source in visit.lab.config.sources.values() for rule in source.accept]
-    datasets = sorted({*there, *(accepted if projects is None else ())})
-    types = types_for(visit.lab, into) if into else []
+        owner = project_to_be(visit.lab, connection, into) if into else None
+    accepted = [
+        rule.into
+        for source in visit.lab.config.sources.values()
+        for rule in source.accept
+        if projects is None or source.project in projects
+    ]
+    datasets = sorted({*there, *accepted})
+    # By which types another project's dataset is checked is not for everybody to know.
+    types = types_for(visit.lab, into) if into and (projects is None or owner in projects) else []
     asked = [
         Asked(each.type, each.title or each.type, _fields(each.type, each.describe, len(types) == 1))
         for each in types
@@ -165,7 +173,7 @@ def _form(visit: Visit, into: str, values: Mapping[str, str]) -> UploadPage:
 def _last(visit: Visit) -> list[LastUpload]:
     return [
         LastUpload(each.id, each.path, each.size, each.offset, each.outcome is not None, each.created_at)
-        for each in visit.lab.uploads.last(visit.by.name)
+        for each in visit.lab.uploads.last(visit.by)
     ]
 
 
