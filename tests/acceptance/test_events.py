@@ -207,7 +207,7 @@ def test_who_may_not_wake_is_refused_and_noted(server: RunningServer) -> None:
         assert (answer.status_code, answer.json()["code"]) == (status, code), address
         assert answer.headers["content-type"] == "application/problem+json"
     answer = post.post("/events", content=cloud_event(subject="other"), headers=CLOUD | bearer(word))
-    assert (answer.status_code, answer.json()["code"]) == (403, "access-denied")
+    assert (answer.status_code, answer.json()["code"]) == (404, "nothing-seen")
     assert [action for _, action in lab.denied[before:]] == ["source.wake"] * 7
     assert [who for who, _ in lab.denied[before:]] == [""] * 4 + ["ana"] * 3
     assert post.post("/api/v1/runs", headers=bearer(word), json={"pipeline": "x"}).status_code == 403
