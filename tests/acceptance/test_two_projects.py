@@ -221,6 +221,32 @@ def test_a_file_and_its_dataset_tell_of_no_other_projects_runs(world: TwoProject
         assert [each["facts"]["run"] for each in came_of if each["kind"] == "task"][:1] == [2]
 
 
+def test_a_dataset_that_came_from_another_project_tells_of_no_run_there(world: TwoProjects) -> None:
+    world.lab.catalogue.repeat(lambda c: move_dataset(c, MACHINE, "azure-copies", "red", ["blue", "red"]))
+    with world.client("rob") as rob, world.client("ada") as ada:
+        mine, all_ = (each.get("/api/v1/datasets/azure-copies").json()["versions"][0] for each in (rob, ada))
+        assert (mine["run"], mine["origin"]) == (None, "a run of another project")
+        assert (all_["run"], all_["origin"]) == (1, "run 1 (azure-joint)")
+        one = rob.get("/api/v1/datasets/azure-copies/versions/1").json()["version"]
+        assert (one["run"], one["origin"]) == (None, "a run of another project")
+        cards = {each["name"]: each for each in rob.get("/api/v1/datasets").json()["datasets"]}
+        assert cards["azure-copies"]["run"] is None
+        assert cards["azure-copies"]["provenance"] == {"cause": "a run of another project"}
+        assert "azure-joint" not in rob.get("/datasets", headers={"accept": "text/html"}).text
+        assert rob.get("/home.json").json()["results"] == []
+        assert [each["run"] for each in ada.get("/home.json").json()["results"]] == [1]
+        file = rob.get("/datasets/azure-copies/1/file.json?path=crimson.csv").json()["file"]
+        assert file["came_from"] == []
+
+
+def test_the_form_of_an_upload_says_nothing_of_another_projects_dataset(world: TwoProjects) -> None:
+    with world.client("rob") as rob, world.client("kim") as kim:
+        hidden, gone = (rob.get(f"/uploads.json?into={each}").json() for each in ("azure-arrivals", "nothing"))
+        assert hidden | {"into": ""} == gone | {"into": ""}
+        assert "crimson-moved" in gone["datasets"]
+        assert kim.get("/uploads.json?into=azure-arrivals").json()["types"] == ["reading"]
+
+
 def test_why_names_no_task_of_another_project(world: TwoProjects) -> None:
     """Run 2 took over what run 1 had done, which is another project's."""
     with world.client("rob") as rob, world.client("ada") as ada:
