@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from aliquot.access.by import By, at_the_machine, nobody, refusal
+from aliquot.access.by import By, at_the_machine, nobody, refusal, unseen
 from aliquot.access.rights import ALL, EVERYWHERE, NOTHING, RIGHTS, Rights, Role
-from aliquot.model.errors import Denied, NotSignedIn
+from aliquot.model.errors import Denied, NotSignedIn, Unseen
 
 ROLES = list(Role)
 
@@ -73,3 +73,18 @@ def test_a_refusal_says_who_can_help() -> None:
     assert unknown.http_status == 401
     narrow = By("vera", "token", Rights({EVERYWHERE: Role.SCIENTIST}, frozenset({"run.read"})))
     assert "This token" in refusal(narrow, "run.start", "blue").message
+
+
+def test_who_has_no_role_in_a_project_is_told_what_they_are_told_of_nothing() -> None:
+    viewer = By("vera", "session", Rights({"blue": Role.VIEWER}))
+    narrow = By("vera", "token", Rights({EVERYWHERE: Role.ADMINISTRATOR}, only="blue"))
+    nothing = unseen()
+    for by in (viewer, narrow):
+        hidden = refusal(by, "dataset.read", "red", "dataset plates")
+        assert isinstance(hidden, Unseen)
+        assert hidden.document() == nothing.document()
+        assert hidden.http_status == 404
+        assert hidden.refused == ("dataset.read", "red")
+    assert nothing.refused is None
+    # What is of the whole lab is nobody's secret.
+    assert refusal(viewer, "audit.read").code == "access-denied"

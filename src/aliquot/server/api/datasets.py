@@ -141,7 +141,7 @@ def list_files(
 def show_file(visit: AVisit, name: str, version: str, path: str) -> FileDetail:
     """Show a file: its digest and size, where it came from, what came of it, and what people said of it."""
     with visit.read() as connection:
-        return file_detail(connection, name, version, plain(path))[0]
+        return file_detail(connection, visit.by, name, version, plain(path))[0]
 
 
 @routes.api(
