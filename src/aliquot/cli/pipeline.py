@@ -31,7 +31,7 @@ _ROWS = 50
 @app.command(name="list")
 def list_pipelines(*, options: Options = OPTIONS) -> None:
     """List the pipelines that are applied."""
-    found = options.read(lambda connection: pipeline_lines(connection, None), afar.pipelines)
+    found = options.read(lambda connection: pipeline_lines(connection, None, None), afar.pipelines)
     if options.json:
         print_json(
             [

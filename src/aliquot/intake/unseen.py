@@ -122,7 +122,10 @@ def _commit(intake: Intake, adds: Sequence[NewEntry], origin: Origin, where: Seq
         return dict.fromkeys(fresh, ids[0]) if fresh else {}
 
     provenance = {"intake": intake.source, "who": intake.who}
-    change = Change(into, adds, provenance=provenance, project=intake.project, receipts=receipts)
+    within = intake.within.get(into)
+    change = Change(
+        into, adds, provenance=provenance, project=within or intake.project, within=within, receipts=receipts
+    )
     done = commit(intake.catalogue, intake.store, change)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added
