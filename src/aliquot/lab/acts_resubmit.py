@@ -29,9 +29,9 @@ def resubmit_uploads(
         raise Invalid("upload-nothing", "Nothing was sent; choose a file first.")
     uploads, place = lab.uploads, f"quarantine {id_}"
     with ExitStack() as stack:
-        for each in (uploads.get(by.name, each) for each in sorted(set(ids))):
+        for each in (uploads.get(by, each) for each in sorted(set(ids))):
             stack.enter_context(uploads.held(each))
-        wanted = [uploads.get(by.name, each) for each in sorted(set(ids))]
+        wanted = [uploads.get(by, each) for each in sorted(set(ids))]
         told = wanted[0].outcome
         if told and told["into"] == place and all(each.outcome == told for each in wanted):
             return told
