@@ -99,14 +99,19 @@ def _ended(connection: Connection, since: float) -> dict[str, int]:
 def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:
     if not open_runs:
         return []
-    pool = func.coalesce(run_step.c.pool, "").label("pool")
     query = (
-        select(task.c.state, pool, func.count().label("n"))
-        .join(run_step, (run_step.c.run_id == task.c.run_id) & (run_step.c.step == task.c.step))
+        select(task.c.run_id, task.c.step, task.c.state, func.count().label("n"))
         .where(task.c.run_id.in_(select(run.c.id).where(run.c.state.in_(list(ACTIVE)))))
-        .group_by(task.c.state, pool)
+        .group_by(task.c.run_id, task.c.step, task.c.state)
     )
-    return [TaskCount(row.state, row.pool, row.n) for row in connection.execute(query)]
+    # The pools apart: joined, each task's row would be read, and not the index alone.
+    of_steps = select(run_step.c.run_id, run_step.c.step, run_step.c.pool).where(run_step.c.run_id.in_(open_runs))
+    pools = {(row.run_id, row.step): row.pool or "" for row in connection.execute(of_steps)}
+    counts: dict[tuple[str, str], int] = {}
+    for row in connection.execute(query):
+        key = (row.state, pools.get((row.run_id, row.step), ""))
+        counts[key] = counts.get(key, 0) + row.n
+    return [TaskCount(state, pool, number) for (state, pool), number in sorted(counts.items())]
 
 
 def _causes(connection: Connection, since: float) -> dict[str, int]:
