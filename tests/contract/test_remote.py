@@ -143,6 +143,13 @@ def test_files_go_in_and_out_the_same(far: Far, tmp_path: Path) -> None:
         mine = aliquot("ingest", "one-way", str(given / words[0]), *words[1:], *here)
         theirs = aliquot("ingest", "other-way", str(given / words[0]), *words[1:], *there)
         assert _like(mine, "one-way") == _like(theirs, "other-way")
+    for words in ("assign {} ada", "assign {} --nobody", "assign {} ada --json", "assign {}"):
+        mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
+        theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
+        assert (mine.code, mine.out.replace(numbers[0][0], "N")) == (
+            theirs.code,
+            theirs.out.replace(numbers[1][0], "N"),
+        )
     for words in ("release {} --because fine", "release {} --because twice", "reject {} --because late"):
         mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
         theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
@@ -163,6 +170,23 @@ def test_files_go_in_and_out_the_same(far: Far, tmp_path: Path) -> None:
     ]
     assert files[0] == files[1]
     assert len(files[0]) == 4 + 2 + 1
+
+
+def test_a_corrected_file_takes_the_place_of_a_refused_one(far: Far, tmp_path: Path) -> None:
+    here, there = ("--lab", str(far.folder)), ("--server", far.url)
+    said: list[str] = []
+    for name, where in (("mine", here), ("theirs", there)):
+        (tmp_path / f"{name}.csv").write_text("well,value\nA1,lots\n")
+        given = aliquot("ingest", name, str(tmp_path / f"{name}.csv"), "--type", "plate", "--json", *where)
+        number = re.findall(r'"id": (\d+)', given.out)[0]
+        told = []
+        for row in ("A1,more", "A1,8"):
+            (tmp_path / f"{name}.csv").write_text(f"well,value\n{row}\n")
+            done = aliquot("quarantine", "resubmit", number, str(tmp_path / f"{name}.csv"), "--json", *where)
+            told.append((done.code, re.sub(r'"id": \d+', "", done.out).replace(name, "NAME")))
+            number = next(iter(re.findall(r'"refused": \{\s*"id": (\d+)', done.out)), number)
+        said.append(repr(told))
+    assert said[0] == said[1]
 
 
 def test_what_needs_the_folder_says_so_and_does_nothing(far: Far) -> None:

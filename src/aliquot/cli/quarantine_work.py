@@ -10,11 +10,13 @@ from cyclopts import Parameter
 from aliquot.cli.findings import findings_in_short, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options
 from aliquot.cli.output import heading, line, print_json, say, table
-from aliquot.cli.said import Records, given
+from aliquot.cli.said import Records, given, values_of
 from aliquot.cli.text import count, moment, plain, span
 from aliquot.intake import thread
 from aliquot.lab import door
 from aliquot.model.errors import Invalid
+from aliquot.remote import door as afar
+from aliquot.remote.uploads import resubmit as send_corrected
 
 Number = Annotated[int, Parameter(name="ID")]
 
@@ -36,8 +38,10 @@ def resubmit(
     record
         What you know of the files, as FIELD=VALUE.
     """
-    with options.open() as lab:
-        taken = door.resubmit(lab, lab.by, number, files, because, given(record, lab.who))
+    taken = options.ask(
+        lambda lab: door.resubmit(lab, lab.by, number, files, because, given(record, lab.who)),
+        lambda client: send_corrected(client, number, files, because, values_of(record)),
+    )
     refused = taken.quarantined[0] if taken.quarantined else None
     into = taken.versions[0] if taken.versions else None
     if options.json:
@@ -83,8 +87,7 @@ def assign(
     """
     if (to is None) != nobody:
         raise Invalid("assignee-absent", "Say who shall decide about it, or --nobody.")
-    with options.open() as lab:
-        door.assign(lab, lab.by, number, to)
+    options.ask(lambda lab: door.assign(lab, lab.by, number, to), lambda client: afar.assign(client, number, to))
     if options.json:
         print_json({"id": number, "assigned_to": to})
         return

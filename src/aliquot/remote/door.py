@@ -121,6 +121,11 @@ def release(
     return found
 
 
+def assign(client: Client, number: int, to: str | None) -> None:
+    """Say who shall decide; None: nobody in particular."""
+    client.post(Held, path_of("quarantine", number, "assign"), {"to": to})
+
+
 def reject(client: Client, number: int, because: str) -> None:
     """Keep something out for good."""
     client.post(Held, path_of("quarantine", number, "reject"), {"because": because})

@@ -86,7 +86,20 @@ def ingest(
         "described": {name or "": dict(values) for name, values in (described or {}).items()},
     }  # fmt: skip
     found = client.post(Outcome, "/uploads/take", wish) if sent else Outcome(dataset, [], 0, 0, [], [])
-    return _taken(client, found), passed_over
+    return taken_from(client, found), passed_over
+
+
+def resubmit(
+    client: Client, number: int, paths: Sequence[Path], because: str,
+    described: Mapping[str | None, Mapping[str, str]] | None,
+) -> Taken:  # fmt: skip
+    """Send corrected files and have them judged in the place of what was refused."""
+    files, _ = find_files(paths)
+    wish = {
+        "because": because, "uploads": send(client, files),
+        "described": {name or "": dict(values) for name, values in (described or {}).items()},
+    }  # fmt: skip
+    return taken_from(client, client.post(Outcome, path_of("quarantine", number, "resubmit"), wish))
 
 
 def send(client: Client, files: Sequence[File], dataset: str | None = None) -> list[str]:
@@ -132,7 +145,8 @@ def _piece(client: Client, upload: str, offset: int, piece: bytes, failures: int
     return offset + len(piece), 0
 
 
-def _taken(client: Client, found: Outcome) -> Taken:
+def taken_from(client: Client, found: Outcome) -> Taken:
+    """Give what became of uploads as the model that files given by hand give."""
     return Taken(
         versions=[Committed(each.dataset, each.version, each.added, each.removed, each.new) for each in found.made],
         added=found.added,

@@ -28,7 +28,6 @@ from aliquot.server.api import people as api_people
 from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
-from aliquot.server.api import quarantine_thread as api_quarantine_thread
 from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
@@ -105,7 +104,6 @@ PROGRAMS: tuple[Routes, ...] = (
     api_version_looks.routes,
     api_files.routes,
     api_quarantine.routes,
-    api_quarantine_thread.routes,
     api_uploads.routes,
     api_receipts.routes,
     api_sources.routes,
