@@ -146,10 +146,8 @@ def test_files_go_in_and_out_the_same(far: Far, tmp_path: Path) -> None:
     for words in ("assign {} ada", "assign {} --nobody", "assign {} ada --json", "assign {}"):
         mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
         theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
-        assert (mine.code, mine.out.replace(numbers[0][0], "N")) == (
-            theirs.code,
-            theirs.out.replace(numbers[1][0], "N"),
-        )
+        told = [each.out.replace(number[0], "N") for each, number in zip((mine, theirs), numbers, strict=True)]
+        assert (mine.code, told[0]) == (theirs.code, told[1])
     for words in ("release {} --because fine", "release {} --because twice", "reject {} --because late"):
         mine = aliquot("quarantine", *words.format(numbers[0][0]).split(), *here)
         theirs = aliquot("quarantine", *words.format(numbers[1][0]).split(), *there)
