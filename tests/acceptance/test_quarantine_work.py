@@ -93,8 +93,8 @@ def test_a_program_assigns_corrects_and_reads_the_thread(server: RunningServer, 
     assert [(each["who"], each["what"]) for each in told["events"]] == [("tom", "assigned"), ("tom", "replaced")]
     other = held(server, "three.csv")
     for verb, body in (("assign", {"to": "tom"}), ("resubmit", wish)):
-        assert technician.post(f"/api/v1/quarantine/{other}/{verb}", json=body).status_code == 403
-    assert technician.get("/api/v1/quarantine/zip", params={"number": [number, other]}).status_code == 403
+        assert technician.post(f"/api/v1/quarantine/{other}/{verb}", json=body).status_code == 404
+    assert technician.get("/api/v1/quarantine/zip", params={"number": [number, other]}).status_code == 404
     assert technician.get("/api/v1/quarantine/zip").status_code == 422
     assert technician.get("/api/v1/quarantine/zip", params={"number": 99}).status_code == 404
 
