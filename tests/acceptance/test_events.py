@@ -53,7 +53,8 @@ class Lab(LabFolder):
         self.tell = lambda body: sqs.send_message(QueueUrl=queue, MessageBody=body)
         text = SETTINGS.format(catalogue=catalogue)
         for name, interval, more in (
-            ("posted", NEVER, ""), ("queued", NEVER, f'wake: {{sqs: "{queue}"}}'), ("clock", "1s", ""),
+            ("posted", NEVER, ""), ("queued", NEVER, f'wake: {{sqs: "{queue}"}}'),
+            ("clock", "1s", f'wake: {{sqs: "{queue}"}}'),
             ("other", NEVER, "project: blue"),
         ):  # fmt: skip
             text += SOURCE.format(
@@ -163,7 +164,7 @@ def _wake_in_every_way(server: RunningServer) -> None:
     record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": said}
     lab.tell(json.dumps({"Records": [record]}))
     lab.wait_for("queued", key)
-    # Nobody tells of it: it comes within the source's interval.
+    # All that could tell of it is lost: it comes within the source's interval.
     lab.wait_for("clock", lab.put("clock"))
     post.close()
 
