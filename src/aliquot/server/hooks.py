@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 
-from aliquot.access import audit, throttle
+from aliquot.access import throttle
 from aliquot.access.by import nobody
+from aliquot.access.refused import note_refused
 from aliquot.access.tokens import by_token
 from aliquot.model.errors import Denied, NotSignedIn
-from aliquot.server.site import Site, site_of
+from aliquot.server.site import site_of
 from aliquot.server.visit import Visit
 
 WAKE: Final = "source.wake"
@@ -33,7 +33,12 @@ def visit_for_hook(request: Request) -> Visit:
             raise NotSignedIn("sign-in-needed", words)
         by = by_token(site.lab.catalogue, word, place, number)
     except NotSignedIn as error:
-        _note(site, place, number, f"{request.method} {request.url.path}: {error.code}")
+        if error.code == "sign-in-needed":
+            # A token that is not known, or that has ended, is noted by whoever looks it up.
+            note_refused(site.lab.catalogue, nobody(place, number), WAKE, f"{request.method} {request.url.path}")
+        # Who tries again and again has to wait.
+        tried = {"place": f"events from {place}"}
+        site.lab.catalogue.repeat(lambda connection: throttle.count_try(connection, tried))
         raise
     visit = request.state.visit = Visit(request, by, "")
     if in_address and by.rights.scope != frozenset({WAKE}):
@@ -42,13 +47,3 @@ def visit_for_hook(request: Request) -> Visit:
     if by.token is not None:
         site.rate.count(by.token)
     return visit
-
-
-def _note(site: Site, place: str, number: str, what: str) -> None:
-    """Keep in the audit that a token was not known; who tries again and again has to wait, and fills no audit."""
-
-    def work(connection: Connection) -> None:
-        throttle.count_try(connection, {"place": f"events from {place}"})
-        audit.append(connection, nobody(place, number), WAKE, what, outcome="denied")
-
-    site.lab.catalogue.repeat(work)
