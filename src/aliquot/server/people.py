@@ -40,14 +40,14 @@ def visit_for(request: Request) -> Visit:
     """Find out who asks; a token that is not valid is refused, a session that has ended is nobody."""
     site, number = site_of(request), request.scope["aliquot.request"]
     place = request.client.host if request.client else ""
+    guest = request.cookies.get(guest_cookie(site.settings)) or secrets.token_urlsafe(24)
+    request.state.guest = guest
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:
         if kind.lower() != "bearer":
             raise NotSignedIn("sign-in-needed", "Send a token as `Authorization: Bearer TOKEN`.")
         return Visit(request, by_token(site.lab.catalogue, token.strip(), place, number), "")
     word = request.cookies.get(session_cookie(site.settings))
-    guest = request.cookies.get(guest_cookie(site.settings)) or secrets.token_urlsafe(24)
-    request.state.guest = guest
     by = nobody(place, number)
     # Whether the server lives is not to hang on the database that knows who asks.
     if word and not request.url.path.startswith("/health/"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,22 @@ ProjectOf = Callable[[Connection, Mapping[str, str]], str]
 
 SMALL = 1024 * 1024
 """Bytes that a request may have, unless its route says otherwise."""
+
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the API's description says of a route's answer: its model, its status, the kind of its bytes.
+
+    `media` is empty where there are no bytes; `makes` says that it makes something, once for each Idempotency-Key.
+    """
+
+    model: Any = None
+    status: int = 200
+    media: str = JSON
+    makes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +41,4 @@ class Registered:
     project: ProjectOf | None
     most: int
     """Bytes of its body at most."""
-    makes: bool = False
-    """Whether it makes something, once for each Idempotency-Key."""
+    said: Said

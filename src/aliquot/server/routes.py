@@ -1,12 +1,13 @@
 """Registering routes: each names its action from the table of rights, and one without cannot be registered."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -18,11 +19,16 @@ from aliquot.server.hooks import visit_for_hook
 from aliquot.server.people import require_own, visit_for
 from aliquot.server.plain import require_plain
 from aliquot.server.problems import PROBLEMS
-from aliquot.server.registered import SMALL, ProjectOf, Registered
+from aliquot.server.registered import JSON, SMALL, ProjectOf, Registered, Said
 from aliquot.server.visit import Visit
 
 PUBLIC = "public"
 """The action of the few routes that anybody may ask: signing in, what the sign-in page is made of, whether it lives."""
+
+API = "/api/v1"
+"""Where the addresses of programs begin."""
+
+_PLAIN = Said()
 
 Function = Callable[..., Any]
 
@@ -52,7 +58,7 @@ class Routes:
                 return visit.site.renderer.page(visit.request, visit.by, visit.csrf, template, model)
 
             # The twin first: the path of the page would take `12.json` for a value.
-            self._add("GET", twin or f"{path}.json", document, "twin", action, project, model=_model(function))
+            self._add("GET", twin or f"{path}.json", document, "twin", action, project, said=Said(_model(function)))
             self._add("GET", path, page, "page", action, project)
             return function
 
@@ -76,11 +82,11 @@ class Routes:
 
     def api(
         self, method: str, path: str, *, action: str, project: ProjectOf | None = None, status: int = 200,
-        most: int = SMALL, makes: bool = False,
+        most: int = SMALL, makes: bool = False, media: str = JSON,
     ) -> Callable[[Function], Function]:  # fmt: skip
         """Register a route for programs, under `/api/v1`; the function gives a model, or a response as it is.
 
-        `makes` says that it makes something, in `visit.once`.
+        `makes` says that it makes something, in `visit.once`; `media` the kind of a response that is no JSON.
         """
 
         def register(function: Function) -> Function:
@@ -90,18 +96,23 @@ class Routes:
                 return found if isinstance(found, Response) else json_answer(_visit(values).request, found, status)
 
             model = _model(function)
-            self._add(method, path, answer, "api", action, project, most, model=model, status=status, makes=makes)
+            said = Said(model, status, media, makes=makes)
+            self._add(method, path, answer, "api", action, project, most, said)
             return function
 
         return register
 
     def raw(
-        self, method: str, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL
-    ) -> Callable[[Function], Function]:
-        """Register a route whose function gives a response by itself: streams, downloads, pictures."""
+        self, method: str, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL,
+        status: int = 200, media: str = "application/octet-stream",
+    ) -> Callable[[Function], Function]:  # fmt: skip
+        """Register a route whose function gives a response by itself: streams, downloads, pictures.
+
+        `media` is their kind where the API's description has it, empty for an answer without bytes.
+        """
 
         def register(function: Function) -> Function:
-            self._add(method, path, function, "raw", action, project, most)
+            self._add(method, path, function, "raw", action, project, most, Said(None, status, media))
             return function
 
         return register
@@ -117,17 +128,37 @@ class Routes:
 
     def _add(
         self, method: str, path: str, endpoint: Function, kind: str, action: str, project: ProjectOf | None,
-        most: int = SMALL, model: Any = None, status: int = 200, makes: bool = False,
+        most: int = SMALL, said: Said = _PLAIN,
     ) -> None:  # fmt: skip
         if action != PUBLIC and action not in RIGHTS:
             raise TypeError(f"{method} {path}: no row of access/rights.py has the action {action!r}")
         full = self.prefix + path
-        self.registered.append(Registered(method, full, action, kind, project, most, makes))
+        described = full.startswith(API) and kind in {"api", "raw"}
+        self.registered.append(Registered(method, full, action, kind, project, most, said))
         self.router.add_api_route(
-            full, endpoint, methods=[method], response_model=model, status_code=status,
-            include_in_schema=kind == "api", dependencies=[Depends(_check(action, project, kind))],
-            responses=PROBLEMS if kind == "api" else None,
+            full, endpoint, methods=[method], response_model=said.model, status_code=said.status,
+            include_in_schema=described, responses=PROBLEMS if described else None,
+            route_class_override=_checked(_check(action, project, kind)),
         )  # fmt: skip
+
+
+def _checked(check: Function) -> type[APIRoute]:
+    """Make the kind of a route that is checked before anything of the request's body is read.
+
+    A dependency would be too late: a form is read, and its files are written to disk, before dependencies are asked.
+    """
+
+    class Checked(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def handle_checked(request: Request) -> Response:
+                await check(request)
+                return await handle(request)
+
+            return handle_checked
+
+    return Checked
 
 
 def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
@@ -143,7 +174,6 @@ def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
         await require_own(request, visit)
         await require_plain(request, body=kind == "api")
 
-    check.__name__ = f"check_{kind}"
     return check
 
 

@@ -48,7 +48,7 @@ def verify(visit: AVisit) -> AuditReport:
     return verify_audit(visit.lab.catalogue, visit.lab.store)
 
 
-@routes.raw("GET", "/audit/export", action="audit.read")
+@routes.raw("GET", "/audit/export", action="audit.read", media="application/x-ndjson")
 def export(visit: AVisit) -> Response:
     """Give all rows as JSON lines; `aliquot admin audit verify FILE` proves them anywhere."""
     return audit.export(visit)

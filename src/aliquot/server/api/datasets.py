@@ -171,7 +171,10 @@ def put_tag(visit: AVisit, name: str, tag: str, wish: Annotated[TagWish, Body()]
     return acts_data.move_tag(visit.lab.catalogue, visit.by, name, tag, wish.version)
 
 
-@routes.raw("GET", "/datasets/{name}/versions/{version}/zip", action="dataset.read", project=project_of_dataset)
+@routes.raw(
+    "GET", "/datasets/{name}/versions/{version}/zip", action="dataset.read", project=project_of_dataset,
+    media="application/zip",
+)  # fmt: skip
 def send_zip(visit: AVisit, name: str, version: str, path: downloads.Paths = None) -> Response:
     """Send a version, or the files and folders of it that `path` names, as a zip."""
     return downloads.send_zip(visit, name, version, path)

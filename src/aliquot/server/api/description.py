@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 from aliquot.server.answers import tagged
+from aliquot.server.registered import JSON, Said
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
 
@@ -35,7 +36,7 @@ class ApiPage:
     groups: dict[str, list[Operation]]
 
 
-@routes.raw("GET", "/api/v1/openapi.json", action="home.read")
+@routes.raw("GET", "/api/v1/openapi.json", action="home.read", media=JSON)
 def openapi(visit: AVisit) -> Response:
     """Give the OpenAPI document."""
     return tagged(visit.request, json.dumps(document(visit)).encode(), "application/json")
@@ -69,9 +70,21 @@ def document(visit: Visit) -> dict[str, Any]:
         for method, each in methods.items():
             route = routes_by[method, path]
             each["x-aliquot-action"] = route.action
-            if route.makes:
+            _describe_answers(each["responses"], route.said)
+            if route.said.makes:
                 each.setdefault("parameters", []).append(_KEY)
     return said
+
+
+def _describe_answers(answers: dict[str, Any], said: Said) -> None:
+    for status, each in answers.items():
+        if int(status) >= 400 and JSON in each.get("content", {}):
+            each["content"] = {"application/problem+json": each["content"][JSON]}
+    done = answers[str(said.status)]
+    if not said.media:
+        done.pop("content", None)
+    elif said.media != JSON:
+        done["content"] = {said.media: {"schema": {"type": "string", "format": "binary"}}}
 
 
 _KEY = {

@@ -205,7 +205,7 @@ def list_sessions(
     return SessionList(sessions=found[:limit], next=following)
 
 
-@routes.api("DELETE", "/sessions/{number}", action="people.manage", status=204)
+@routes.api("DELETE", "/sessions/{number}", action="people.manage", status=204, media="")
 def end_session(visit: AVisit, number: str) -> Response:
     """Sign somebody out."""
     id_ = whole_number(number)

@@ -63,13 +63,13 @@ def show_reason(visit: AVisit, number: int, step: str, ordinal: int) -> Reason:
         return task_reason(connection, visit.by, number, f"{step}/{ordinal}")
 
 
-@routes.api("GET", f"{TASK}/log/{{attempt}}/{{stream}}", action="run.read", project=project_of_run)
+@routes.raw("GET", f"{TASK}/log/{{attempt}}/{{stream}}", action="run.read", project=project_of_run, media="text/plain")
 def show_log(visit: AVisit, number: int, step: str, ordinal: int, attempt: int, stream: str) -> Response:
     """Give all that an attempt wrote to stdout or stderr, as text."""
     return log_response(visit, number, f"{step}/{ordinal}", attempt, stream)
 
 
-@routes.api("GET", f"{TASK}/files/{{path:path}}", action="run.read", project=project_of_run)
+@routes.raw("GET", f"{TASK}/files/{{path:path}}", action="run.read", project=project_of_run)
 def download_file(visit: AVisit, number: int, step: str, ordinal: int, path: str) -> Response:
     """Give a file that a task gave."""
     return file_response(visit, number, f"{step}/{ordinal}", path)

@@ -134,7 +134,7 @@ def begin_upload(
     return response  # type: ignore[return-value]
 
 
-@routes.raw("OPTIONS", "/uploads", action="dataset.ingest")
+@routes.raw("OPTIONS", "/uploads", action="dataset.ingest", status=204, media="")
 def say_extensions(visit: AVisit) -> Response:
     """Say what of the tus protocol is spoken."""
     largest = str(visit.lab.config.uploads.largest)
@@ -142,7 +142,7 @@ def say_extensions(visit: AVisit) -> Response:
     return Response(status_code=204, headers=_TUS | more)
 
 
-@routes.raw("HEAD", "/uploads/{upload}", action="dataset.ingest")
+@routes.raw("HEAD", "/uploads/{upload}", action="dataset.ingest", media="")
 def tell_offset(visit: AVisit, upload: str) -> Response:
     """Say how many bytes are here."""
     found = visit.lab.uploads.get(visit.by, upload)
@@ -155,7 +155,7 @@ def show_upload(visit: AVisit, upload: str) -> UploadState:
     return _state(visit.lab.uploads.get(visit.by, upload))
 
 
-@routes.raw("PATCH", "/uploads/{upload}", action="dataset.ingest", most=_MOST)
+@routes.raw("PATCH", "/uploads/{upload}", action="dataset.ingest", most=_MOST, status=204, media="")
 async def go_on(visit: AVisit, upload: str) -> Response:
     """Take the bytes that follow at Upload-Offset; what has come before a cut is kept."""
     said = visit.request.headers.get("upload-offset", "")
@@ -174,7 +174,7 @@ async def go_on(visit: AVisit, upload: str) -> Response:
     return Response(status_code=204, headers=_TUS | _offsets(found))
 
 
-@routes.api("DELETE", "/uploads/{upload}", action="dataset.ingest", status=204)
+@routes.api("DELETE", "/uploads/{upload}", action="dataset.ingest", status=204, media="")
 def drop_upload(visit: AVisit, upload: str) -> Response:
     """Forget an upload and its bytes; what was taken in stays."""
     visit.lab.uploads.drop(visit.by, upload)
