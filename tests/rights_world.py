@@ -160,8 +160,9 @@ class World:
 
     def upload(self, name: str) -> str:
         """Make an upload of somebody that is complete."""
-        begun = self.lab.uploads.create(name, f"up{next(self.counter)}.txt", 4)
-        with self.lab.uploads.writing(name, begun.id, 0) as writing:
+        by = at_the_machine(name, "here")
+        begun = self.lab.uploads.create(by, f"up{next(self.counter)}.txt", 4)
+        with self.lab.uploads.writing(by, begun.id, 0) as writing:
             writing.add(b"text")
         return begun.id
 
