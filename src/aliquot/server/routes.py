@@ -16,6 +16,7 @@ from aliquot.access.by import refusal
 from aliquot.access.rights import RIGHTS
 from aliquot.server.answers import json_answer
 from aliquot.server.hooks import visit_for_hook
+from aliquot.server.paths import whole_number
 from aliquot.server.people import require_own, visit_for
 from aliquot.server.plain import require_plain
 from aliquot.server.problems import PROBLEMS
@@ -31,6 +32,9 @@ API = "/api/v1"
 _PLAIN = Said()
 
 Function = Callable[..., Any]
+
+_NUMBERS = frozenset({"number", "other", "ordinal", "attempt"})
+"""Parts of paths that are numbers; a database is asked for none that it could not keep."""
 
 
 @dataclass(slots=True)
@@ -171,6 +175,8 @@ def _check(action: str, project: ProjectOf | None, kind: str) -> Function:
         # Before the form's word, which stands in a body that may be large: nobody fills a disk who may not send it.
         await require_plain(request, body=False)
         await run_in_threadpool(_require, visit, action, project)
+        for name in _NUMBERS & request.path_params.keys():
+            whole_number(request.path_params[name])
         await require_own(request, visit)
         await require_plain(request, body=kind == "api")
 
