@@ -16,7 +16,9 @@ class ServerFault(AliquotError):
 
 
 _BY_FAMILY: dict[str, type[AliquotError]] = {each.family: each for each in (*FAMILIES, ServerFault)}
-_BY_STATUS: dict[int, type[AliquotError]] = {each.http_status: each for each in NARROWER}
+_BY_STATUS: dict[int, type[AliquotError]] = {
+    each.http_status: each for each in NARROWER if each.http_status not in {family.http_status for family in FAMILIES}
+}
 
 
 def error_from(status: int, problem: Any, url: str) -> AliquotError:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -39,6 +40,10 @@ _GIVEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}", re.ASCII)
 """An id that somebody may give a request: it stands in logs and in the audit."""
 
 
+_READ_ON = 16 << 20
+_READ_ON_SECONDS = 5.0
+
+
 class _Body:
     """Hands on a body up to so many bytes, and then nothing more of it."""
 
@@ -54,6 +59,16 @@ class _Body:
             self.too_large = True
             return {"type": "http.disconnect"}
         return message
+
+    async def read_on(self) -> None:
+        """Throw away what still comes, up to a bound: where it stayed unread, the asker would see no answer."""
+        left = _READ_ON
+        with anyio.move_on_after(_READ_ON_SECONDS):
+            while left > 0:
+                message = await self._receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 class Guard:
@@ -104,6 +119,7 @@ class Guard:
                 await (self._refusal(scope) or self._app)(scope, body.receive, answer)
                 if body.too_large:
                     body.too_large = False
+                    await body.read_on()
                     await _too_large(number)(scope, receive, answer)
             finally:
                 self._tell(scope, status, time.perf_counter() - began, span)

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from aliquot.access.by import unseen
@@ -80,6 +80,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(PoolTimeout, _busy)
+    app.add_exception_handler(ClientDisconnect, _cut_off)
     app.add_exception_handler(Exception, _ours)
 
 
@@ -131,6 +132,11 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _busy(request: Request, _error: Exception) -> Response:
     words = "The server has more to do than it can; try again in a moment."
     return await _aliquot(request, Unavailable("server-busy", words))
+
+
+async def _cut_off(request: Request, _error: Exception) -> Response:
+    """Answer a body that was cut off, by who sent it or because it is too large: mostly nobody reads it any more."""
+    return await _aliquot(request, Invalid("body-cut-off", "The body did not come whole; send it again."))
 
 
 async def _ours(request: Request, error: Exception) -> Response:
