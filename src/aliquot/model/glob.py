@@ -177,9 +177,20 @@ class _Reading:
         assert stars is not None
         self.at += stars.end()
         if stars.end() == 1:
-            return "[^/]*"
+            return self.first_place() or "[^/]*"
         self.depth_varies = True
         return ".*"
+
+    def first_place(self) -> str:
+        """Read what stands between this `*` and the next one of its segment: without captures, its first place will do.
+
+        No other place has to be tried then, so that many stars do not take a power of a name's length.
+        """
+        between = re.match(r"([^*?\[\]{}()\\/]+)(?=\*(?!\*))", self.text[self.at :])
+        if between is None or re.search(r"[{(]", self.text):
+            return ""
+        self.at += between.end()
+        return f"(?>[^/]*?{re.escape(between[1])})"
 
     def characters(self) -> str:
         # The first character may be `]` itself, as in every shell.
