@@ -58,4 +58,4 @@ def test_pages_say_that_the_database_is_away_and_go_on_when_it_is_back(
         expect(page.locator("#notice")).to_be_hidden(timeout=PATIENCE)
         lab.write("a.txt", "sample 1")
         lab.run("ingest", "notes", "a.txt")
-        expect(page.locator("#figures")).to_contain_text("1 file arrived today", timeout=PATIENCE)
+        expect(page.locator("#figures")).to_contain_text("1 file taken in today", timeout=PATIENCE)

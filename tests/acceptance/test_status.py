@@ -40,7 +40,7 @@ def test_a_glance_says_what_came_what_is_stuck_and_what_waits(tmp_path: Path) ->
     lab.write("inbox/bad.csv", "well,value\nA1,many\n")
     lab.run("apply")
     nothing = lab.run("status")
-    assert nothing.stdout.startswith("0 files arrived today, 0 runs under way, 0 stuck, 0 wait for a person.")
+    assert nothing.stdout.startswith("0 files taken in today, 0 runs under way, 0 stuck, 0 wait for a person.")
     assert "Nothing has arrived yet" in nothing.stderr
     lab.up(expect=None)
     found = lab.json("status")
@@ -51,6 +51,6 @@ def test_a_glance_says_what_came_what_is_stuck_and_what_waits(tmp_path: Path) ->
     assert [each["path"] for each in found["waiting"]] == ["/bad.csv"]
     assert [each["source"] for each in found["troubles"]] == ["gone"]
     said = lab.run("status").stdout
-    assert said.startswith("1 file arrived today, 0 runs under way, 2 stuck, 1 waits for a person.")
+    assert said.startswith("1 file taken in today, 0 runs under way, 2 stuck, 1 waits for a person.")
     for words in ("Stuck", "Source gone cannot be looked at", "Waits for a person", "/bad.csv", "Arrived today"):
         assert words in said

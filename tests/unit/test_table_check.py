@@ -57,7 +57,14 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("C002,1,2031-01-01", 'Row 3: day is "2031-01-01", but must be at most 2030-12-31.'),
         ("C001,1,", 'Row 3: id is "C001", which stands in row 2 already.'),
         ("C002,1", "Row 3 has only 2 of 3 cells: day is missing."),
-        ("C002,1,,5", "Row 3 has 4 cells, but the header has 3; the first cell too many is 5."),
+        ("C002,1,,x", 'Row 3 has 4 cells, but the header has 3; the first cell too many is "x".'),
+        (
+            "C002,,0,05",
+            (
+                "Row 3 has 4 cells, but the header has 3; the first cell too many is 05 "
+                "(a decimal comma? write the number with a point, or in quotes)."
+            ),
+        ),
         (" ", 'Row 3: id is " ", but must match the pattern C[0-9]{3}.'),
     ],
 )

@@ -59,7 +59,7 @@ def _show_figures(found: Glance) -> None:
     waits = "waits" if found.waiting_total == 1 else "wait"
     stuck = found.stuck_total + len(found.failed_loads) + len(found.troubles)
     line(
-        f"{count(arrived, 'file')} arrived today, {count(found.active_total, 'run')} under way, {stuck:,} stuck, "
+        f"{count(arrived, 'file')} taken in today, {count(found.active_total, 'run')} under way, {stuck:,} stuck, "
         f"{found.waiting_total:,} {waits} for a person."
     )
     if found.empty:

@@ -199,6 +199,8 @@ class Judge:
         for row, count, extra in uneven.iter_rows():
             if count > width and self._counts(row, "extra-cell"):
                 words = f"has {count} cells, but the header has {width}; the first cell too many is {shown(extra)}"
+                if count == width + 1 and str(extra).strip().isdecimal():
+                    words += " (a decimal comma? write the number with a point, or in quotes)"
                 found = Finding("extra-cell", f"Row {row + 2} {words}.", row=row + 2, value=kept(extra))
                 self._keep(row, 2, width, found)
             if count < width and self._counts(row, "missing-cell"):
