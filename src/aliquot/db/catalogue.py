@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from aliquot.db.migrate import bring_up_to_date
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
@@ -21,6 +22,9 @@ _BUSY_MS = 30_000
 _TRIES = 6
 _CACHE_KIB = 49_152
 """What SQLite keeps of the database in memory; the system's own cache holds the rest, a copy of a page away."""
+_MORE = {"sqlite": 75, "postgresql": 35}
+"""Connections beyond the five that stay open. A server has forty threads, and a read may begin within another: none is
+to wait for those that wait themselves. A PostgreSQL serves others, too, and has a hundred in all by default."""
 _WAL_PAGES = 8_192
 """Pages of 4 KiB in the log before SQLite moves them into the database: at its own 1,000, each large commit would."""
 
@@ -89,6 +93,10 @@ class Catalogue:
                     yield connection
         except AliquotError:
             raise
+        except NoConnection as error:
+            raise Unavailable(
+                "catalogue-crowded", "Too many ask the catalogue at once; wait a moment, then try again."
+            ) from error
         except DBAPIError as error:
             if _is_busy(error):
                 raise Conflict(
@@ -118,11 +126,13 @@ _json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def _sqlite(url: URL, folder: Path | None) -> Engine:
+    more: dict[str, Any] = {}
     if url.database and url.database != ":memory:":
         path = (folder or Path()) / url.database
         path.parent.mkdir(parents=True, exist_ok=True)
         url = url.set(database=str(path.absolute()))
-    engine = create_engine(url, json_serializer=_json, connect_args={"timeout": _BUSY_MS / 1000})
+        more = {"max_overflow": _MORE["sqlite"]}
+    engine = create_engine(url, json_serializer=_json, connect_args={"timeout": _BUSY_MS / 1000}, **more)
 
     @event.listens_for(engine, "connect")
     def prepare(raw: Any, _record: object) -> None:
@@ -146,7 +156,10 @@ def _postgresql(url: URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, json_serializer=_json, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        engine = create_engine(
+            url, json_serializer=_json, pool_pre_ping=True, max_overflow=_MORE["postgresql"],
+            connect_args={"connect_timeout": 10},
+        )  # fmt: skip
     except ModuleNotFoundError as error:
         raise Unavailable(
             "extra-missing",

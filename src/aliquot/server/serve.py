@@ -42,7 +42,7 @@ class Server:
 
     def __enter__(self) -> Self:
         word = self._people()
-        self._socket = _listen(self._settings)
+        self._socket = listen_at(self._settings)
         self.port: int = self._socket.getsockname()[1]
         self.first_link = f"{self.address}/welcome/{word}" if word else ""
         app = make_app(self._lab, self._settings)
@@ -105,17 +105,20 @@ class Server:
         return self._lab.catalogue.repeat(lambda connection: first_administrator(connection, by))
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen_at(settings: Settings) -> socket.socket:
+    """Give a socket that has the port, or another one where that may be; `Unavailable` where the port is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Answers are written in two parts: the second one would wait 40 ms for word that the first has come.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         made.bind((settings.host, settings.port))
         made.listen(2048)
     except OSError as error:
         made.close()
         if settings.any_port:
-            return _listen(replace(settings, port=0, any_port=False))
+            return listen_at(replace(settings, port=0, any_port=False))
         where = f"{settings.host}:{settings.port}"
         words = f"The address {where} cannot be listened at ({error.strerror}); give another with --listen HOST:PORT."
         raise Unavailable("port-taken", words, listen=where) from error

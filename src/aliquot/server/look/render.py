@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from blake3 import blake3
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -43,13 +43,7 @@ class Renderer:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = templates_of(HERE / "templates")
         self._templates.filters |= {"size": in_words, "span": span, "digest": _digest, "zulu": zulu, "json": _json}
         self._templates.filters |= {"origin": provenance_words, "quoted": quote, "cursor": write_cursor}
         self._templates.filters["last_lines"] = _last_lines
@@ -107,6 +101,17 @@ class Renderer:
             "path": path,
             "query": request.url.query,
         }
+
+
+def templates_of(folder: Path) -> Environment:
+    """Give the templates of a folder as they are now: one that is read later may be newer than the program."""
+    return Environment(
+        loader=DictLoader({each.name: each.read_text(encoding="utf-8") for each in folder.iterdir() if each.is_file()}),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 class _Static:
