@@ -1,13 +1,13 @@
 """Lineage: what a file came from, back to its arrival, and what came of it."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from aliquot.datasets import lineage_rows as rows
+from aliquot.datasets.lineage_rows import Neighbours
+from aliquot.datasets.lineage_things import FileRef, Thing, things_of
 from aliquot.datasets.read import Version, entries, find_dataset, missing_file, resolve
 from aliquot.model.reference import Reference
 
@@ -60,7 +60,8 @@ def lineage(
     path = reference.path or "/"
     ways: tuple[Way, ...] = ("back", "forward") if direction == "both" else (direction,)
     if path != "/":
-        found = rows.file_at(connection, of.dataset, of.number, path)
+        asked: FileRef = ("file", of.dataset, of.number, path)
+        found = things_of(connection, [asked]).get(asked)
         if found:
             grown = {way: _Tree(connection, way, limit // len(ways), widest).grow([found], depth)[0] for way in ways}
             name, facts = found.name, found.facts
@@ -77,9 +78,9 @@ def _many(
         raise missing_file(connection, of, path)
     head = find_dataset(connection, of.dataset)
     facts = {"digest": of.digest, "files": of.files, "bytes": of.bytes, "newest": head.head == of.number}
-    roots = [
-        found for each in listed if (found := rows.file_at(connection, of.dataset, of.number, each.path)) is not None
-    ]
+    asked: list[FileRef] = [("file", of.dataset, of.number, each.path) for each in listed]
+    known = things_of(connection, asked)
+    roots = [known[each] for each in asked if each in known]
     name = str(of) if path == "/" else f"{of}:{path}"
     left_out = max(0, of.files - limit) if path == "/" else 0
     sides = {
@@ -92,7 +93,7 @@ def _many(
 class _Growing:
     """A node whose neighbours are still looked for, `depth` nodes at most below it."""
 
-    thing: rows.Thing
+    thing: Thing
     depth: int
     told: bool = False
     left_out: int = 0
@@ -107,32 +108,40 @@ class _Tree:
         self._room = room
         self._widest = widest or max(_NARROWEST, room // 10)
         self._told: set[tuple[str, str]] = set()
-        neighbours = rows.Neighbours(connection)
+        neighbours = Neighbours(connection)
         self._next = neighbours.back if way == "back" else neighbours.forward
 
-    def grow(self, roots: Sequence[rows.Thing], depth: int, left_out: int = 0) -> tuple[Node, ...]:
+    def grow(self, roots: Sequence[Thing], depth: int, left_out: int = 0) -> tuple[Node, ...]:
         """Give the nodes of several things and what is below them."""
         shown = [_Growing(thing, depth) for thing in roots[: self._room]]
         self._room -= len(shown)
-        waiting = deque(shown)
-        while waiting:
-            waiting.extend(self._expand(waiting.popleft()))
+        layer = shown
+        while layer:
+            layer = self._expand(layer)
         left_out += len(roots) - len(shown)
         return (*(self._node(each) for each in shown), *_more(left_out))
 
-    def _expand(self, node: _Growing) -> "list[_Growing]":
-        key = (node.thing.kind, node.thing.name)
-        node.told = key in self._told
-        if node.told or node.depth <= 0:
+    def _expand(self, layer: "Sequence[_Growing]") -> "list[_Growing]":
+        """Find the neighbours of things that are equally far away, with few statements for all of them together."""
+        fresh: list[_Growing] = []
+        for node in layer:
+            key = (node.thing.kind, node.thing.name)
+            node.told = key in self._told
+            if not node.told and node.depth > 0:
+                self._told.add(key)
+                fresh.append(node)
+        if not fresh:
             return []
-        self._told.add(key)
-        most = min(self._widest, max(self._room, 0))
-        # One row is enough to know how many there are.
-        found, count = self._next(node.thing, max(most, 1))
-        node.below = [_Growing(thing, node.depth - 1) for thing in found[:most]]
-        node.left_out = count - len(node.below)
-        self._room -= len(node.below)
-        return node.below
+        for node, (found, count) in zip(fresh, self._next([each.thing for each in fresh], self._allot), strict=True):
+            node.below = [_Growing(thing, node.depth - 1) for thing in found]
+            node.left_out = count - len(node.below)
+        return [below for node in fresh for below in node.below]
+
+    def _allot(self, many: int) -> int:
+        """Say for how many of a thing's neighbours there is room, nearest things first, and take it."""
+        taken = max(0, min(many, self._widest, self._room))
+        self._room -= taken
+        return taken
 
     def _node(self, node: _Growing) -> Node:
         below = (*(self._node(each) for each in node.below), *_more(node.left_out))

@@ -1,241 +1,228 @@
-"""The rows that tell where a file came from and what came of it, one step at a time."""
+"""The rows that tell where files came from and what came of them: one step at a time, for many things at once."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
-from aliquot.datasets.read import live_at
-from aliquot.db.tables import (
-    attempt,
-    dataset,
-    definition,
-    entry,
-    key_input,
-    load,
-    output,
-    published,
-    receipt,
-    result,
-    run,
-    task,
-    version,
+from aliquot.datasets.lineage_things import (
+    FileRef,
+    Reference,
+    Thing,
+    arrival_of,
+    output_of,
+    receipts_of,
+    things_of,
 )
+from aliquot.db.rows import among, chunks
+from aliquot.db.tables import definition, key_input, load, output, published, run, task
 from aliquot.model.state import State
 
 _NEVER = float("inf")
 
-Reference = tuple[Literal["task"], int] | tuple[Literal["file"], str, int, str]
-"""What a thing is found by, before it is known to be shown."""
+Allot = Callable[[int], int]
+"""Says how many of so many neighbours of a thing there is room for; asked in the order of the things."""
 
-Step = tuple[list["Thing"], int]
+Step = tuple[list[Thing], int]
 """The first things that a step leads to, and how many there are in all."""
+
+DbRow = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """One thing of a lineage; `row` holds what the next step is found by."""
+class _Input:
+    """What a task read: the file of a version, or, where that has another content, what a step has given."""
 
-    kind: str
+    file: FileRef | None
     name: str
-    facts: Mapping[str, Any]
-    row: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    run_id: int
+    source: str
+    path: str
+    digest: str
 
 
-def file_at(connection: Connection, name: str, number: int, path: str) -> Thing | None:
-    """Give a file of a version, if it is there."""
-    row = connection.execute(
-        select(entry, version.c.provenance)
-        .join(dataset, dataset.c.id == entry.c.dataset_id)
-        .outerjoin(version, and_(version.c.dataset_id == entry.c.dataset_id, version.c.number == entry.c.added))
-        .where(dataset.c.name == name, entry.c.path == path, *live_at(number))
-    ).first()
-    if row is None:
-        return None
-    facts: dict[str, Any] = {"digest": row.digest, "size": row.size, "added": row.added, "removed": row.removed}
-    if row.receipt_id is None and row.task_id is None:
-        facts["provenance"] = row.provenance
-    there = {
-        "dataset": name,
-        "path": path,
-        "digest": row.digest,
-        "size": row.size,
-        "added": row.added,
-        "removed": row.removed,
-        "receipt_id": row.receipt_id,
-        "task_id": row.task_id,
-    }
-    return Thing("file", f"{name}@{number}:{path}", facts, there)
+_Found = Thing | Reference | _Input
 
 
 class Neighbours:
-    """Finds what is one step back or forward. Remembers the definitions of runs."""
+    """Finds what is one step back or forward. Remembers the definitions and the inputs of runs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._documents: dict[int, Mapping[str, Any]] = {}
+        self._runs: dict[int, DbRow] = {}
 
-    def back(self, thing: Thing, most: int) -> Step:
-        """Give what a thing came from, `most` at most, and how many that is in all."""
-        if thing.kind == "file":
-            found = [each for each in (self._arrival(thing), self._task(thing.row["task_id"])) if each]
-            return found, len(found)
-        if thing.kind == "output":
-            maker = self._maker(thing.row["run_id"], thing.row["step"], thing.row["path"], thing.row["digest"])
-            return ([maker], 1) if maker else ([], 0)
-        return self._inputs(thing, most) if thing.kind == "task" else ([], 0)
+    def back(self, things: Sequence[Thing], allot: Allot) -> list[Step]:
+        """Give what each thing came from, as far as there is room, and how many that is in all."""
+        receipts = receipts_of(self._connection, _given(things, "file", "receipt_id"))
+        makers = self._makers([each for each in things if each.kind == "output"])
+        inputs = self._counts(key_input, things)
+        found: list[tuple[list[_Found], int]] = []
+        wide: list[tuple[int, int]] = []
+        for at, thing in enumerate(things):
+            if thing.kind == "task":
+                many = inputs.get(thing.row["key"], 0)
+                wide.append((at, allot(many)))
+                found.append(([], many))
+                continue
+            near: list[_Found] = []
+            if thing.kind == "file":
+                if thing.row["receipt_id"] is not None:
+                    near.append(arrival_of(thing, receipts[thing.row["receipt_id"]]))
+                if thing.row["task_id"] is not None:
+                    near.append(("task", thing.row["task_id"]))
+            elif thing.kind == "output" and (maker := makers.get(_place(thing))):
+                near.append(("task", maker))
+            found.append((near[: allot(len(near))], len(near)))
+        for at, row in self._rows(key_input, things, wide, inputs, key_input.c.input, key_input.c.path):
+            found[at][0].append(self._input(things[at], row))
+        return self._told(found)
 
-    def forward(self, thing: Thing, most: int) -> Step:
-        """Give what came of a thing, `most` at most, and how many that is in all."""
-        if thing.kind == "file":
-            return self._some(self._readers(thing), most)
-        if thing.kind == "output":
-            return self._some(self._uses(thing), most)
-        return self._outputs(thing, most) if thing.kind == "task" else ([], 0)
+    def forward(self, things: Sequence[Thing], allot: Allot) -> list[Step]:
+        """Give what came of each thing, as far as there is room, and how many that is in all."""
+        files = self._after_files([each for each in things if each.kind == "file"])
+        kept = self._after_outputs([each for each in things if each.kind == "output"])
+        outputs = self._counts(output, things)
+        tables = self._tables(things)
+        found: list[tuple[list[_Found], int]] = []
+        wide: list[tuple[int, int]] = []
+        for at, thing in enumerate(things):
+            if thing.kind == "task":
+                loaded = tables.get((thing.row["run_id"], thing.row["step"]), [])
+                complete = thing.facts["state"] == State.COMPLETE
+                near: list[_Found] = [*loaded] if complete else []
+                many = len(near) + (outputs.get(thing.row["key"], 0) if complete else 0)
+                room = allot(many)
+                found.append((near[:room], many))
+                wide.append((at, max(0, room - len(near)) if complete else 0))
+                continue
+            refs = files.get(_place(thing), []) if thing.kind == "file" else kept.get(_place(thing), [])
+            found.append(([*refs[: allot(len(refs))]], len(refs)))
+        for at, row in self._rows(output, things, wide, outputs, output.c.path):
+            there = things[at].row
+            found[at][0].append(output_of(there["run_id"], there["step"], row.path, row.digest, {"size": row.size}))
+        return self._told(found)
+
+    def _told(self, found: Sequence[tuple[Sequence[_Found], int]]) -> list[Step]:
+        """Look up what was only referred to, all of it together."""
+        refs: list[Reference] = []
+        for near, _ in found:
+            for each in near:
+                if isinstance(each, _Input):
+                    refs.extend([each.file] if each.file else [])
+                elif not isinstance(each, Thing):
+                    refs.append(each)
+        known = things_of(self._connection, refs)
+        return [([told for each in near if (told := _resolved(each, known))], many) for near, many in found]
 
     # --- back ---------------------------------------------------------------------------------------------------------
 
-    def _arrival(self, thing: Thing) -> Thing | None:
-        if thing.row["receipt_id"] is None:
-            return None
-        row = self._connection.execute(select(receipt).where(receipt.c.id == thing.row["receipt_id"])).one()
-        # Many that were delivered together have one receipt, which says nothing of each.
-        own = thing.row if row.files else {"path": row.path, "size": row.size, "digest": row.digest}
-        facts = {
-            "receipt": row.id,
-            "source": row.source,
-            "path": own["path"],
-            "size": own["size"],
-            "digest": own["digest"],
-            "arrived_at": row.seen_at,
-            "taken_at": row.taken_at,
-            "decision": row.decision,
-            "type": row.type,
-            "who": row.who,
-            "facts": row.facts,
-        }
-        return Thing("arrival", f"{row.source}:{own['path']}", facts)
-
-    def _task(self, task_id: int | None) -> Thing | None:
-        if task_id is None:
-            return None
-        row = self._connection.execute(
-            select(task, run.c.pipeline, run.c.inputs, run.c.definition_id, definition.c.digest.label("definition"))
-            .join(run, run.c.id == task.c.run_id)
-            .join(definition, definition.c.id == run.c.definition_id)
-            .where(task.c.id == task_id)
-        ).one()
-        made = self._connection.execute(
-            select(result.c.parts, result.c.task_id, task.c.run_id)
-            .outerjoin(task, task.c.id == result.c.task_id)
-            .where(result.c.key == row.key)
-        ).first()
-        parts: Mapping[str, Any] = made.parts if made else {}
-        facts: dict[str, Any] = {
-            "run": row.run_id,
-            "pipeline": row.pipeline,
-            "definition": row.definition,
-            "step": row.step,
-            "ordinal": row.ordinal,
-            "task": row.id,
-            "state": row.state,
-            "key": row.key,
-            **{name: parts.get(name) for name in ("environment", "image", "command", "parameters", "code", "exports")},
-            "reused": row.reused,
-            "computed_by_run": made.run_id if made else None,
-            "attempt": self._attempt(made.task_id if made and made.task_id else row.id),
-        }
-        there = {"run_id": row.run_id, "step": row.step, "key": row.key, "inputs": row.inputs, "of": row.definition_id}
-        return Thing("task", f"run {row.run_id} {row.step}/{row.ordinal}", facts, there)
-
-    def _attempt(self, task_id: int) -> dict[str, Any] | None:
-        names = ("executor", "handle", "state", "image_digest", "started_at", "ended_at", "wall", "cpu", "peak_memory")
-        row = (
-            self._connection.execute(
-                select(*(attempt.c[name] for name in names))
-                .where(attempt.c.task_id == task_id)
-                .order_by(attempt.c.fence.desc())
-                .limit(1)
-            )
-            .mappings()
-            .first()
-        )
-        return dict(row) if row else None
-
-    def _inputs(self, thing: Thing, most: int) -> Step:
-        there = key_input.c.key == thing.row["key"]
-        count = self._connection.execute(select(func.count()).select_from(key_input).where(there)).scalar_one()
-        query = select(key_input).where(there).order_by(key_input.c.input, key_input.c.path).limit(most)
-        return [self._input(thing, row) for row in self._connection.execute(query).all()], count
-
-    def _input(self, thing: Thing, row: Row[*tuple[Any, ...]]) -> Thing:
+    def _input(self, thing: Thing, row: DbRow) -> _Input:
         source = self._source(thing.row["of"], thing.row["step"], row.input)
-        bound = thing.row["inputs"].get(source)
-        if bound:
-            found = file_at(self._connection, bound[0], bound[1], row.path)
-            if found and found.row["digest"] == row.digest:
-                return Thing("file", found.name, {**found.facts, "input": row.input}, found.row)
-        return self._output(thing.row["run_id"], source or "?", row.path, row.digest, {"input": row.input})
+        bound = self._run(thing.row["run_id"]).inputs.get(source)
+        file: FileRef | None = ("file", bound[0], bound[1], row.path) if bound else None
+        return _Input(file, row.input, thing.row["run_id"], source or "?", row.path, row.digest)
 
-    def _maker(self, run_id: int, step: str, path: str, digest: str) -> Thing | None:
+    def _makers(self, outputs: Sequence[Thing]) -> dict[tuple[Any, ...], int]:
+        """Find the task of its own run that gave each output, the first one where several did."""
+        if not outputs:
+            return {}
+        digests, paths = ({each.row[name] for each in outputs} for name in ("digest", "path"))
         query = (
-            select(task.c.id)
-            .join(output, output.c.key == task.c.key)
-            .where(task.c.run_id == run_id, task.c.step == step, output.c.path == path, output.c.digest == digest)
+            select(task.c.id, task.c.run_id, task.c.step, output.c.path, output.c.digest)
+            .join(task, task.c.key == output.c.key)
+            .where(
+                among(self._connection, output.c.digest, digests),
+                among(self._connection, output.c.path, paths),
+                # Not by the index over runs, which would lead to all tasks of one.
+                (task.c.run_id + 0).in_({each.row["run_id"] for each in outputs}),
+            )
             .order_by(task.c.ordinal)
-            .limit(1)
         )
-        return self._task(self._connection.execute(query).scalar())
+        found: dict[tuple[Any, ...], int] = {}
+        for row in self._connection.execute(query):
+            found.setdefault((row.run_id, row.step, row.path, row.digest), row.id)
+        return found
 
     # --- forward ------------------------------------------------------------------------------------------------------
 
-    def _readers(self, thing: Thing) -> list[Reference]:
-        """Find the tasks that read a file of a dataset: in runs over a version in which it is."""
-        there = thing.row
-        found: list[Reference] = []
-        for row in self._tasks_with(there["path"], there["digest"]):
-            bound = row.inputs.get(self._source(row.definition_id, row.step, row.input))
-            if bound and bound[0] == there["dataset"] and there["added"] <= bound[1] < (there["removed"] or _NEVER):
-                found.append(("task", row.id))
+    def _after_files(self, files: Sequence[Thing]) -> dict[tuple[Any, ...], list[Reference]]:
+        """Find the tasks that read files of datasets: in runs over a version in which the file is."""
+        readers = self._readers(files)
+        found: dict[tuple[Any, ...], list[Reference]] = {}
+        for thing in files:
+            there = thing.row
+            refs: dict[Reference, None] = {}
+            for row in readers.get((there["path"], there["digest"]), ()):
+                of = self._run(row.run_id)
+                bound = of.inputs.get(self._source(of.definition_id, row.step, row.input))
+                if bound and bound[0] == there["dataset"] and there["added"] <= bound[1] < (there["removed"] or _NEVER):
+                    refs["task", row.id] = None
+            found[_place(thing)] = list(refs)
         return found
 
-    def _uses(self, thing: Thing) -> list[Reference]:
-        """Find what came of a file that stays with its run: files of versions, and tasks of later steps."""
-        there = thing.row
-        query = (
-            select(published.c.dataset, published.c.number)
-            .where(published.c.run_id == there["run_id"], published.c.step == there["step"])
-            .order_by(published.c.output)
-        )
-        found: list[Reference] = []
-        for row in self._connection.execute(query).all():
-            now = file_at(self._connection, row.dataset, row.number, there["path"])
-            if now and now.row["digest"] == there["digest"]:
-                found.append(("file", row.dataset, row.number, there["path"]))
-        for row in self._tasks_with(there["path"], there["digest"], there["run_id"]):
-            if self._source(row.definition_id, row.step, row.input) == there["step"]:
-                found.append(("task", row.id))  # noqa: PERF401 - the two kinds of reference are one list
+    def _after_outputs(self, outputs: Sequence[Thing]) -> dict[tuple[Any, ...], list[Reference]]:
+        """Find what came of files that stay with their runs: files of versions, and tasks of later steps."""
+        given = self._published({each.row["run_id"] for each in outputs})
+        versions: dict[tuple[Any, ...], list[FileRef]] = {
+            _place(each): [
+                ("file", row.dataset, row.number, each.row["path"])
+                for row in given.get((each.row["run_id"], each.row["step"]), ())
+            ]
+            for each in outputs
+        }
+        there = things_of(self._connection, [ref for refs in versions.values() for ref in refs])
+        readers = self._readers(outputs)
+        found: dict[tuple[Any, ...], list[Reference]] = {}
+        for thing in outputs:
+            refs: dict[Reference, None] = {
+                ref: None
+                for ref in versions[_place(thing)]
+                if ref in there and there[ref].row["digest"] == thing.row["digest"]
+            }
+            for row in readers.get((thing.row["path"], thing.row["digest"]), ()):
+                if row.run_id == thing.row["run_id"] and thing.row["step"] == self._source(
+                    self._run(row.run_id).definition_id, row.step, row.input
+                ):
+                    refs["task", row.id] = None
+            found[_place(thing)] = list(refs)
         return found
 
-    def _tasks_with(self, path: str, digest: str, run_id: int | None = None) -> Iterator[Row[*tuple[Any, ...]]]:
-        """Give the tasks whose key covers a file, with the input by which it does."""
+    def _readers(self, things: Sequence[Thing]) -> dict[tuple[str, str], list[DbRow]]:
+        """Find the tasks whose keys cover files, by path and digest, with the input by which they do."""
+        found: dict[tuple[str, str], list[DbRow]] = {(each.row["path"], each.row["digest"]): [] for each in things}
+        if not found:
+            return found
         query = (
-            select(task.c.id, task.c.step, key_input.c.input, run.c.inputs, run.c.definition_id)
+            select(task.c.id, task.c.run_id, task.c.step, key_input.c.input, key_input.c.path, key_input.c.digest)
             .join(task, task.c.key == key_input.c.key)
-            .join(run, run.c.id == task.c.run_id)
-            .where(key_input.c.digest == digest, key_input.c.path == path)
+            .where(
+                among(self._connection, key_input.c.digest, {digest for _, digest in found}),
+                among(self._connection, key_input.c.path, {path for path, _ in found}),
+            )
             .order_by(task.c.id)
         )
-        yield from self._connection.execute(query if run_id is None else query.where(task.c.run_id == run_id))
+        for row in self._connection.execute(query):
+            if (row.path, row.digest) in found:
+                found[row.path, row.digest].append(row)
+        self._look_at_runs({row.run_id for rows in found.values() for row in rows})
+        return found
 
-    def _outputs(self, thing: Thing, most: int) -> Step:
-        there = thing.row
-        tables = [
-            Thing(
-                "table",
-                row.table_name,
-                {
+    def _published(self, runs: Collection[int]) -> dict[tuple[int, str], list[DbRow]]:
+        found: dict[tuple[int, str], list[DbRow]] = {}
+        for part in chunks(sorted(runs)):
+            query = select(published).where(published.c.run_id.in_(part)).order_by(published.c.output)
+            for row in self._connection.execute(query):
+                found.setdefault((row.run_id, row.step), []).append(row)
+        return found
+
+    def _tables(self, things: Iterable[Thing]) -> dict[tuple[int, str], list[Thing]]:
+        found: dict[tuple[int, str], list[Thing]] = {}
+        for part in chunks(sorted(_given(things, "task", "run_id"))):
+            query = select(load).where(load.c.run_id.in_(part)).order_by(load.c.table_name)
+            for row in self._connection.execute(query):
+                facts = {
                     "load": row.id,
                     "run": row.run_id,
                     "state": row.state,
@@ -243,40 +230,53 @@ class Neighbours:
                     "dataset": row.dataset,
                     "version": row.number,
                     "ended_at": row.ended_at,
-                },
-            )
-            for row in self._connection.execute(
-                select(load)
-                .where(load.c.run_id == there["run_id"], load.c.step == there["step"])
-                .order_by(load.c.table_name)
-            )
-        ]
-        of = output.c.key == there["key"]
-        if thing.facts["state"] != State.COMPLETE:
-            return [], 0
-        count = self._connection.execute(select(func.count()).select_from(output).where(of)).scalar_one()
-        query = select(output).where(of).order_by(output.c.path).limit(most)
-        files = [
-            self._output(there["run_id"], there["step"], row.path, row.digest, {"size": row.size})
-            for row in self._connection.execute(query)
-        ]
-        return [*tables, *files], len(tables) + count
+                }
+                found.setdefault((row.run_id, row.step), []).append(Thing("table", row.table_name, facts))
+        return found
 
     # --- both ---------------------------------------------------------------------------------------------------------
 
-    def _some(self, references: list[Reference], most: int) -> Step:
-        distinct = list(dict.fromkeys(references))
-        found = [self._thing(each) for each in distinct[:most]]
-        return [each for each in found if each], len(distinct)
+    def _counts(self, of: Table, things: Iterable[Thing]) -> dict[str, int]:
+        """Count the files that the keys of tasks cover, or give."""
+        keys = _given(things, "task", "key")
+        if not keys:
+            return {}
+        query = select(of.c.key, func.count().label("n")).where(among(self._connection, of.c.key, keys))
+        return {row.key: row.n for row in self._connection.execute(query.group_by(of.c.key))}
 
-    def _thing(self, reference: Reference) -> Thing | None:
-        if reference[0] == "task":
-            return self._task(reference[1])
-        return file_at(self._connection, *reference[1:])
+    def _rows(
+        self, of: Table, things: Sequence[Thing], wanted: Sequence[tuple[int, int]], counts: Mapping[str, int],
+        *order: Any,
+    ) -> list[tuple[int, DbRow]]:  # fmt: skip
+        """Read the first so many files of tasks' keys, with the place of each task among the things.
 
-    def _output(self, run_id: int, step: str, path: str, digest: str, facts: Mapping[str, Any]) -> Thing:
-        there = {"run_id": run_id, "step": step, "path": path, "digest": digest}
-        return Thing("output", f"run {run_id} {step}:{path}", {"digest": digest, **facts}, there)
+        Those of which all are wanted are read together; the others, which may have a hundred thousand, one by one.
+        """
+        whole = {things[at].row["key"] for at, most in wanted if 0 < counts.get(things[at].row["key"], 0) <= most}
+        rows: dict[str, list[DbRow]] = {}
+        if whole:
+            query = select(of).where(among(self._connection, of.c.key, whole)).order_by(of.c.key, *order)
+            for row in self._connection.execute(query):
+                rows.setdefault(row.key, []).append(row)
+        found: list[tuple[int, DbRow]] = []
+        for at, most in wanted:
+            key = things[at].row["key"]
+            if key not in whole and most > 0 and counts.get(key, 0):
+                query = select(of).where(of.c.key == key).order_by(*order).limit(most)
+                found.extend((at, row) for row in self._connection.execute(query))
+            elif most > 0:
+                found.extend((at, row) for row in rows.get(key, [])[:most])
+        return found
+
+    def _run(self, number: int) -> DbRow:
+        if number not in self._runs:
+            self._look_at_runs([number])
+        return self._runs[number]
+
+    def _look_at_runs(self, numbers: Collection[int]) -> None:
+        for part in chunks(sorted(each for each in numbers if each not in self._runs)):
+            query = select(run.c.id, run.c.inputs, run.c.definition_id).where(run.c.id.in_(part))
+            self._runs |= {row.id: row for row in self._connection.execute(query)}
 
     def _source(self, definition_id: int, step: str, name: str) -> str:
         """Say which pipeline input or step a step's input takes its files from; empty when the definition lacks it."""
@@ -285,3 +285,26 @@ class Neighbours:
             self._documents[definition_id] = self._connection.execute(query).scalar_one()
         given = self._documents[definition_id].get("steps", {}).get(step, {}).get("inputs", {}).get(name, {})
         return str(given.get("from", ""))
+
+
+def _given(things: Iterable[Thing], kind: str, name: str) -> set[Any]:
+    return {each.row[name] for each in things if each.kind == kind and each.row[name] is not None}
+
+
+def _place(thing: Thing) -> tuple[Any, ...]:
+    """Give what tells files of one kind apart."""
+    there = thing.row
+    if thing.kind == "output":
+        return there["run_id"], there["step"], there["path"], there["digest"]
+    return tuple(there.get(name) for name in ("dataset", "path", "digest", "added", "removed"))
+
+
+def _resolved(found: _Found, known: Mapping[Reference, Thing]) -> Thing | None:
+    if isinstance(found, Thing):
+        return found
+    if not isinstance(found, _Input):
+        return known.get(found)
+    file = known.get(found.file) if found.file else None
+    if file and file.row["digest"] == found.digest:
+        return Thing("file", file.name, {**file.facts, "input": found.name}, file.row)
+    return output_of(found.run_id, found.source, found.path, found.digest, {"input": found.name})
