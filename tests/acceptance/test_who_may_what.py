@@ -25,8 +25,8 @@ VIEWS = re.compile(r".*/view/.*|.*/shown.*")
 ROUTES = [each for each in registered() if each.path != "/logout" and "/provider" not in each.path]
 """All but the one that ends the session of who asks, and sign-in by a provider, of which this lab has none."""
 
-HIDDEN = {"nothing-seen", "table-missing", "source-missing"}
-"""The codes of what is there, or is not: who may not see it is not told which."""
+HIDDEN = {"nothing-seen"}
+"""The code of what is there, or is not: who may not see it is not told which."""
 
 Sends = dict[str, Any]
 Needs = Callable[[Rights, str], bool]

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.text import ago, count, plain, size
 from aliquot.lab import Lab
 from aliquot.lab.home import ActiveRun, Glance, Seen, glance, start_of_day
+from aliquot.lab.hub_reader import advice
 from aliquot.remote import status as afar
 
 app = noun("status")
@@ -47,11 +48,14 @@ def status(*, options: Options = OPTIONS) -> None:
             ],
             empty="",
         )  # fmt: skip
+    for each in found.advice:
+        say(plain(each))
 
 
 def _glance(lab: Lab, since: float) -> Glance:
     with lab.catalogue.read() as connection:
-        return glance(connection, since, Seen(), lab.config.sources)
+        found = glance(connection, since, Seen(), lab.config.sources)
+    return replace(found, advice=advice(lab))
 
 
 def _show_figures(found: Glance) -> None:

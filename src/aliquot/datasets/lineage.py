@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from aliquot.datasets.lineage_rows import Neighbours
+from aliquot.datasets.lineage_sight import EVERYTHING, Sight
 from aliquot.datasets.lineage_things import FileRef, Thing, things_of
 from aliquot.datasets.read import Version, entries, find_dataset, missing_file, resolve
 from aliquot.model.reference import Reference
@@ -47,14 +48,13 @@ class Node:
 
 def lineage(
     connection: Connection, reference: Reference, direction: Direction = "back", depth: int = 20, limit: int = 500,
-    widest: int | None = None,
+    widest: int | None = None, sight: Sight = EVERYTHING,
 ) -> Node:  # fmt: skip
     """Give the lineage of a file, of the files in a folder, or of all files of a version.
 
     `depth` is how many nodes a path of the tree may have below the root; `limit` how many nodes the tree may have in
-    all: the nearest come first, and no branch takes more than a tenth, or
-    `widest`. What does not fit is counted by nodes of kind
-    `more`.
+    all: the nearest come first, and no branch takes more than a tenth, or `widest`. What does not fit is counted by
+    nodes of kind `more`; what is not in `sight` is not.
     """
     of = resolve(connection, reference)
     path = reference.path or "/"
@@ -63,16 +63,18 @@ def lineage(
         asked: FileRef = ("file", of.dataset, of.number, path)
         found = things_of(connection, [asked]).get(asked)
         if found:
-            grown = {way: _Tree(connection, way, limit // len(ways), widest).grow([found], depth)[0] for way in ways}
+            room = limit // len(ways)
+            grown = {way: _Tree(connection, way, room, widest, sight).grow([found], depth)[0] for way in ways}
             name, facts = found.name, found.facts
             nothing = Node("file", name)
             return Node("file", name, facts, grown.get("back", nothing).back, grown.get("forward", nothing).forward)
-    return _many(connection, of, path, ways, depth, limit, widest)
+    return _many(connection, of, path, ways, depth, limit, widest, sight)
 
 
 def _many(
-    connection: Connection, of: Version, path: str, ways: Sequence[Way], depth: int, limit: int, widest: int | None
-) -> Node:
+    connection: Connection, of: Version, path: str, ways: Sequence[Way], depth: int, limit: int, widest: int | None,
+    sight: Sight,
+) -> Node:  # fmt: skip
     listed = list(entries(connection, of, below=path, limit=limit + 1))
     if not listed and path != "/":
         raise missing_file(connection, of, path)
@@ -84,7 +86,8 @@ def _many(
     name = str(of) if path == "/" else f"{of}:{path}"
     left_out = max(0, of.files - limit) if path == "/" else 0
     sides = {
-        way: _Tree(connection, way, limit // len(ways), widest).grow(roots[:limit], depth, left_out) for way in ways
+        way: _Tree(connection, way, limit // len(ways), widest, sight).grow(roots[:limit], depth, left_out)
+        for way in ways
     }
     return Node("version", name, facts, sides.get("back", ()), sides.get("forward", ()))
 
@@ -103,12 +106,12 @@ class _Growing:
 class _Tree:
     """Grows a tree one way, nearest things first. Each is told in full once: ancestors neither repeat nor circle."""
 
-    def __init__(self, connection: Connection, way: Way, room: int, widest: int | None) -> None:
+    def __init__(self, connection: Connection, way: Way, room: int, widest: int | None, sight: Sight) -> None:
         self._way = way
         self._room = room
         self._widest = widest or max(_NARROWEST, room // 10)
         self._told: set[tuple[str, str]] = set()
-        neighbours = Neighbours(connection)
+        neighbours = Neighbours(connection, sight)
         self._next = neighbours.back if way == "back" else neighbours.forward
 
     def grow(self, roots: Sequence[Thing], depth: int, left_out: int = 0) -> tuple[Node, ...]:

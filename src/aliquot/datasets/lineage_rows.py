@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, func, select
 
+from aliquot.datasets.lineage_sight import EVERYTHING, Looking, Sight
 from aliquot.datasets.lineage_things import (
     FileRef,
     Reference,
@@ -46,10 +47,11 @@ _Found = Thing | Reference | _Input
 
 
 class Neighbours:
-    """Finds what is one step back or forward. Remembers the definitions and the inputs of runs."""
+    """Finds what is one step back or forward, as far as it is in sight. Remembers definitions and inputs of runs."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, sight: Sight = EVERYTHING) -> None:
         self._connection = connection
+        self._looking = Looking(connection, sight)
         self._documents: dict[int, Mapping[str, Any]] = {}
         self._runs: dict[int, DbRow] = {}
 
@@ -57,10 +59,16 @@ class Neighbours:
         """Give what each thing came from, as far as there is room, and how many that is in all."""
         receipts = receipts_of(self._connection, _given(things, "file", "receipt_id"))
         makers = self._makers([each for each in things if each.kind == "output"])
+        seen = self._looking.tasks(_given(things, "file", "task_id"))
         inputs = self._counts(key_input, things)
+        hidden = self._hidden_inputs(things)
         found: list[tuple[list[_Found], int]] = []
         wide: list[tuple[int, int]] = []
         for at, thing in enumerate(things):
+            if thing.kind == "task" and at in hidden:
+                rows, many = self._inputs_but(thing, hidden[at], allot)
+                found.append(([self._input(thing, row) for row in rows], many))
+                continue
             if thing.kind == "task":
                 many = inputs.get(thing.row["key"], 0)
                 wide.append((at, allot(many)))
@@ -70,7 +78,7 @@ class Neighbours:
             if thing.kind == "file":
                 if thing.row["receipt_id"] is not None:
                     near.append(arrival_of(thing, receipts[thing.row["receipt_id"]]))
-                if thing.row["task_id"] is not None:
+                if thing.row["task_id"] in seen:
                     near.append(("task", thing.row["task_id"]))
             elif thing.kind == "output" and (maker := makers.get(_place(thing))):
                 near.append(("task", maker))
@@ -118,6 +126,28 @@ class Neighbours:
 
     # --- back ---------------------------------------------------------------------------------------------------------
 
+    def _hidden_inputs(self, things: Sequence[Thing]) -> dict[int, list[str]]:
+        """Find the inputs that are out of sight, by the place of the task among the things."""
+        if self._looking.at_all:
+            return {}
+        hidden: dict[int, list[str]] = {}
+        for at, thing in enumerate(things):
+            if thing.kind != "task":
+                continue
+            taken = self._run(thing.row["run_id"]).inputs
+            unseen = {name for name, bound in taken.items() if not self._looking.dataset(bound[0])}
+            given = self._inputs_of(thing.row["of"], thing.row["step"]) if unseen else {}
+            if out := [name for name, source in given.items() if source in unseen]:
+                hidden[at] = out
+        return hidden
+
+    def _inputs_but(self, thing: Thing, hidden: Collection[str], allot: Allot) -> tuple[list[DbRow], int]:
+        """Read the files of a task's key without those of some inputs, as far as there is room, and count them."""
+        here = (key_input.c.key == thing.row["key"], key_input.c.input.not_in(hidden))
+        many = self._connection.execute(select(func.count()).select_from(key_input).where(*here)).scalar_one()
+        query = select(key_input).where(*here).order_by(key_input.c.input, key_input.c.path).limit(allot(many))
+        return list(self._connection.execute(query)), many
+
     def _input(self, thing: Thing, row: DbRow) -> _Input:
         source = self._source(thing.row["of"], thing.row["step"], row.input)
         bound = self._run(thing.row["run_id"]).inputs.get(source)
@@ -156,6 +186,8 @@ class Neighbours:
             refs: dict[Reference, None] = {}
             for row in readers.get((there["path"], there["digest"]), ()):
                 of = self._run(row.run_id)
+                if not self._looking.project(of.project):
+                    continue
                 bound = of.inputs.get(self._source(of.definition_id, row.step, row.input))
                 if bound and bound[0] == there["dataset"] and there["added"] <= bound[1] < (there["removed"] or _NEVER):
                     refs["task", row.id] = None
@@ -169,6 +201,7 @@ class Neighbours:
             _place(each): [
                 ("file", row.dataset, row.number, each.row["path"])
                 for row in given.get((each.row["run_id"], each.row["step"]), ())
+                if self._looking.dataset(row.dataset)
             ]
             for each in outputs
         }
@@ -222,6 +255,8 @@ class Neighbours:
         for part in chunks(sorted(_given(things, "task", "run_id"))):
             query = select(load).where(load.c.run_id.in_(part)).order_by(load.c.table_name)
             for row in self._connection.execute(query):
+                if not self._looking.table(row.table_name):
+                    continue
                 facts = {
                     "load": row.id,
                     "run": row.run_id,
@@ -275,16 +310,20 @@ class Neighbours:
 
     def _look_at_runs(self, numbers: Collection[int]) -> None:
         for part in chunks(sorted(each for each in numbers if each not in self._runs)):
-            query = select(run.c.id, run.c.inputs, run.c.definition_id).where(run.c.id.in_(part))
+            query = select(run.c.id, run.c.inputs, run.c.definition_id, run.c.project).where(run.c.id.in_(part))
             self._runs |= {row.id: row for row in self._connection.execute(query)}
 
     def _source(self, definition_id: int, step: str, name: str) -> str:
         """Say which pipeline input or step a step's input takes its files from; empty when the definition lacks it."""
+        return self._inputs_of(definition_id, step).get(name, "")
+
+    def _inputs_of(self, definition_id: int, step: str) -> dict[str, str]:
+        """Give what each input of a step takes its files from, by the input's name."""
         if definition_id not in self._documents:
             query = select(definition.c.document).where(definition.c.id == definition_id)
             self._documents[definition_id] = self._connection.execute(query).scalar_one()
-        given = self._documents[definition_id].get("steps", {}).get(step, {}).get("inputs", {}).get(name, {})
-        return str(given.get("from", ""))
+        given = self._documents[definition_id].get("steps", {}).get(step, {}).get("inputs", {})
+        return {name: str(each.get("from", "")) for name, each in given.items()}
 
 
 def _given(things: Iterable[Thing], kind: str, name: str) -> set[Any]:

@@ -19,7 +19,7 @@ from aliquot.datasets import kept
 from aliquot.datasets.names import behind_store, named
 from aliquot.datasets.previews import forget_gone
 from aliquot.datasets.sweep_packs import sweep_packs
-from aliquot.datasets.sweep_report import Reason, SweepReport
+from aliquot.datasets.sweep_report import Beside, Reason, SweepReport, nothing_beside
 from aliquot.datasets.verify_uses import bundled_files
 from aliquot.db import Catalogue
 from aliquot.db.rows import among, chunks
@@ -46,9 +46,12 @@ class _Doomed:
 
 
 def sweep(
-    catalogue: Catalogue, store: Store, retention: Retention, *, dry_run: bool, now: float | None = None
-) -> SweepReport:
+    catalogue: Catalogue, store: Store, retention: Retention, *, dry_run: bool, now: float | None = None,
+    beside: Beside = nothing_beside,
+) -> SweepReport:  # fmt: skip
     """Mark what nothing names, and remove what was marked a grace time ago; with `dry_run`, only say what would go.
+
+    `beside` joins each transaction that changes something, and one before each removal of what no row tells of.
 
     `Conflict` when the store names versions that the catalogue does not know: it is older than the store, and what
     it does not name may be needed.
@@ -66,14 +69,14 @@ def sweep(
             due.append(each)
     report.kept = len(back)
     if not dry_run:
-        _take_back(catalogue, back)
-        _mark(catalogue, [each.digest for each in doomed if each.doomed_at is None], began)
-        _remove(catalogue, store, retention, due, began, report)
+        _take_back(catalogue, back, beside)
+        _mark(catalogue, [each for each in doomed if each.doomed_at is None], began, beside)
+        _remove(catalogue, store, retention, due, began, report, beside)
         catalogue.repeat(forget_gone)
     going = [(each.pack, each.size) for each in due if each.pack]
-    sweep_packs(catalogue, store, began, before, going, report)
-    _remove_unknown(catalogue, store, before, report, {each.digest for each in due})
-    _remove_drafts(store, before, report)
+    sweep_packs(catalogue, store, began, before, going, report, beside)
+    _remove_unknown(catalogue, store, before, report, {each.digest for each in due}, beside)
+    _remove_drafts(catalogue, store, before, report, beside)
     return report
 
 
@@ -132,37 +135,41 @@ def _reasons(connection: Connection, digests: Sequence[str], last: Sequence[str]
     return found
 
 
-def _take_back(catalogue: Catalogue, digests: Sequence[str]) -> None:
+def _take_back(catalogue: Catalogue, digests: Sequence[str], beside: Beside) -> None:
+    def work(connection: Connection, part: Sequence[str]) -> None:
+        here = (among(connection, blob.c.digest, part), blob.c.swept_at.is_(None))
+        count = connection.execute(update(blob).where(*here).values(doomed_at=None)).rowcount
+        if count:
+            beside(connection, {"taken back": count})
+
     for part in chunks(list(digests), _AT_ONCE):
-        catalogue.repeat(
-            lambda connection, part=part: connection.execute(
-                update(blob)
-                .where(among(connection, blob.c.digest, part), blob.c.swept_at.is_(None))
-                .values(doomed_at=None)
-            )
-        )
+        catalogue.repeat(lambda connection, part=part: work(connection, part))
 
 
-def _mark(catalogue: Catalogue, digests: Sequence[str], now: float) -> None:
-    for part in chunks(list(digests), _AT_ONCE):
-        catalogue.repeat(
-            lambda connection, part=part: connection.execute(
-                update(blob)
-                .where(among(connection, blob.c.digest, part), blob.c.doomed_at.is_(None))
-                .values(doomed_at=now)
-            )
-        )
+def _mark(catalogue: Catalogue, doomed: Sequence[_Doomed], now: float, beside: Beside) -> None:
+    def work(connection: Connection, part: Sequence[_Doomed]) -> None:
+        here = (among(connection, blob.c.digest, [each.digest for each in part]), blob.c.doomed_at.is_(None))
+        count = connection.execute(update(blob).where(*here).values(doomed_at=now)).rowcount
+        if count:
+            beside(connection, {"marked": count, "bytes": sum(each.frees for each in part)})
+
+    for part in chunks(list(doomed), _AT_ONCE):
+        catalogue.repeat(lambda connection, part=part: work(connection, part))
 
 
 def _remove(
-    catalogue: Catalogue, store: Store, retention: Retention, due: Sequence[_Doomed], now: float, report: SweepReport
-) -> None:
+    catalogue: Catalogue, store: Store, retention: Retention, due: Sequence[_Doomed], now: float, report: SweepReport,
+    beside: Beside,
+) -> None:  # fmt: skip
     before = now - retention.grace
     for part in chunks(list(due), _AT_ONCE):
-        digests = [each.digest for each in part]
 
-        def note(connection: Connection, digests: list[str] = digests) -> set[str]:
-            return _note_gone(connection, retention, digests, now)
+        def note(connection: Connection, part: Sequence[_Doomed] = part) -> set[str]:
+            gone = _note_gone(connection, retention, [each.digest for each in part], now)
+            if gone:
+                size = sum(each.size for each in part if each.digest in gone)
+                beside(connection, {"removed": len(gone), "bytes": size})
+            return gone
 
         gone = catalogue.repeat(note)
         report.kept += len(part) - len(gone)
@@ -205,7 +212,7 @@ def _note_gone(connection: Connection, retention: Retention, digests: Sequence[s
 
 
 def _remove_unknown(
-    catalogue: Catalogue, store: Store, before: float, report: SweepReport, counted: Collection[str]
+    catalogue: Catalogue, store: Store, before: float, report: SweepReport, counted: Collection[str], beside: Beside
 ) -> None:
     """Remove objects that hold or note one blob each, and that no row says to be its place."""
     for page in chain(store.objects.walk(BLOBS), store.objects.walk(ADOPTED)):
@@ -215,11 +222,15 @@ def _remove_unknown(
             wanted = among(connection, blob.c.digest, sorted(digests.values()))
             found = select(blob.c.digest).where(wanted, blob.c.pack.is_(None), blob.c.swept_at.is_(None))
             known = set(connection.execute(found).scalars())
-        for each in old:
-            if digests[each.key] in known or digests[each.key] in counted:
-                continue
+        unknown = [each for each in old if digests[each.key] not in known and digests[each.key] not in counted]
+        for each in unknown:
             report.shares[Reason.UNKNOWN].add(each.size, now=True)
-            if not report.dry_run and store.objects.remove(each.key, before):
+        if report.dry_run or not unknown:
+            continue
+        told = {"unknown": len(unknown), "bytes": sum(each.size for each in unknown)}
+        catalogue.repeat(lambda connection, told=told: beside(connection, told))
+        for each in unknown:
+            if store.objects.remove(each.key, before):
                 report.freed += each.size
 
 
@@ -227,9 +238,14 @@ def _digest_of(key: str) -> Digest:
     return blob_of_pin(key)[0] if key.startswith(ADOPTED) else digest_of_key(key)
 
 
-def _remove_drafts(store: Store, before: float, report: SweepReport) -> None:
-    for path, size in store.objects.drafts(before):
+def _remove_drafts(catalogue: Catalogue, store: Store, before: float, report: SweepReport, beside: Beside) -> None:
+    drafts = list(store.objects.drafts(before))
+    for _, size in drafts:
         report.shares[Reason.DRAFT].add(size, now=True)
-        if not report.dry_run:
-            path.unlink(missing_ok=True)
-            report.freed += size
+    if report.dry_run or not drafts:
+        return
+    told = {"drafts": len(drafts), "bytes": sum(size for _, size in drafts)}
+    catalogue.repeat(lambda connection: beside(connection, told))
+    for path, size in drafts:
+        path.unlink(missing_ok=True)
+        report.freed += size

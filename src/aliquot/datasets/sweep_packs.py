@@ -8,7 +8,7 @@ from aliquot.blobs import Store
 from aliquot.blobs.layout import PACKS, digest_of_key
 from aliquot.blobs.objects import Stored
 from aliquot.blobs.pack import FULL
-from aliquot.datasets.sweep_report import Reason, SweepReport
+from aliquot.datasets.sweep_report import Beside, Reason, SweepReport, nothing_beside
 from aliquot.db import Catalogue
 from aliquot.db.rows import insert_missing
 from aliquot.db.tables import blob, emptied_pack
@@ -28,11 +28,13 @@ def sweep_packs(
     before: float,
     going: Iterable[tuple[str, int]],
     report: SweepReport,
+    beside: Beside = nothing_beside,
 ) -> None:
     """Remove packs in which nothing is needed, and copy what is needed out of those that are mostly dead.
 
     A pack whose blobs were copied stays for the grace time: somebody may be reading it by the place that he was told.
-    `going` are the packs and sizes of the blobs that this sweep removes, which are counted already.
+    `going` are the packs and sizes of the blobs that this sweep removes, which are counted already. `beside` joins each
+    transaction that changes something, and one before the removal of packs that no row tells of.
     """
     view = _View(catalogue, going, dry_run=report.dry_run)
     tight: list[Stored] = []
@@ -47,6 +49,9 @@ def sweep_packs(
                     continue
                 report.shares[Reason.PACK if pack in view.told else Reason.UNKNOWN].add(each.size - counted, now=goes)
                 if goes and not report.dry_run:
+                    if pack not in view.told:
+                        told = {"unknown": 1, "bytes": each.size}
+                        catalogue.repeat(lambda connection, told=told: beside(connection, told))
                     _remove(catalogue, store, each, before, report)
             elif each.written_at < before:
                 dead = each.size - size - _INDEX_ROW * count
@@ -54,7 +59,7 @@ def sweep_packs(
                     report.shares[Reason.PACK].add(dead - counted, now=False)
                     tight.append(each)
     if not report.dry_run:
-        _rewrite(catalogue, store, tight, now, report)
+        _rewrite(catalogue, store, tight, now, report, beside)
 
 
 class _View:
@@ -98,7 +103,9 @@ def _remove(catalogue: Catalogue, store: Store, each: Stored, before: float, rep
     catalogue.repeat(lambda connection: connection.execute(delete(emptied_pack).where(emptied_pack.c.pack == pack)))
 
 
-def _rewrite(catalogue: Catalogue, store: Store, packs: Sequence[Stored], now: float, report: SweepReport) -> None:
+def _rewrite(
+    catalogue: Catalogue, store: Store, packs: Sequence[Stored], now: float, report: SweepReport, beside: Beside
+) -> None:
     waiting: list[tuple[Location, bytes]] = []
     emptied: list[Digest] = []
     size = 0
@@ -118,15 +125,16 @@ def _rewrite(catalogue: Catalogue, store: Store, packs: Sequence[Stored], now: f
         emptied.append(pack)
         size += sum(place.size for place in places)
         if size >= FULL:
-            _move(catalogue, store, waiting, emptied, now)
+            _move(catalogue, store, waiting, emptied, now, beside)
             waiting, emptied, size = [], [], 0
     if emptied:
-        _move(catalogue, store, waiting, emptied, now)
+        _move(catalogue, store, waiting, emptied, now, beside)
 
 
 def _move(
-    catalogue: Catalogue, store: Store, found: Sequence[tuple[Location, bytes]], emptied: Sequence[Digest], now: float
-) -> None:
+    catalogue: Catalogue, store: Store, found: Sequence[tuple[Location, bytes]], emptied: Sequence[Digest], now: float,
+    beside: Beside,
+) -> None:  # fmt: skip
     """Store blobs again, then say that they lie there, and that nobody shall be sent to their old packs any more."""
     batch = store.batch()
     for _, data in found:
@@ -144,5 +152,6 @@ def _move(
         packs = {*emptied, *(each.pack for each in new.values())}
         connection.execute(delete(emptied_pack).where(emptied_pack.c.pack.in_(packs)))
         insert_missing(connection, emptied_pack, [{"pack": pack, "emptied_at": now} for pack in emptied])
+        beside(connection, {"moved": len(found), "bytes": sum(place.size for place, _ in found)})
 
     catalogue.repeat(note)

@@ -1,8 +1,14 @@
 """What a sweep removes, marks and rewrites, by reason."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from sqlalchemy import Connection
+
+Beside = Callable[[Connection, Mapping[str, int]], None]
+"""Joins each transaction in which a sweep changes something, and is told what: how many, and their bytes."""
 
 
 class Reason(StrEnum):
@@ -48,6 +54,10 @@ class Share:
         else:
             self.later += 1
             self.later_bytes += size
+
+
+def nothing_beside(_connection: Connection, _done: Mapping[str, int]) -> None:
+    """Join a sweep's transactions without doing anything."""
 
 
 @dataclass(slots=True)

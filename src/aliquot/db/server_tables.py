@@ -17,3 +17,11 @@ posted = Table(
     Index("ix_posted_at", "at"),
     comment="Requests that made something, and what was answered: the same one again makes nothing again.",
 )
+
+query_end = Table(
+    "query_end",
+    metadata,
+    Column("who", Text, primary_key=True),
+    Column("times", Integer, nullable=False, comment="each time ends what the person has under way on all servers"),
+    comment="How often people have ended their queries of the hub.",
+)

@@ -29,6 +29,8 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
     yield from _scheme(document, ("store",), lab.store, _STORES)
     yield from _database(document, ("catalogue",), lab.catalogue)
     yield from _database(document, ("hub",), lab.hub)
+    if lab.hub_reader is not None:
+        yield from _reader(document, lab)
     for name, source in lab.sources.items():
         path = ("sources", name)
         yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
@@ -48,6 +50,13 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
                 words = f"there is no file type {rule.type!r}{instead(rule.type, sorted(types))}"
                 yield document.problem((*path, "accept", at, "type"), words)
     yield from _overlapping(document, lab, folder)
+
+
+def _reader(document: Document, lab: LabConfig) -> Iterator[Problem]:
+    yield from _database(document, ("hub_reader",), lab.hub_reader or "")
+    if "${" not in lab.hub and not lab.hub.startswith("postgres"):
+        words = "a hub on SQLite has no roles, and queries open its file for reading alone; leave this out"
+        yield document.problem(("hub_reader",), words)
 
 
 def check_adopting(document: Document, lab: LabConfig, types: Mapping[str, Found[FileType]]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -39,11 +39,13 @@ _STATES_BUSY = ("55P03", "40P01", "40001")
 class Hub:
     """One SQL database; nothing is opened before a session is.
 
-    `location` is a file's path for SQLite and a libpq URL for PostgreSQL.
+    `location` is a file's path for SQLite and a libpq URL for PostgreSQL; `reader` the URL of the same database under
+    a role that may only read, which queries of people have; empty: there is none.
     """
 
     dialect: Dialect
     location: str
+    reader: str = ""
 
     @property
     def label(self) -> str:
@@ -161,8 +163,22 @@ class Session:
             yield cursor
 
 
-def open_hub(url: str, folder: Path) -> Hub:
-    """Give the hub that a URL names: `sqlite:///file` (relative to the folder) or `postgresql://…`."""
+def open_hub(url: str, folder: Path, reader: str = "") -> Hub:
+    """Give the hub that a URL names: `sqlite:///file` (relative to the folder) or `postgresql://…`.
+
+    `reader` is the same database under a role that may only read.
+    """
+    found = _hub(url, folder)
+    if not reader:
+        return found
+    other = _hub(reader, folder)
+    if (found.dialect, other.dialect) != ("postgresql", "postgresql"):
+        words = "'hub_reader' names a role of a hub on PostgreSQL; leave it out, or let 'hub' be one."
+        raise Invalid("hub-url", words, url=other.label)
+    return replace(found, reader=other.location)
+
+
+def _hub(url: str, folder: Path) -> Hub:
     parts = urlsplit(url)
     scheme = parts.scheme.partition("+")[0]
     if scheme == "sqlite":
@@ -216,12 +232,12 @@ def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def unreachable(hub: Hub, text: str) -> Unavailable:
+def unreachable(hub: Hub, text: str, setting: str = "hub") -> Unavailable:
     """Say that the hub is not there, and what to do; `text` is what the driver said."""
     return Unavailable(
         "hub-unavailable",
-        f"The hub {hub.label} cannot be reached ({_first_line(text)}). Start it or correct 'hub:' in aliquot.yaml, "
-        "then try again; everything that needs no hub goes on.",
+        f"The hub {hub.label} cannot be reached ({_first_line(text)}). Start it or correct '{setting}:' in "
+        "aliquot.yaml, then try again; everything that needs no hub goes on.",
         hub=hub.label,
     )
 

@@ -88,7 +88,7 @@ def refused_in_words(hub: Hub, sql: str) -> Generator[str]:
     try:
         yield statement
     except Invalid as error:
-        if error.code in {"query-too-long", "query-canceled"}:
+        if error.code in {"query-too-long", "query-canceled", "hub-reader-refused"}:
             raise
         said = str(error.facts.get("said") or error.message).strip()
         sentence = f"The hub refused the query: {_reason(said)}{_advice(hub, statement, said)}"

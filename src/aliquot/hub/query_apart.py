@@ -55,6 +55,7 @@ class _Asked:
     seconds: float
     format: str = ""
     folder: str = ""
+    reader: str = ""
 
 
 def query_apart(
@@ -64,7 +65,7 @@ def query_apart(
 
     A fourth is `Unavailable`.
     """
-    asked = _Asked(hub.dialect, hub.location, sql, limit, seconds)
+    asked = _Asked(hub.dialect, hub.location, sql, limit, seconds, reader=hub.reader)
     with _place(hub, stop):
         said = json.loads(_bounded(_answer(asked, seconds, stop)))
     _raise_problem(said)
@@ -73,7 +74,7 @@ def query_apart(
 
 def csv_apart(hub: Hub, sql: str, stop: Stop = lambda: False) -> Generator[bytes]:
     """Give all rows of a SELECT as comma-separated values, piece by piece; the first comes within `MOST_SECONDS`."""
-    asked = _Asked(hub.dialect, hub.location, sql, 0, MOST_SECONDS, "csv")
+    asked = _Asked(hub.dialect, hub.location, sql, 0, MOST_SECONDS, "csv", reader=hub.reader)
     pieces = _streamed(hub, asked, stop)
     # What goes wrong before the first row is told in place of the file.
     first = next(pieces)
@@ -84,7 +85,7 @@ def csv_apart(hub: Hub, sql: str, stop: Stop = lambda: False) -> Generator[bytes
 def parquet_apart(hub: Hub, sql: str, stop: Stop = lambda: False) -> Generator[Path]:
     """Write all rows of a SELECT into a Parquet file that goes at the end."""
     with tempfile.TemporaryDirectory(prefix="aliquot-rows-", ignore_cleanup_errors=True) as folder:
-        asked = _Asked(hub.dialect, hub.location, sql, 0, EXPORT_SECONDS, "parquet", folder)
+        asked = _Asked(hub.dialect, hub.location, sql, 0, EXPORT_SECONDS, "parquet", folder, hub.reader)
         with _place(hub, stop):
             said = json.loads(b"".join(_answer(asked, EXPORT_SECONDS, stop)))
         _raise_problem(said)
@@ -207,7 +208,7 @@ def main() -> None:
 
 
 def _work(asked: _Asked) -> None:
-    hub = Hub("sqlite" if asked.dialect == "sqlite" else "postgresql", asked.location)
+    hub = Hub("sqlite" if asked.dialect == "sqlite" else "postgresql", asked.location, asked.reader)
     if asked.format == "csv":
         _write_csv(hub, asked)
         return

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aliquot.hub.hub import Hub, require, unreachable
+from aliquot.hub.reader import require_reader
 from aliquot.model.errors import Invalid
 
 if TYPE_CHECKING:
@@ -65,17 +66,27 @@ class PostgresqlRows:
 
 @contextmanager
 def postgresql_rows(hub: Hub, statement: str, seconds: float) -> Generator[PostgresqlRows]:
-    """Run one SELECT, for `seconds` at most; everything is undone at the end."""
+    """Run one SELECT as the hub's reader, for `seconds` at most; everything is undone at the end.
+
+    A reader that may more than read is `Invalid`. Without one, it is the hub's own role, less what a superuser may.
+    """
     psycopg = require("psycopg", "postgresql")
+    setting = "hub"
+    if hub.reader:
+        hub, setting = Hub(hub.dialect, hub.reader, hub.reader), "hub_reader"
     try:
         connection: Connection[tuple[Any, ...]] = psycopg.connect(hub.location)
     except psycopg.Error as error:
-        raise unreachable(hub, str(error)) from error
+        raise unreachable(hub, str(error), setting) from error
     try:
         with connection:
             connection.read_only = True
             with connection.transaction(force_rollback=True):
-                _prepare(connection, statement, seconds)
+                _bound(connection, seconds)
+                if hub.reader:
+                    require_reader(connection)
+                else:
+                    _restrict(connection, statement)
                 # DECLARE takes one SELECT and nothing else; rows come when they are fetched: the rest never travels
                 with connection.cursor(name=_CURSOR) as cursor:
                     cursor.execute(statement.encode())
@@ -87,19 +98,22 @@ def postgresql_rows(hub: Hub, statement: str, seconds: float) -> Generator[Postg
         words = f"The query ran for more than {seconds:.0f} seconds and was ended; narrow it down."
         raise Invalid("query-too-long", words) from error
     except psycopg.errors.ConnectionException as error:
-        raise unreachable(hub, str(error)) from error
+        raise unreachable(hub, str(error), setting) from error
     except psycopg.Error as error:
         raise Invalid("query-refused", str(error)) from error
     finally:
         connection.close()
 
 
-def _prepare(connection: "Connection[tuple[Any, ...]]", statement: str, seconds: float) -> None:
+def _bound(connection: "Connection[tuple[Any, ...]]", seconds: float) -> None:
     connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{int(seconds * 1000)}ms",))
     # Where the asking process is gone, the server ends the query by itself; servers before 14 cannot.
     connection.execute(
         "SELECT set_config(name, '1s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'"
     )
+
+
+def _restrict(connection: "Connection[tuple[Any, ...]]", statement: str) -> None:
     found = connection.execute(_RIGHTS).fetchone()
     superuser, version, reads_files = found or (False, 0, False)
     if not (superuser or reads_files):

@@ -8,7 +8,7 @@ from pathlib import Path
 from aliquot.access.projects import project_of_dataset
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
-from aliquot.intake.decided import NO_DIGESTS, Intake, Taken
+from aliquot.intake.decided import NO_DIGESTS, Beside, Intake, Taken
 from aliquot.intake.describe import Given, require_known
 from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.scan import File, one_file, scan, shown
@@ -37,6 +37,7 @@ def ingest(
     hashed: Mapping[str, Digest] = NO_DIGESTS,
     *,
     within: str | None = None,
+    beside: Beside | None = None,
 ) -> tuple[Taken, tuple[Finding, ...]]:
     """Take files into a dataset, with what was passed over: of a folder the files below it, with their paths in it.
 
@@ -44,6 +45,7 @@ def ingest(
     without, everything is accepted unread. `project` is the one that the dataset shall belong to, if it is new; `given`
     is what the person says of the files, `hashed` digests of files that nobody else can reach. A path that is not there
     is `Missing`; two files of one name are `Invalid`; a dataset that is of another project than `within` is `Conflict`.
+    `beside` joins each transaction in which something is taken in.
     """
     require_name("dataset", dataset)
     if given:
@@ -55,7 +57,7 @@ def ingest(
     name = receipts_name(dataset)
     intake = Intake(
         catalogue, store, name, rules, who, by_hand=True, project=within or project, given=given, hashed=hashed,
-        within={} if within is None else {dataset: within},
+        within={} if within is None else {dataset: within}, beside=beside,
     )  # fmt: skip
     taken = Taken()
     if types:

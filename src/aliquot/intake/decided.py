@@ -1,8 +1,10 @@
 """What taking in needs to know, what was decided on each landing, and what came of it all."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
 
 from aliquot.blobs import Store
 from aliquot.datasets.commit import Committed
@@ -25,6 +27,32 @@ class Resubmission(NamedTuple):
 
     id: int
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What waits in quarantine: its id there, the path of its (first) file, its findings, all of them counted."""
+
+    id: int
+    path: str
+    findings: tuple[Finding, ...]
+    counts: dict[str, int]
+
+
+class Entered(NamedTuple):
+    """What one transaction of taking in writes: a version, None where no dataset changes, and what it refuses.
+
+    `added` and `unchanged` count files.
+    """
+
+    version: Committed | None
+    added: int
+    unchanged: int
+    quarantined: Sequence[Refusal]
+
+
+Beside = Callable[[Connection, Entered], None]
+"""Joins each transaction in which something is taken in, as its last part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +83,7 @@ class Intake:
     """Where large files are left, and only noted; None where all are copied."""
     hashed: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
     """Digests by path of files that nobody else can reach, taken when their bytes came."""
+    beside: Beside | None = None
 
     def notes(self, judgement: Judgement) -> dict[str, Any]:
         """Give what a receipt keeps of a judgement."""
@@ -95,16 +124,6 @@ class Decided(NamedTuple):
     def enters(self) -> bool:
         """Say whether something of it goes into a dataset."""
         return self.judgement is not None and (self.judgement.accepted or self.good is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What waits in quarantine: its id there, the path of its (first) file, its findings, all of them counted."""
-
-    id: int
-    path: str
-    findings: tuple[Finding, ...]
-    counts: dict[str, int]
 
 
 @dataclass(slots=True)

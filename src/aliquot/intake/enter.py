@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aliquot.datasets import places
-from aliquot.datasets.commit import Change, Draft, commit
+from aliquot.datasets.commit import Change, Committed, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
 from aliquot.intake.aside import put_aside, receipts_for, replace_held
-from aliquot.intake.decided import Decided, Intake, Part, Refusal, Taken
+from aliquot.intake.decided import Decided, Entered, Intake, Part, Refusal, Taken
 from aliquot.intake.delivery import Delivery
 from aliquot.intake.judge import Judgement, refusal
 from aliquot.intake.receipts import NewReceipt, decide, write
@@ -130,7 +130,12 @@ def _commit_all(intake: Intake, into: str, group: Sequence[Decided], where: Wher
     change = Change(
         into, adds, gone, provenance=provenance, project=within or intake.project, within=within, receipts=receipts
     )
-    done = commit(intake.catalogue, intake.store, change)
+
+    def beside(connection: Connection, done: Committed) -> None:
+        if intake.beside:
+            intake.beside(connection, Entered(done, done.added, len(adds) - done.added, refused))
+
+    done = commit(intake.catalogue, intake.store, change, beside)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added
     taken.quarantined += refused
@@ -191,6 +196,7 @@ def _write_rest(intake: Intake, rest: Sequence[Decided], where: Where, taken: Ta
     needed = _locations(where, [part for each in rest for part in each.parts])
     same = [each for each in rest if each.judgement is None]
     said = [each for each in rest if each.judgement and each.judgement.accepted]
+    unchanged = sum(len(each.parts) for each in same)
 
     def work(connection: Connection) -> list[Refusal]:
         one_at_a_time(connection, intake.source)
@@ -204,10 +210,12 @@ def _write_rest(intake: Intake, rest: Sequence[Decided], where: Where, taken: Ta
             if each.waiting is not None:
                 decide(connection, each.waiting, "RELEASED", intake.who, COMPLETED, now)
         write(connection, intake.source, intake.who, now, rows)
+        if intake.beside:
+            intake.beside(connection, Entered(None, 0, unchanged, refused))
         return refused
 
     taken.quarantined += intake.catalogue.repeat(work)
-    taken.unchanged += sum(len(each.parts) for each in same)
+    taken.unchanged += unchanged
 
 
 def _locations(where: Where, parts: Iterable[Part]) -> list[Location]:

@@ -8,7 +8,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.intake import quarantine
 from aliquot.intake.by_hand import landings_of, receipts_name
-from aliquot.intake.decided import Intake, Resubmission, Taken
+from aliquot.intake.decided import Beside, Intake, Resubmission, Taken
 from aliquot.intake.describe import Given, require_known
 from aliquot.intake.judge import Rule
 from aliquot.intake.quarantine import Held
@@ -31,13 +31,14 @@ def resubmit(
     given: Given | None = None,
     project: str = DEFAULT_PROJECT,
     within: Mapping[str, str] = NOTHING_ASKED,
+    beside: Beside | None = None,
 ) -> Taken:
     """Judge corrected files in the place of what was refused, which is decided by that, whatever comes of them.
 
     One file takes the path of one that was refused, whatever it is called; of several that came together, each is known
     by its name, and those that are not given again stay as they are. Files that are refused again wait under a new
     number. What has been decided already is `Conflict`, and so are a newer file in its place, and a dataset that is of
-    another project than `within` says.
+    another project than `within` says. `beside` joins the transaction.
     """
     quarantine.require_reason(because)
     with catalogue.read() as connection:
@@ -54,7 +55,7 @@ def resubmit(
         resubmits = Resubmission(id_, because)
         intake = Intake(
             catalogue, store, name, rules, who, by_hand=True, project=project, within=within, given=given,
-            resubmits=resubmits,
+            resubmits=resubmits, beside=beside,
         )  # fmt: skip
         landings = landings_of(corrected, rules)
         if sum(not each.role for each in landings) != 1:

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, select
 from aliquot.blobs import Batch
 from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
-from aliquot.datasets.commit import Change, Draft, commit
+from aliquot.datasets.commit import Change, Committed, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
 from aliquot.db.tables import receipt
-from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.decided import Entered, Intake, Taken
 from aliquot.intake.delivery import MANY, PATH
 from aliquot.intake.receipts import NewReceipt, write
 from aliquot.intake.reconcile import one_at_a_time, pasts
@@ -126,7 +126,12 @@ def _commit(intake: Intake, adds: Sequence[NewEntry], origin: Origin, where: Seq
     change = Change(
         into, adds, provenance=provenance, project=within or intake.project, within=within, receipts=receipts
     )
-    done = commit(intake.catalogue, intake.store, change)
+
+    def beside(connection: Connection, done: Committed) -> None:
+        if intake.beside:
+            intake.beside(connection, Entered(done, done.added, len(adds) - done.added, ()))
+
+    done = commit(intake.catalogue, intake.store, change, beside)
     taken.added += done.added
     taken.unchanged += len(adds) - done.added
     if done.new:

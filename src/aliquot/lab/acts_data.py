@@ -20,7 +20,7 @@ from aliquot.datasets.sweep import sweep
 from aliquot.datasets.sweep_report import SweepReport
 from aliquot.db import Catalogue
 from aliquot.intake import by_hand, quarantine
-from aliquot.intake.decided import NO_DIGESTS, Taken
+from aliquot.intake.decided import NO_DIGESTS, Entered, Taken
 from aliquot.intake.describe import Given
 from aliquot.lab.belonging import may_fill
 from aliquot.lab.lab import Lab
@@ -48,19 +48,18 @@ def ingest(
     """
     with lab.catalogue.read() as connection:
         project = may_fill(lab, connection, by, dataset, project)
-    taken, passed_over = by_hand.ingest(
-        lab.catalogue, lab.store, dataset, paths, by.name, types, project, given, hashed, within=project
+
+    def note(connection: Connection, entered: Entered) -> None:
+        made = entered.version
+        after = {
+            "versions": [made.number] if made and made.new else [], "added": entered.added,
+            "unchanged": entered.unchanged, "quarantined": [each.id for each in entered.quarantined][:100],
+        }  # fmt: skip
+        audit.append(connection, by, "dataset.ingest", f"dataset {dataset}", project=project, after=after)
+
+    return by_hand.ingest(
+        lab.catalogue, lab.store, dataset, paths, by.name, types, project, given, hashed, within=project, beside=note
     )
-    after = {
-        "versions": [each.number for each in taken.versions if each.new], "added": taken.added,
-        "unchanged": taken.unchanged, "quarantined": [each.id for each in taken.quarantined][:100],
-    }  # fmt: skip
-    lab.catalogue.repeat(
-        lambda connection: audit.append(
-            connection, by, "dataset.ingest", f"dataset {dataset}", project=project, after=after
-        )
-    )
-    return taken, passed_over
 
 
 def release(
@@ -151,12 +150,18 @@ def remove(
 
 
 def sweep_store(lab: Lab, by: By, *, dry_run: bool) -> SweepReport:
-    """Remove bytes that nothing needs, as `sweep`; a dry run changes nothing and leaves no row."""
+    """Remove bytes that nothing needs, as `sweep`; a dry run changes nothing and leaves no row.
+
+    Each step that changes something has its row in the transaction that does it, and the last row sums up.
+    """
     require_may(by, "lab.sweep", subject="store")
-    report = sweep(lab.catalogue, lab.store, lab.config.retention, dry_run=dry_run)
+
+    def note(connection: Connection, done: Mapping[str, int]) -> None:
+        audit.append(connection, by, "lab.sweep", "store", after=dict(done))
+
+    report = sweep(lab.catalogue, lab.store, lab.config.retention, dry_run=dry_run, beside=note)
     if not dry_run:
-        after = {"freed": report.freed, "kept": report.kept}
-        lab.catalogue.repeat(lambda connection: audit.append(connection, by, "lab.sweep", "store", after=after))
+        lab.catalogue.repeat(lambda connection: note(connection, {"freed": report.freed, "kept": report.kept}))
     return report
 
 

@@ -3,9 +3,8 @@
 The same checks and the same audit, whether a page, a program or a command asks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,7 +15,7 @@ from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.datasets.commit import Committed
 from aliquot.intake import quarantine, thread
 from aliquot.intake import resubmit as resubmitting
-from aliquot.intake.decided import Taken
+from aliquot.intake.decided import Entered, Taken
 from aliquot.intake.describe import Given, with_given
 from aliquot.intake.judge import Rule
 from aliquot.intake.quarantine import Held
@@ -37,17 +36,22 @@ def resubmit(
     rules = rules_of(lab, held)
     with lab.catalogue.read() as connection:
         within = {each: may_fill(lab, connection, by, each, project) for each in sorted({rule.into for rule in rules})}
-    taken = resubmitting.resubmit(
-        lab.catalogue, lab.store, id_, files, by.name, because, rules, given, project=project, within=within
-    )  # fmt: skip
     before = {"state": held.state, "path": held.path, "counts": dict(held.counts)}
-    after = {
-        "because": because,
-        "versions": [f"{each.dataset}@{each.number}" for each in taken.versions if each.new],
-        "quarantined": [each.id for each in taken.quarantined],
-    }
-    _note(lab, by, "quarantine.resubmit", id_, project, before, after)
-    return taken
+
+    def note(connection: Connection, entered: Entered) -> None:
+        made = entered.version if entered.version and entered.version.new else None
+        after = {
+            "because": because,
+            "versions": [f"{made.dataset}@{made.number}"] if made else [],
+            "quarantined": [each.id for each in entered.quarantined],
+        }
+        subject = f"quarantine {id_}"
+        audit.append(connection, by, "quarantine.resubmit", subject, project=project, before=before, after=after)
+
+    return resubmitting.resubmit(
+        lab.catalogue, lab.store, id_, files, by.name, because, rules, given, project=project, within=within,
+        beside=note,
+    )  # fmt: skip
 
 
 def assign(lab: Lab, by: By, id_: int, to: str | None) -> None:
@@ -99,12 +103,3 @@ def rules_of(lab: Lab, held: Held) -> list[Rule]:
 def _held(lab: Lab, id_: int) -> tuple[Held, str]:
     with lab.catalogue.read() as connection:
         return quarantine.show(connection, id_), project_of_held(connection, id_) or DEFAULT_PROJECT
-
-
-def _note(
-    lab: Lab, by: By, action: str, id_: int, project: str, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> None:
-    def work(connection: Connection) -> None:
-        audit.append(connection, by, action, f"quarantine {id_}", project=project, before=before, after=after)
-
-    lab.catalogue.repeat(work)

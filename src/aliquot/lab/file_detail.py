@@ -11,7 +11,7 @@ from aliquot.access.by import By
 from aliquot.datasets.lineage import Node, lineage
 from aliquot.datasets.read import Entry, Version, entries, one_entry, resolve
 from aliquot.lab.previews import Shown
-from aliquot.lab.seen import only_seen
+from aliquot.lab.seen import only_seen, sight_of
 from aliquot.model.blob import Blob
 from aliquot.model.reference import parse_reference
 
@@ -50,7 +50,8 @@ def file_detail(connection: Connection, by: By, dataset: str, version: str, path
     entry = one_entry(connection, of, "/" + path.lstrip("/"))
     beside = _beside(connection, of, entry.path)
     reference = parse_reference(f"{of}:{entry.path}")
-    tree = only_seen(connection, lineage(connection, reference, "both", depth=1, limit=2 * _NEAR), by)
+    near = lineage(connection, reference, "both", depth=1, limit=2 * _NEAR, sight=sight_of(connection, by))
+    tree = only_seen(connection, near, by)
     arrived = next((node.facts for node in tree.back if node.kind == "arrival"), {})
     detail = FileDetail(
         dataset=of.dataset,

@@ -1,7 +1,7 @@
 """The lab at a glance: what arrives, what runs, what is stuck, what waits for a person, and what came of today."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
@@ -100,6 +100,8 @@ class Glance:
     results: list[ResultLine]
     empty: bool
     """Whether nothing has ever arrived or run."""
+    advice: list[str] = field(default_factory=list[str])
+    """What an administrator should do about the lab's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def glance(connection: Connection, since: float, seen: Seen, sources: Mapping[st
         failed_loads=_failed_loads(connection, mine),
         troubles=_troubles(connection, sources, seen.receipts),
         results=results,
-        empty=not (arrivals or active or held or results or waiting or _anything(connection)),
+        empty=not (arrivals or active or held or results or waiting or _anything(connection, seen)),
     )
 
 
@@ -231,5 +233,7 @@ def _count(connection: Connection, of: Table, condition: ColumnElement[bool]) ->
     return connection.execute(select(func.count()).select_from(of).where(condition)).scalar_one()
 
 
-def _anything(connection: Connection) -> bool:
-    return any(connection.execute(select(column).limit(1)).first() is not None for column in (run.c.id, dataset.c.id))
+def _anything(connection: Connection, seen: Seen) -> bool:
+    mine = ((run, seen.runs), (dataset, seen.datasets))
+    queries = [select(table.c.id).where(_of(table.c.project, projects)).limit(1) for table, projects in mine]
+    return any(connection.execute(each).first() is not None for each in queries)

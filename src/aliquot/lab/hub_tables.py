@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
+from aliquot.access.by import unseen
+from aliquot.access.rights import EVERYWHERE
 from aliquot.hub.hub import quoted
 from aliquot.hub.query import HubTable, Rows, tables
 from aliquot.hub.query_apart import query_apart
@@ -24,10 +26,16 @@ def tables_of(lab: Lab, connection: Connection, projects: Collection[str] | None
 
 
 def table_of(lab: Lab, connection: Connection, projects: Collection[str] | None, name: str) -> HubTable:
-    """Give one of them, or `Missing`."""
-    for each in tables_of(lab, connection, projects):
-        if each.name == name:
-            return each
+    """Give one of them, or `Missing`.
+
+    One into which other projects load, too, is `Unseen`: to who asks it is not there, and the audit keeps the try.
+    """
+    found = next((each for each in tables(lab.hub) if each.name == name), None)
+    if found is not None:
+        others = set() if projects is None else loaded_by(connection).get(name, {EVERYWHERE}) - set(projects)
+        if not others:
+            return found
+        raise unseen("table.read", min(others))
     raise Missing("table-missing", f"The hub has no table {name!r} that you may see; the list shows them.", table=name)
 
 

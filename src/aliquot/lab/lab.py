@@ -95,7 +95,8 @@ class Lab:
         """Open the hub."""
         from aliquot.hub.hub import open_hub
 
-        return open_hub(self._resolved("hub"), self.folder)
+        reader = "" if self.config.hub_reader is None else self._resolved("hub_reader")
+        return open_hub(self._resolved("hub"), self.folder, reader)
 
     @cached_property
     def previews(self) -> "Previews":

@@ -4,22 +4,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from aliquot.access.by import By
 from aliquot.datasets.lineage import Direction, Node, lineage
+from aliquot.datasets.lineage_sight import EVERYTHING
 from aliquot.lab.lab import Lab
+from aliquot.lab.seen import sight_of
 from aliquot.model.errors import AliquotError
 from aliquot.model.reference import Reference, parse_reference
 
 
 def full_lineage(
     lab: Lab, reference: Reference, direction: Direction = "back", depth: int = 20, limit: int = 500,
-    widest: int | None = None,
+    widest: int | None = None, by: By | None = None,
 ) -> Node:  # fmt: skip
     """Give the lineage of what a reference names; forward, each file says which tables have how many rows from it.
 
-    A hub that is out of reach leaves the rows out, and the root's facts say so as `hub`.
+    What is another project's is left out where `by` may not see it, and not counted. A hub that is out of reach leaves
+    the rows out, and the root's facts say so as `hub`.
     """
     with lab.catalogue.read() as connection:
-        root = lineage(connection, reference, direction, depth, limit, widest)
+        sight = sight_of(connection, by) if by else EVERYTHING
+        root = lineage(connection, reference, direction, depth, limit, widest, sight)
     if direction == "back":
         return root
     try:

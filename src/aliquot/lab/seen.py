@@ -8,9 +8,19 @@ from sqlalchemy import Connection, select
 from aliquot.access.by import By
 from aliquot.access.projects import project_of_dataset, project_of_run
 from aliquot.datasets.lineage import Node
+from aliquot.datasets.lineage_sight import Sight
 from aliquot.db.rows import chunks
 from aliquot.db.tables import load, run
 from aliquot.model.reference import parse_reference
+
+
+def sight_of(connection: Connection, by: By) -> Sight:
+    """Give what of a lineage somebody sees: what is in projects in which they have a role."""
+    projects, tables = by.projects("dataset.read"), by.projects("table.read")
+    if tables is None:
+        return Sight(projects)
+    mine = {name for name, loaders in loaded_by(connection).items() if loaders <= set(tables)}
+    return Sight(projects, mine)
 
 
 def only_seen(connection: Connection, node: Node, by: By) -> Node:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from aliquot.access import audit
-from aliquot.access.by import By, require_may
+from aliquot.access.by import By, require_may, unseen
 from aliquot.definitions.found import Definitions
 from aliquot.definitions.problem import Problem, instead, refuse, sentence_end
 from aliquot.intake.bucket_url import is_bucket
@@ -36,8 +36,14 @@ def check_sources(lab: Lab, found: Definitions, *, keep: bool) -> None:
     refuse(problems)
 
 
-def require_source(lab: Lab, name: str, projects: Collection[str] | None = None) -> Source:
-    """Give a source of some projects (None: of all) by its name, or `Missing`."""
+def require_source(lab: Lab, name: str, projects: Collection[str] | None = None, action: str = "source.read") -> Source:
+    """Give a source of some projects (None: of all) by its name, or `Missing`.
+
+    One of another project is `Unseen`: to who asks it is not there, and the audit keeps that they may not do `action`.
+    """
+    hidden = lab.sources.get(name)
+    if hidden is not None and projects is not None and hidden.project not in projects:
+        raise unseen(action, hidden.project)
     known = {each: source for each, source in lab.sources.items() if projects is None or source.project in projects}
     if name not in known:
         words = f"There is no source {name!r}" + sentence_end(instead(name, sorted(known)))

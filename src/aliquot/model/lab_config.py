@@ -219,6 +219,8 @@ class LabConfig(Definition):
     """The database of facts: sqlite:/// and a path, or postgresql://…"""
     hub: str = "sqlite:///hub.db"
     """The database that people query: sqlite:/// and a path, or postgresql://…"""
+    hub_reader: str | None = None
+    """The same PostgreSQL database under a role that may read its tables and nothing else: people's queries have it."""
     executor: ExecutorSettings = ExecutorSettings()
     """Where tasks run."""
     pools: dict[Name, Annotated[int, Setting(ge=1)]] = Setting(default={})

@@ -61,8 +61,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 OF_THE_LAB = frozenset(
-    f"{what}-missing" for what in ("approval", "dataset", "pipeline", "project", "quarantine", "receipt", "run")
-) | {"dataset-unknown"}
+    f"{what}-missing"
+    for what in (
+        "approval", "dataset", "pipeline", "project", "quarantine", "receipt", "run", "source", "table",
+    )
+) | {"dataset-unknown"}  # fmt: skip
 """Codes of what is looked for by names and numbers that all projects share."""
 
 

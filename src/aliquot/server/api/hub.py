@@ -4,13 +4,16 @@ from typing import Annotated
 
 from fastapi import Body, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
+from aliquot.hub.asking import end_queries
 from aliquot.hub.query import HubTable, Rows
 from aliquot.hub.query_apart import query_apart
 from aliquot.lab.hub_tables import first_rows, table_of, tables_of
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
 from aliquot.server.web.datasets import PAGE, Limit
+from aliquot.server.web.hub import asked_by
 
 routes = Routes("/api/v1")
 
@@ -63,4 +66,12 @@ def show_rows(visit: AVisit, name: str, limit: RowLimit = 50) -> Rows:
 @routes.api("POST", "/hub/query", action="hub.query")
 def query(visit: AVisit, wish: Annotated[HubQuery, Body()]) -> Rows:
     """Run one SELECT, which cannot write and ends after 20 seconds; `truncated` says that there were more rows."""
-    return query_apart(visit.lab.hub, wish.sql, wish.limit)
+    with asked_by(visit) as stop:
+        return query_apart(visit.lab.hub, wish.sql, wish.limit, stop=stop)
+
+
+@routes.api("POST", "/hub/cancel", action="hub.query", status=204, media="")
+def cancel_queries(visit: AVisit) -> Response:
+    """End all queries that one has under way, on whichever server."""
+    end_queries(visit.lab.catalogue, visit.by.name)
+    return Response(status_code=204)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import Query
 
-from aliquot.lab.home import Glance, glance, start_of_day
+from aliquot.lab.home import Glance, start_of_day
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
-from aliquot.server.web.home import seen_by
+from aliquot.server.web.home import glance_of
 
 routes = Routes("/api/v1")
 
@@ -18,6 +18,4 @@ Since = Annotated[float | None, Query(ge=0, lt=2**40, allow_inf_nan=False, descr
 @routes.api("GET", "/status", action="home.read")
 def show_status(visit: AVisit, since: Since = None) -> Glance:
     """Say what has arrived since a time (by default today), what runs, is stuck, and waits for a person."""
-    with visit.read() as connection:
-        begin = start_of_day(time.time()) if since is None else since
-        return glance(connection, begin, seen_by(visit), visit.lab.config.sources)
+    return glance_of(visit, start_of_day(time.time()) if since is None else since)

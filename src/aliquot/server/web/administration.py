@@ -13,6 +13,7 @@ from aliquot.access.rights import RIGHTS, Role
 from aliquot.access.sessions import Session
 from aliquot.access.tokens import NEVER, Token
 from aliquot.datasets.usage import DatasetUse, StoreUse
+from aliquot.lab.hub_reader import advice
 from aliquot.lab.projects import projects_of, require_project
 from aliquot.model.errors import Invalid
 from aliquot.server.reach import Reached, reach_database, reach_store
@@ -37,6 +38,8 @@ class Overview:
     whole: StoreUse
     at: float
     """When what takes room was looked at, in seconds since 1970."""
+    advice: list[str]
+    """What should be done about the lab's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def overview(visit: AVisit) -> Overview:
     settings = lab.config.executor
     return Overview(
         reach_database(lab), reach_store(lab), lab.catalogue.engine.dialect.name, settings.kind, settings.workers,
-        storage.uses, storage.whole, storage.at,
+        storage.uses, storage.whole, storage.at, advice(lab),
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """The front page: the lab at a glance."""
 
 import time
+from dataclasses import replace
 
 from aliquot.lab.home import Glance, Seen, glance, start_of_day
+from aliquot.lab.hub_reader import advice
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
 
@@ -12,8 +14,14 @@ routes = Routes()
 @routes.page("/", template="home.html", action="home.read", twin="/home.json")
 def home(visit: AVisit) -> Glance:
     """Show what arrives, runs, is stuck, waits for a person, and what came of today."""
+    return glance_of(visit, start_of_day(time.time()))
+
+
+def glance_of(visit: Visit, since: float) -> Glance:
+    """Look at what somebody may see; what to do about settings is for those who may read them."""
     with visit.read() as connection:
-        return glance(connection, start_of_day(time.time()), seen_by(visit), visit.lab.config.sources)
+        found = glance(connection, since, seen_by(visit), visit.lab.config.sources)
+    return replace(found, advice=advice(visit.lab)) if visit.may("lab.read") else found
 
 
 def seen_by(visit: Visit) -> Seen:

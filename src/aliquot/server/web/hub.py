@@ -1,6 +1,5 @@
 """The hub: its tables with their columns, first rows, a box for one SELECT, and all rows as files."""
 
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import anyio.to_thread
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
-from aliquot.hub.asking import asking, end_queries
+from aliquot.hub.asking import Asking, asking, end_queries
 from aliquot.hub.hub import quoted
 from aliquot.hub.query import HubTable, Rows
 from aliquot.hub.query_apart import MOST_SECONDS, csv_apart, parquet_apart, query_apart
@@ -61,7 +60,7 @@ def show_hub(visit: AVisit, sql: Sql = "") -> HubPage:
     if sql.strip():
         visit.require("hub.query", subject="hub")
         try:
-            with _asked(visit) as stop:
+            with asked_by(visit) as stop:
                 rows = query_apart(visit.lab.hub, sql, SHOWN, stop=stop)
         except (Invalid, Unavailable) as error:
             problem = error.message
@@ -70,8 +69,8 @@ def show_hub(visit: AVisit, sql: Sql = "") -> HubPage:
 
 @routes.raw("POST", "/hub/cancel", action="hub.query")
 def cancel_queries(visit: AVisit) -> Response:
-    """End what the person has under way here; the page stays as it is."""
-    end_queries(visit.by.name)
+    """End what the person has under way; the page stays as it is."""
+    end_queries(visit.lab.catalogue, visit.by.name)
     return Response(status_code=204)
 
 
@@ -114,32 +113,32 @@ def _all_of(visit: Visit, name: str) -> str:
 
 
 @contextmanager
-def _asked(visit: Visit) -> Generator[Callable[[], bool]]:
+def asked_by(visit: Visit) -> Generator[Callable[[], bool]]:
     """Note a query of the person; gives what says that they have ended it, or have left."""
-    with asking(visit.by.name) as ended:
-        yield lambda: ended.is_set() or anyio.from_thread.run(visit.request.is_disconnected)
+    with asking(visit.lab.catalogue, visit.by.name) as mine:
+        yield lambda: mine.ended or anyio.from_thread.run(visit.request.is_disconnected)
 
 
 def _csv(visit: Visit, sql: str, name: str) -> Response:
     with ExitStack() as begun:
-        ended = begun.enter_context(asking(visit.by.name))
+        mine = begun.enter_context(asking(visit.lab.catalogue, visit.by.name))
         # Once the answer has begun, the server itself hears whether somebody still listens.
         alone: list[bool] = []
-        stop: Callable[[], bool] = lambda: (  # noqa: E731 - it shares `alone` and `ended`
-            ended.is_set() or (not alone and anyio.from_thread.run(visit.request.is_disconnected))
+        stop: Callable[[], bool] = lambda: (  # noqa: E731 - it shares `alone` and `mine`
+            mine.ended or (not alone and anyio.from_thread.run(visit.request.is_disconnected))
         )
         pieces = csv_apart(visit.lab.hub, sql, stop)
         alone.append(True)
-        sent = _sent(pieces, begun.pop_all(), ended)
+        sent = _sent(pieces, begun.pop_all(), mine)
     return StreamingResponse(sent, headers=_saved(f"{name}.csv"), media_type="text/csv; charset=utf-8")
 
 
 def _parquet(visit: Visit, sql: str, name: str) -> Response:
     with ExitStack() as begun:
-        with _asked(visit) as stop:
+        with asked_by(visit) as stop:
             path = begun.enter_context(parquet_apart(visit.lab.hub, sql, stop))
         headers = _saved(f"{name}.parquet") | {"content-length": str(path.stat().st_size)}
-        sent = _sent(_pieces(path), begun.pop_all(), threading.Event())
+        sent = _sent(_pieces(path), begun.pop_all(), None)
     return StreamingResponse(sent, headers=headers, media_type="application/vnd.apache.parquet")
 
 
@@ -149,13 +148,14 @@ def _pieces(path: Path) -> Generator[bytes]:
             yield piece
 
 
-async def _sent(pieces: Generator[bytes], kept: ExitStack, ended: threading.Event) -> AsyncGenerator[bytes]:
+async def _sent(pieces: Generator[bytes], kept: ExitStack, query: Asking | None) -> AsyncGenerator[bytes]:
     """Send pieces; where nobody listens any more, what makes them ends, even while it has none to give."""
     try:
         while piece := await anyio.to_thread.run_sync(next, pieces, b"", abandon_on_cancel=True):
             yield piece
     finally:
-        ended.set()
+        if query is not None:
+            query.end()
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_close, pieces, kept)
 

@@ -87,7 +87,7 @@ def _root(visit: Visit, name: str, version: str, full: str, *, wide: bool) -> No
     """Find the lineage, without what the person may not see."""
     reference = parse_reference(f"{name}@{version}:{full}")
     limit, widest = (_NODES_UNFOLDED, _WIDEST_UNFOLDED) if wide else (_NODES, _WIDEST)
-    return _seen_by(visit, full_lineage(visit.lab, reference, "both", limit=limit, widest=widest))
+    return _seen_by(visit, full_lineage(visit.lab, reference, "both", limit=limit, widest=widest, by=visit.by))
 
 
 def _listed(ids: str) -> list[str]:
@@ -100,7 +100,7 @@ def _saved(name: str) -> dict[str, str]:
 
 def seen_lineage(visit: Visit, reference: Reference, direction: Direction, depth: int = 20) -> Node:
     """Give the lineage of what a reference names, as far as the person may see it."""
-    return _seen_by(visit, full_lineage(visit.lab, reference, direction, depth))
+    return _seen_by(visit, full_lineage(visit.lab, reference, direction, depth, by=visit.by))
 
 
 def _seen_by(visit: Visit, root: Node) -> Node:

@@ -59,5 +59,5 @@ def wake(visit: AVisit, name: str) -> str:
 def wake_own(visit: Visit, name: str) -> None:
     """Have a source looked at that the person may see or wake; of others they are not told whether they are there."""
     seen, mine = visit.projects("source.read"), visit.projects("source.wake")
-    require_source(visit.lab, name, None if seen is None or mine is None else seen | mine)
+    require_source(visit.lab, name, None if seen is None or mine is None else seen | mine, "source.wake")
     wake_now(visit.lab, visit.by, name)

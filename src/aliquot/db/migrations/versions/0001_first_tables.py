@@ -307,6 +307,18 @@ def upgrade() -> None:
         comment="Requests that made something, and what was answered: the same one again makes nothing again.",
     )
     op.create_index("ix_posted_at", "posted", ["at"], unique=False)
+    op.create_table(
+        "query_end",
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column(
+            "times",
+            sa.Integer(),
+            nullable=False,
+            comment="each time ends what the person has under way on all servers",
+        ),
+        sa.PrimaryKeyConstraint("who", name=op.f("pk_query_end")),
+        comment="How often people have ended their queries of the hub.",
+    )
 
     op.bulk_insert(sa.table("state_change", sa.column("kind"), sa.column("before"), sa.column("after")), allowed_rows())
     for statement in statements(op.get_context().dialect.name):
