@@ -8,11 +8,17 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from aliquot.access import people
 from aliquot.access.audit_read import Question, entries
 from aliquot.access.projects import move_dataset, project_of_dataset
+from aliquot.access.rights import Role
+from aliquot.datasets.lineage import lineage
+from aliquot.datasets.lineage_rows import Sight
 from aliquot.db.tables import quarantine, run
 from aliquot.lab import definitions
+from aliquot.lab.loads import load_waiting
 from aliquot.model.errors import Invalid
+from aliquot.model.reference import parse_reference
 from two_projects import MACHINE, SETTINGS, TwoProjects, two_projects, write_pipeline
 
 BAD = "well,value\nA1,-5\n"
@@ -180,6 +186,47 @@ def test_a_refusal_that_is_told_as_nothing_is_in_the_audit_all_the_same(world: T
     with world.lab.catalogue.read() as connection:
         (newest,) = entries(connection, Question(who="rob", action="pipeline.read", outcome="denied"), limit=1)
     assert (newest.project, newest.subject) == ("blue", "GET /api/v1/pipelines/azure-joint")
+
+
+def test_a_try_to_see_a_hidden_source_or_table_is_in_the_audit_and_one_for_nothing_is_not(world: TwoProjects) -> None:
+    load_waiting(world.lab)
+    v1 = "/api/v1"
+    tries = [
+        ("source.read", "GET", (f"{v1}/sources/azure-reader", f"{v1}/sources/azure-read")),
+        ("source.wake", "POST", (f"{v1}/sources/azure-reader/wake", f"{v1}/sources/azure-read/wake")),
+        ("table.read", "GET", (f"{v1}/hub/tables/azure_copies", f"{v1}/hub/tables/azure_copie")),
+        ("table.read", "GET", (f"{v1}/hub/tables/azure_copies/rows", f"{v1}/hub/tables/azure_copie/rows")),
+    ]
+    with world.client("rob") as rob, world.client("ada") as ada:
+        for action, method, pair in tries:
+            before = denials(world, action, "rob")
+            hidden, gone = answers_of(rob, method, pair)
+            assert hidden == gone, pair
+            assert (hidden["http"], hidden["code"]) == (404, "nothing-seen"), pair
+            assert denials(world, action, "rob") == before + 1, pair
+            with world.lab.catalogue.read() as connection:
+                (newest,) = entries(connection, Question(who="rob", action=action, outcome="denied"), limit=1)
+            assert (newest.project, newest.subject) == ("blue", f"{method} {pair[0]}")
+        assert ada.get(f"{v1}/hub/tables/azure_copies").status_code == 200
+        assert ada.get(f"{v1}/hub/tables/azure_copie").json()["code"] == "table-missing"
+
+
+def test_what_is_left_out_of_a_lineage_is_not_counted_where_it_is_hidden(world: TwoProjects) -> None:
+    """Of the two runs that read the file, the first is another project's."""
+    file = parse_reference("crimson-plates@1:/crimson.csv")
+    with world.lab.catalogue.read() as connection:
+        whole = lineage(connection, file, "forward", depth=1, widest=1)
+        mine = lineage(connection, file, "forward", depth=1, widest=1, sight=Sight({"red"}, set()))
+        back = lineage(connection, parse_reference("azure-copies@1:/crimson.csv"), "back", sight=Sight({"red"}, set()))
+    assert [each.kind for each in whole.forward] == ["task", "more"]
+    assert [(each.kind, each.facts["run"]) for each in mine.forward] == [("task", 2)]
+    assert back.back == ()
+
+
+def test_a_lab_in_which_one_sees_nothing_looks_empty(world: TwoProjects) -> None:
+    world.lab.catalogue.repeat(lambda c: people.add_person(c, MACHINE, "eve", {"green": Role.VIEWER}))
+    with world.client("eve") as eve, world.client("rob") as rob:
+        assert (eve.get("/home.json").json()["empty"], rob.get("/home.json").json()["empty"]) == (True, False)
 
 
 def test_what_one_may_see_and_not_do_is_refused_by_name(world: TwoProjects) -> None:

@@ -14,15 +14,15 @@ SELECT CASE
   WHEN EXISTS (SELECT FROM mine WHERE rolsuper) THEN 'is a superuser, or may become one'
   WHEN EXISTS (SELECT FROM mine WHERE rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
     THEN 'may make roles or databases, or pass by the rules of tables'
-  WHEN EXISTS (SELECT FROM mine WHERE rolname ~ '^pg_' AND rolname NOT IN
-      ('pg_read_all_data', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_monitor'))
-    THEN 'is a member of a role of the server that does more than read'
   WHEN EXISTS (SELECT FROM schemas, mine WHERE has_schema_privilege(mine.oid, schemas.oid, 'CREATE'))
     THEN 'may make tables'
   WHEN EXISTS (SELECT FROM pg_class AS t JOIN schemas ON schemas.oid = t.relnamespace, mine
       WHERE t.relkind IN ('r', 'p', 'v', 'm', 'f')
         AND (t.relowner = mine.oid OR has_table_privilege(mine.oid, t.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')))
     THEN 'may change tables'
+  WHEN EXISTS (SELECT FROM mine WHERE rolname ~ '^pg_' AND rolname NOT IN
+      ('pg_read_all_data', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_monitor'))
+    THEN 'is a member of a role of the server that does more than read'
 END"""
 """What the role of a connection, and each that it could become, may do beside reading; null: nothing."""
 
