@@ -13,7 +13,7 @@ from aliquot.access.audit_read import Question, entries
 from aliquot.access.projects import move_dataset, project_of_dataset
 from aliquot.access.rights import Role
 from aliquot.datasets.lineage import lineage
-from aliquot.datasets.lineage_rows import Sight
+from aliquot.datasets.lineage_sight import Sight
 from aliquot.db.tables import quarantine, run
 from aliquot.lab import definitions
 from aliquot.lab.loads import load_waiting

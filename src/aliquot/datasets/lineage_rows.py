@@ -323,7 +323,7 @@ class Neighbours:
             query = select(definition.c.document).where(definition.c.id == definition_id)
             self._documents[definition_id] = self._connection.execute(query).scalar_one()
         given = self._documents[definition_id].get("steps", {}).get(step, {}).get("inputs", {})
-        return {name: str(each.get("from", "")) for name, each in given.items()}
+        return {name: str(each.get("from", "")) for name, each in given.items() if isinstance(each, dict)}
 
 
 def _given(things: Iterable[Thing], kind: str, name: str) -> set[Any]:
