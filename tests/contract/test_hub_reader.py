@@ -154,5 +154,5 @@ def test_a_lab_without_a_reader_says_so_at_a_glance(tmp_path: Path) -> None:
     (tmp_path / "aliquot.yaml").write_text(settings + "hub_reader: postgresql://reader@127.0.0.1:1/hub\n")
     assert "hub_reader" not in aliquot("status", "--lab", str(tmp_path)).err
     (tmp_path / "aliquot.yaml").write_text("lab: one\nhub_reader: postgresql://reader@127.0.0.1:1/hub\n")
-    refused = aliquot("status", "--lab", str(tmp_path)).err
+    refused = aliquot("apply", "--dry-run", "--lab", str(tmp_path)).err
     assert "aliquot.yaml:2:13: hub_reader: a hub on SQLite has no roles" in " ".join(refused.split())
