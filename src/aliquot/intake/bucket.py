@@ -81,10 +81,11 @@ class Bucket:
         path = f"/{key}"
         version = version_of(meta)
         size = meta["size"]
+        mtime_ns = (meta["last_modified"] - _EPOCH) // timedelta(microseconds=1) * 1000
         # Consoles mark a folder by an empty object whose name ends in '/', which the client strips.
-        if not key or passed(path) or (size == 0 and self._fetcher.is_placeholder(path, version)):
+        if not key or passed(path) or (size == 0 and self._fetcher.is_placeholder(path, version, mtime_ns)):
             return None
-        return File(path, "", size, (meta["last_modified"] - _EPOCH) // timedelta(microseconds=1) * 1000, "", version)
+        return File(path, "", size, mtime_ns, "", version)
 
 
 def _open(url: str, settings: Mapping[str, str]) -> ObjectStore:

@@ -30,6 +30,9 @@ PIECE = 32 * 2**20
 CHUNK = 2**20
 AT_ONCE = 16
 
+_Mark = tuple[str, str, int]
+"""What is known of an object: path, version, and when it was put, for all that are empty have one version."""
+
 _KEPT_OF_NAME = 40
 _FORGIVING = 2
 
@@ -47,14 +50,14 @@ class Fetcher:
     def __init__(self, objects: ObjectStore, url: str) -> None:
         self._objects = objects
         self._url = url
-        self._missed: dict[tuple[str, str], int] = {}
-        self._placeholders: set[tuple[str, str]] = set()
+        self._missed: dict[_Mark, int] = {}
+        self._placeholders: set[_Mark] = set()
         self._may_read = False
         self._versions: dict[tuple[str, str], str] = {}
 
-    def is_placeholder(self, path: str, version: str) -> bool:
+    def is_placeholder(self, path: str, version: str, mtime_ns: int) -> bool:
         """Say whether an empty object was found to be the mark of a folder, and no file."""
-        return (path, version) in self._placeholders
+        return (path, version, mtime_ns) in self._placeholders
 
     def object_version(self, file: File) -> str:
         """Give the version that the bucket kept of an object when it was last read; empty where it keeps none."""
@@ -170,7 +173,7 @@ class Fetcher:
         if is_refusal(error):
             text = "The credentials may list the object, but not read it."
             return Finding("object-unreadable", text, file=file.path)
-        mark = (file.path, file.version)
+        mark = (file.path, file.version, file.mtime_ns)
         missed = self._missed[mark] = self._missed.get(mark, 0) + 1
         if missed < _FORGIVING:
             return None

@@ -24,17 +24,22 @@ def dispose(root: Path, after: Literal["archive", "delete"], files: Sequence[Fil
     for file in files:
         try:
             now = os.lstat(file.absolute)
-            if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+            if not is_as_listed(file, now):
                 continue
             if after == "delete":
                 Path(file.absolute).unlink()
             else:
-                _archive(file, day / Path(file.absolute).relative_to(root))
+                _archive(file, now.st_ino, day / Path(file.absolute).relative_to(root))
         except FileNotFoundError:
             continue
         except OSError as error:
             findings.append(not_cleared(after, error.strerror or str(error), file.path))
     return findings
+
+
+def is_as_listed(file: File, now: os.stat_result) -> bool:
+    """Say whether a file in a folder is as it was when it was listed; its size and time alone anybody can set."""
+    return (now.st_size, now.st_mtime_ns) == (file.size, file.mtime_ns) and file.changed_ns in {0, now.st_ctime_ns}
 
 
 def not_cleared(after: Literal["archive", "delete"], reason: str, path: str) -> Finding:
@@ -46,7 +51,7 @@ def not_cleared(after: Literal["archive", "delete"], reason: str, path: str) -> 
 _DONE = {"archive": "archived", "delete": "deleted"}
 
 
-def _archive(file: File, target: Path) -> None:
+def _archive(file: File, inode: int, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     number = 1
     place = target
@@ -63,6 +68,10 @@ def _archive(file: File, target: Path) -> None:
             Path(file.absolute).rename(place)
             return
         else:
+            if place.lstat().st_ino != inode or os.lstat(file.absolute).st_ino != inode:
+                # Another has just taken its place: that one is to be taken in.
+                place.unlink()
+                return
             with suppress(FileNotFoundError):
                 Path(file.absolute).unlink()
             return

@@ -1,5 +1,6 @@
 """How far back a source goes when files lay there before it was set up."""
 
+import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -15,15 +16,17 @@ from aliquot.model.lab_config import Source
 
 
 class Since(NamedTuple):
-    """What came before `at`, in nanoseconds since 1970, is passed over; of what came then, `passed`."""
+    """What came before `at`, in nanoseconds since 1970, is passed over; of what came then or later, `passed`.
+
+    That is by path and, of objects, by version: another may be put in its place within the same second.
+    """
 
     at: int = 0
-    passed: Collection[str] = ()
+    passed: Collection[tuple[str, str]] = ()
 
     def holds(self, file: File) -> bool:
         """Say whether a file came late enough."""
-        came = file.changed_ns or file.mtime_ns
-        return came > self.at or (came == self.at and file.path not in self.passed)
+        return _came(file) >= self.at and not (self.passed and _mark(file) in self.passed)
 
 
 def since_of(catalogue: Catalogue, name: str, source: Source, place: Place, *, keep: bool = True) -> Since:
@@ -39,7 +42,7 @@ def since_of(catalogue: Catalogue, name: str, source: Source, place: Place, *, k
     with catalogue.read() as connection:
         row = connection.execute(select(table).where(table.c.name == name, table.c.watch == place.url)).first()
     if row is not None and (row.since_ns is not None or source.since is None):
-        return Since(row.since_ns or 0, frozenset(row.passed))
+        return Since(row.since_ns or 0, frozenset((path, mark) for path, mark in row.passed))
     found = _begin(name, source, place)
     if keep:
         _keep(catalogue, name, source, place, found)
@@ -47,24 +50,40 @@ def since_of(catalogue: Catalogue, name: str, source: Source, place: Place, *, k
 
 
 def _begin(name: str, source: Source, place: Place) -> Since:
-    """Look at what is there now; the bucket's own clock says what is old."""
-    newest, passed = 0, set[str]()
+    """Look at what is there now; the place's own clock says what is old.
+
+    A file from the future, when that clock was set wrong, is passed over by itself: else all that comes until then
+    would count as old.
+    """
+    now = time.time_ns()
+    newest, passed, ahead = 0, set[tuple[str, str]](), set[tuple[str, str]]()
     for page in place.pages(source.ignore, lambda _: None):
         if page and source.since is None:
             raise _how_far(name, place, page[0])
         for file in page:
-            came = file.changed_ns or file.mtime_ns
+            came = _came(file)
+            if came > now:
+                ahead.add(_mark(file))
+                continue
             if came > newest:
                 newest, passed = came, set()
             if came == newest:
-                passed.add(file.path)
-    return Since(newest, passed)
+                passed.add(_mark(file))
+    return Since(newest, passed | ahead)
+
+
+def _came(file: File) -> int:
+    return file.changed_ns or file.mtime_ns
+
+
+def _mark(file: File) -> tuple[str, str]:
+    return file.path, file.version or str(_came(file))
 
 
 def _keep(catalogue: Catalogue, name: str, source: Source, place: Place, found: Since) -> None:
     def write(connection: Connection) -> None:
         at = found.at if source.since == "now" else None
-        values = {"watch": place.url, "since_ns": at, "passed": sorted(found.passed)}
+        values = {"watch": place.url, "since_ns": at, "passed": sorted(map(list, found.passed))}
         if not connection.execute(update(table).where(table.c.name == name).values(values)).rowcount:
             connection.execute(insert(table).values(name=name, **values))
 

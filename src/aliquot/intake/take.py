@@ -16,6 +16,7 @@ from aliquot.intake.adopt import adopt, adopts, read_far, unread
 from aliquot.intake.aside import held_by
 from aliquot.intake.decided import Decided, Intake, Part, Taken
 from aliquot.intake.describe import judged_with
+from aliquot.intake.dispose import is_as_listed
 from aliquot.intake.enter import enter
 from aliquot.intake.judge import Judgement, at_a_glance, judge
 from aliquot.intake.reconcile import TAKEN, Past, pasts
@@ -256,7 +257,7 @@ def _resting(file: File) -> _Rest:
         now = os.stat(file.absolute)  # noqa: PTH116  # asked of each file: a Path costs more than the answer
     except OSError as error:
         raise _moved(file) from error
-    if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+    if not is_as_listed(file, now):
         raise _moved(file)
     return _Rest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
