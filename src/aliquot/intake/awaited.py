@@ -1,6 +1,6 @@
 """Since when files wait for others, over restarts, and which have been given up: for sources that give up at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -22,16 +22,24 @@ class Awaited:
 
     def since(self, files: Sequence[File]) -> dict[str, float]:
         """Say since when, in seconds since 1970, each of the files has waited as it is now; others are left out."""
-        if self._known is None:
-            with self._catalogue.read() as connection:
-                rows = connection.execute(select(awaiting).where(awaiting.c.source == self._source))
-                self._known = {row.path: (row.size, row.mtime_ns, row.since) for row in rows}
-        known = self._known
+        known = self._look_up()
         return {
             file.path: known[file.path][2]
             for file in files
             if file.path in known and known[file.path][:2] == (file.size, file.mtime_ns)
         }
+
+    @property
+    def paths(self) -> Collection[str]:
+        """Give the paths of what waits."""
+        return self._look_up()
+
+    def _look_up(self) -> dict[str, tuple[int, int, float]]:
+        if self._known is None:
+            with self._catalogue.read() as connection:
+                rows = connection.execute(select(awaiting).where(awaiting.c.source == self._source))
+                self._known = {row.path: (row.size, row.mtime_ns, row.since) for row in rows}
+        return self._known
 
     def unfinished(self) -> set[str]:
         """Give the paths of what waits in quarantine for nothing but the files that belong to it."""

@@ -16,8 +16,8 @@ from aliquot.model.lab_config import Manifest
 LaidOut = Callable[[File], AbstractContextManager[Path | None]]
 """Gives a file's place on disk as long as it lasts; None where it cannot be had."""
 
-_KEPT = 256
-"""Manifests whose rows are remembered from one look to the next."""
+_KEPT = 100_000
+"""Names in manifests that are remembered from one look to the next."""
 
 
 class Beside(NamedTuple):
@@ -73,6 +73,7 @@ class Companions:
         self._laid_out = laid_out or _as_it_lies
         self._rows: dict[File, Sequence[Row]] = {}
         self._faults: dict[File, str] = {}
+        self._names = 0
 
     @property
     def looking(self) -> bool:
@@ -84,9 +85,27 @@ class Companions:
         """Say whether files wait for a manifest that names them."""
         return self._manifest is not None
 
+    @property
+    def describing(self) -> bool:
+        """Say whether a file may have sidecar files."""
+        return self._describes is not None
+
     def is_manifest(self, file: File) -> bool:
         """Say whether a file is a manifest by its name."""
         return self._manifest is not None and name_matches(self._manifest.name, file.name)
+
+    def describes(self, file: File) -> bool:
+        """Say whether values are asked for a file, by its name."""
+        return self._describes is not None and self._describes(file)
+
+    def may_be_sidecar(self, file: File) -> bool:
+        """Say whether a file says something of another by its name, if there is such another."""
+        named = self._describes is not None and file.name.lower().endswith(ENDINGS)
+        return named and not self.is_manifest(file) and not self._claims(file)
+
+    def named(self, manifest: File) -> list[str]:
+        """List the paths of the files that a manifest names."""
+        return [f"{manifest.folder}/{name}" for row in self._rows_of(manifest) for name in row.files]
 
     def find(self, files: Sequence[File]) -> Found:
         """Look through a listing."""
@@ -96,9 +115,13 @@ class Companions:
         beside: dict[str, list[Beside]] = {}
         manifests = {file.path: file for file in files if self.is_manifest(file)}
         lacking: dict[str, tuple[str, ...]] = {}
+        faults: dict[str, str] = {}
         for file in manifests.values():
             missing: list[str] = []
-            for row in self._rows_of(file):
+            rows = self._rows_of(file)
+            if file in self._faults:
+                faults[file.path] = self._faults[file]
+            for row in rows:
                 for name in row.files:
                     path = f"{file.folder}/{name}"
                     beside.setdefault(path, []).append(Beside(file, row))
@@ -107,7 +130,6 @@ class Companions:
             if missing:
                 lacking[file.path] = tuple(missing)
         sidecars, lonely = self._sidecars(files, there, manifests, beside)
-        faults = {path: self._faults[file] for path, file in manifests.items() if file in self._faults}
         known = {path: tuple(each) for path, each in beside.items()}
         return Found(known, sidecars, manifests, lacking, lonely, faults)
 
@@ -122,20 +144,16 @@ class Companions:
         lonely: dict[str, File] = {}
         if self._describes is None:
             return sidecars, lonely
-        candidates = [
-            file
-            for file in files
-            if file.name.lower().endswith(ENDINGS) and file.path not in manifests and not self._claims(file)
-        ]
+        candidates = [file for file in files if self.may_be_sidecar(file)]
         if not candidates:
             return sidecars, lonely
         stems: dict[str, list[File]] = {}
         others = {file.path for file in candidates}
         for file in files:
             if file.path not in others and file.path not in manifests and self._describes(file):
-                stems.setdefault(_stem(file.path), []).append(file)
+                stems.setdefault(stem(file.path), []).append(file)
         for file in candidates:
-            base = _stem(file.path)
+            base = stem(file.path)
             # `plate.csv.yaml` is of one file, `plate.yaml` of all that are called plate.
             of = [there[base]] if base in there and self._describes(there[base]) else stems.get(base, [])
             for each in of:
@@ -148,15 +166,17 @@ class Companions:
 
     def _rows_of(self, file: File) -> Sequence[Row]:
         if file not in self._rows:
-            if len(self._rows) >= _KEPT:
+            if self._names >= _KEPT:
                 self._rows.clear()
                 self._faults.clear()
+                self._names = 0
             assert self._manifest is not None
             try:
                 with self._laid_out(file) as path:
                     if path is None:
                         return ()
                     self._rows[file] = read_manifest(path, self._manifest.files, self._manifest.checksums)
+                self._names += sum(len(row.files) for row in self._rows[file])
             except Invalid as error:
                 self._rows[file] = ()
                 self._faults[file] = error.message
@@ -180,6 +200,7 @@ def checksum_of(file: File, beside: Sequence[Beside]) -> tuple[Checksum, File] |
     return None
 
 
-def _stem(path: str) -> str:
+def stem(path: str) -> str:
+    """Give a path without the last ending of its name."""
     folder, slash, name = path.rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)

@@ -9,6 +9,9 @@ from aliquot.intake.scan import File
 from aliquot.model.errors import Invalid
 from aliquot.model.glob import Captures, Glob, GlobError, compile_glob
 
+Key = tuple[int, str, tuple[tuple[str, str], ...]]
+"""What all files of one set have in common: the number of its patterns, the folder, and what the names say."""
+
 _PLACE = re.compile(r"\{(path|folder|name|stem)\}")
 _ENDING = re.compile(r"(?:\.[A-Za-z0-9]+)+\Z")
 
@@ -16,7 +19,7 @@ _ENDING = re.compile(r"(?:\.[A-Za-z0-9]+)+\Z")
 class Membership(NamedTuple):
     """The set that a file belongs to: equal `key`, equal set; `number` is its place among `patterns`."""
 
-    key: tuple[int, str, tuple[tuple[str, str], ...]]
+    key: Key
     number: int
     patterns: tuple[str, ...]
 

@@ -1,12 +1,13 @@
 """When a landing has finished arriving: a state machine over successive listings, by a clock that it is given."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from aliquot.intake.companions import NOTHING, Beside, Companions, Found
-from aliquot.intake.groups import Markers, Membership, membership
+from aliquot.intake.groups import Key, Markers, Membership, membership
 from aliquot.intake.scan import File
+from aliquot.intake.ties import Ties
 from aliquot.model.lab_config import Settled
 
 
@@ -47,8 +48,6 @@ class Pending(NamedTuple):
 
 _SHOWN = 3
 
-_Key = tuple[int, str, tuple[tuple[str, str], ...]]
-
 
 class _Seen(NamedTuple):
     size: int
@@ -77,8 +76,10 @@ class Settling:
         self._markers = Markers(rule.marker) if rule.marker else None
         self._sets = [*([rule.set] if rule.set else []), *(each for each in sets if each)]
         self._companions = companions or Companions(rule.manifest)
+        self.ties = Ties(self._companions, self._sets, self._markers, rule.count is not None)
         self._seen: dict[str, _Seen] = {}
         self._pending: list[Pending] = []
+        self._waiting: set[str] = set()
         self._awaited: dict[str, float] = {}
 
     @property
@@ -91,14 +92,10 @@ class Settling:
         """Say which files waited for others when they were last seen, and since when, in seconds since 1970."""
         return self._awaited
 
-    def data(self, files: Iterable[File]) -> list[File]:
-        """Leave out the markers."""
-        marked = self._markers
-        return [each for each in files if not marked.is_marker(each.path)] if marked else list(files)
-
-    def markers_of(self, file: File) -> list[str]:
-        """List the paths at which a marker for this file may lie."""
-        return self._markers.wanted(file) if self._markers else []
+    @property
+    def waiting(self) -> Collection[str]:
+        """Give the paths of the files that waited for others, and not for time, when files were last seen."""
+        return self._waiting
 
     def see(
         self,
@@ -107,22 +104,24 @@ class Settling:
         taken: Collection[str] = (),
         unfinished: Collection[str] = (),
         awaited: Mapping[str, float] = MappingProxyType({}),
+        counts: Mapping[str, int] = MappingProxyType({}),
     ) -> list[Landing]:
-        """Give what has settled, of a listing of all files; `taken` are the paths of those that were taken as they are.
+        """Give what has settled, of files that may matter; `taken` are the paths of those that were taken as they are.
 
         A landing is given again until its files are among the taken. A taken file still counts as there: for its set,
         and for the number of files in its folder. Of the taken, `unfinished` are those that were given up: they are
         given again with what they had waited for. `awaited` says since when files have waited for others, as it was
-        known before.
+        known before, and `counts` how many more files, all taken, lie in a folder.
         """
         there = {each.path for each in files} if self._markers else set[str]()
         fresh = self._refresh(files, now, taken, unfinished)
-        found = self._companions.find(self.data(files))
+        found = self._companions.find(self.ties.data(files))
         self._pending = []
         self._awaited = {}
+        self._waiting = set()
         if found is NOTHING and not (self._sets or self._markers or self._count):
             return self._rested(fresh, now)
-        full = self._full_folders(files)
+        full = self._full_folders(files, counts)
         landings: list[Landing] = []
         for group in self._groups(files, fresh, found):
             waits = self._waits(group, found, there, full, now)
@@ -138,6 +137,8 @@ class Settling:
                 landings.append(landing._replace(gave_up=waits.why))
             else:
                 self._pending.append(waits)
+                if waits.until is None:
+                    self._waiting.update(file.path for file in group.files)
         return landings
 
     def _rested(self, fresh: Iterable[File], now: Clock) -> list[Landing]:
@@ -154,23 +155,6 @@ class Settling:
     def _restless(self, path: str, since: float) -> Pending:
         return Pending(path, "quiet", f"waits until it has not changed for {self._quiet:g} s", since + self._quiet)
 
-    def companions(self, fresh: Collection[File]) -> Callable[[File], bool] | None:
-        """Give what tells which other files of the listing matter to new ones; None: only they do."""
-        if self._companions.looking:
-            return lambda _: True
-        if not (self._sets or self._markers or self._count):
-            return None
-        markers = {path for file in fresh for path in self.markers_of(file)}
-        folders = {file.folder for file in fresh} if self._count else set[str]()
-        keys = {member.key for file in fresh if (member := membership(self._sets, file))} if self._sets else set()
-
-        def matters(file: File) -> bool:
-            if file.path in markers or file.folder in folders:
-                return True
-            return bool(keys) and (member := membership(self._sets, file)) is not None and member.key in keys
-
-        return matters
-
     def unsettle(self, path: str) -> None:
         """Let a file begin anew, since it moved when it was thought to rest."""
         self._seen.pop(path, None)
@@ -182,9 +166,7 @@ class Settling:
         before, self._seen = self._seen, {}
         fresh: list[File] = []
         for file in files:
-            if (file.path in taken and file.path not in unfinished) or (
-                self._markers and self._markers.is_marker(file.path)
-            ):
+            if (file.path in taken and file.path not in unfinished) or self.ties.is_marker(file.path):
                 continue
             seen = before.get(file.path)
             if seen is None or seen[:4] != (file.size, file.mtime_ns, file.version, file.changed_ns):
@@ -198,9 +180,9 @@ class Settling:
         if not self._sets and found is NOTHING:
             return [_Group((file,)) for file in fresh]
         alone: list[_Group] = []
-        sets: dict[_Key, dict[int, File]] = {}
-        of: dict[_Key, Membership] = {}
-        for file in self.data(files):
+        sets: dict[Key, dict[int, File]] = {}
+        of: dict[Key, Membership] = {}
+        for file in self.ties.data(files):
             if role := found.role_of(file):
                 alone.append(_Group((file,), role=role))
                 continue
@@ -221,12 +203,12 @@ class Settling:
         paths = (*(each.path for each in group.files), *(each.file.path for each in group.beside))
         return [self._seen[path] for path in paths if path in self._seen]
 
-    def _full_folders(self, files: Sequence[File]) -> dict[str, tuple[int, float]]:
+    def _full_folders(self, files: Sequence[File], counts: Mapping[str, int]) -> dict[str, tuple[int, float]]:
         """Say for each folder how many files it holds, and since when none of them has changed."""
-        folders: dict[str, tuple[int, float]] = {}
+        folders = {folder: (count, float("-inf")) for folder, count in counts.items()}
         if self._count is None:
             return folders
-        for file in self.data(files):
+        for file in self.ties.data(files):
             count, since = folders.get(file.folder, (0, float("-inf")))
             seen = self._seen.get(file.path)
             folders[file.folder] = (count + 1, max(since, seen.since.ticks if seen else since))
@@ -248,7 +230,7 @@ class Settling:
         if member is not None and len(files) < len(member.patterns):
             return Pending(path, "set", self._missing(files, member))
         for file in files:
-            wanted = self.markers_of(file)
+            wanted = self.ties.markers_of(file)
             if wanted and not any(each in there for each in wanted):
                 return Pending(path, "marker", f"waits for the marker {wanted[0]}, which says that it is complete")
             if self._companions.gating and (why := _unnamed(file, found)):

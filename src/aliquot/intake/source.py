@@ -10,6 +10,7 @@ from aliquot.blobs import Store
 from aliquot.db import Catalogue
 from aliquot.intake.awaited import Awaited
 from aliquot.intake.bucket import Bucket
+from aliquot.intake.clearing import Clearing
 from aliquot.intake.decided import Intake, Taken
 from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.known import Known
@@ -19,6 +20,7 @@ from aliquot.intake.scan import File
 from aliquot.intake.settle import Clock, Landing, Pending, Settling
 from aliquot.intake.since import Since, since_of
 from aliquot.intake.take import take
+from aliquot.intake.ties import Gathered, gather
 from aliquot.model.collector import seldom
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
@@ -26,7 +28,6 @@ from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Settled, Source
 
 MOST_NEW = 100_000
-"""New files that one look deals with at most, where each stands for itself."""
 NOTHING_APPLIED = "Nothing is applied yet; run `aliquot apply`."
 
 
@@ -77,82 +78,102 @@ class SourceIntake:
         companions = companions_of(rules, source.settled.manifest, self._laid_out)
         self._settling = Settling(_settled(source, self.place), sets, companions)
         self._awaited = Awaited(catalogue, name) if source.settled.give_up is not None else None
+        self._ties = self._settling.ties
         self._known = Known(self._ask)
+        self._clearing = Clearing(self._ties)
+        self._called: set[str] = set()
         self._safe: set[File] = set()
         self._troubled: set[str] = set()
         self._since: Since | None = None
+        self.most = MOST_NEW
+        """New files that one look deals with at most, where those that wait for others are not counted."""
 
     @seldom()
     def look(self, now: Clock | None = None) -> Look:
         """List the source and take in what has settled; one that cannot be listed is `Unavailable`.
 
-        Of what is new, at most `MOST_NEW` files are looked at: memory stays flat, and the next look goes on.
+        Of what is new, at most so many files are looked at: memory stays flat, and the next look goes on. Of what
+        is known, only that is held without which something new cannot be judged.
         """
         now = now or Clock(time.monotonic(), time.time())
         if self._since is None:
             self._since = since_of(self._catalogue, self.name, self._source, self.place)
         listing = _Listing(self.place, self._source.ignore)
-        fresh, more = self._fresh(listing, self._since)
         unfinished = self._awaited.unfinished() if self._awaited else set[str]()
-        files, taken_as_they_are = self._with_companions(fresh, unfinished)
-        landings = self._settled(files, now, taken_as_they_are, unfinished)
+        # A marker that comes for what was given up is news; others only matter when there is a file for them.
+        self._called = {path for each in unfinished for path in self._ties.markers_of(File(each, "", 0, 0))}
+        new, more = self._fresh(listing)
+        related = self._related(new, unfinished, more=more)
+        files = sorted([*new, *related.files.values()])
+        landings = self._settled(files, now, related, unfinished)
         result = take(self._intake, landings)
         for file in result.changing:
             self._settling.unsettle(file.path)
         self._troubled = {each.file for each in result.unreadable if each.file}
         findings = [*listing.findings, *result.unreadable]
         if self._source.after != "keep":
-            safe = {file._replace(absolute="") if self.place.is_bucket else file for file in result.safe}
-            cleared = self._clear(files, safe) if safe else []
-            findings += cleared
-            # What could not be moved away is not taken again; of what is gone, the same may come again.
-            left = {each.file for each in cleared}
-            self._safe |= {file for file in safe if file.path in left}
+            still = {file.path for file in new} | related.fresh
+            stay = {file.path for each in landings if each.gave_up for file in each.files}
+            findings += self._clear(files, result.safe, still, stay, more=more)
         return Look(result, self._pending(result, now), tuple(findings), listing.count, more)
 
-    def _fresh(self, listing: "_Listing", since: Since) -> tuple[list[File], bool]:
+    def _fresh(self, listing: "_Listing") -> tuple[list[File], bool]:
         """Give the files that are new, by path, and whether there are more of them than are looked at now."""
         found: dict[str, File] = {}
-        room = MOST_NEW
+        room = self.most
         keeps = self._source.after == "keep"
         parts = self._known.fresh(listing.pages()) if keeps else listing.pages()
         there: set[File] = set()
+        assert self._since is not None
         for part in parts:
             for file in part:
                 if not keeps and file in self._safe:
                     # What is to be moved away is only known once this process has read it: nothing is ever deleted
                     # for its name and time alone.
                     there.add(file)
-                elif since.holds(file):
-                    room -= file.path not in self._troubled and file.path not in found
+                elif self._since.holds(file) and not self._is_idle_marker(file):
+                    waits = file.path in self._troubled or file.path in self._settling.waiting
+                    room -= not waits and file.path not in found
                     found[file.path] = file
-            if room <= 0 and self._settling.companions(()) is None:
+            if room <= 0:
                 return _in_order(found), True
         self._safe &= there
         return _in_order(found), False
 
-    def _with_companions(self, fresh: list[File], unfinished: Collection[str]) -> tuple[list[File], set[str]]:
-        """Give the new files with the known ones that matter to them, and the paths of these."""
-        matters = self._settling.companions(fresh)
-        if matters is None or not fresh:
-            return fresh, set()
-        new = {file.path for file in fresh}
-        pages = self.place.pages(self._source.ignore, lambda _: None)
-        others = {
-            file.path: file
-            for page in pages
-            for file in page
-            if file.path not in new and (file.path in unfinished or matters(file))
-        }
-        return sorted([*fresh, *others.values()]), set(others)
+    def _related(self, new: Sequence[File], unfinished: Collection[str], *, more: bool) -> Gathered:
+        """Find the files that matter to new ones; where there are more, those that wait among them, too."""
+        if not new or not self._ties.any:
+            return Gathered()
+        held = set[str]()
+        if more:
+            held = {*self._settling.waiting, *(self._awaited.paths if self._awaited else ())}
+
+        def pages() -> Iterator[list[File]]:
+            return self.place.pages(self._source.ignore, lambda _: None)
+
+        return gather(self._ties, new, pages, self._new, unfinished, held)
+
+    def _new(self, files: Sequence[File]) -> list[File]:
+        """Give those of some files that are new."""
+        assert self._since is not None
+        known = self._ask(files) if self._source.after == "keep" else self._safe
+        return [
+            each
+            for each in files
+            if each not in known and self._since.holds(each) and not self._ties.is_marker(each.path)
+        ]
+
+    def _is_idle_marker(self, file: File) -> bool:
+        return self._ties.is_marker(file.path) and file.path not in self._called
 
     def _settled(
-        self, files: Sequence[File], now: Clock, known: Collection[str], unfinished: Collection[str]
+        self, files: Sequence[File], now: Clock, related: Gathered, unfinished: Collection[str]
     ) -> list[Landing]:
-        if self._awaited is None:
-            return self._settling.see(files, now, known)
-        landings = self._settling.see(files, now, known, unfinished, self._awaited.since(files))
-        self._awaited.note(files, self._settling.awaited)
+        known = related.files.keys() - related.fresh
+        since = self._awaited.since(files) if self._awaited else dict[str, float]()
+        landings = self._settling.see(files, now, known, unfinished, since, related.counts)
+        if self._awaited:
+            self._awaited.note(files, self._settling.awaited)
         return landings
 
     @contextmanager
@@ -165,16 +186,27 @@ class SourceIntake:
             yield Path(here[0].files[0].absolute) if here else None
 
     def _ask(self, files: Sequence[File]) -> set[File]:
-        return taken(self._catalogue, self.name, files)
+        idle = {file for file in files if self._is_idle_marker(file)} if self._ties.markers else set[File]()
+        return idle | taken(self._catalogue, self.name, [file for file in files if file not in idle] if idle else files)
 
-    def _clear(self, files: Sequence[File], safe: set[File]) -> list[Finding]:
-        """Move away what is safe, with the markers that no other file needs."""
-        left = [file for file in self._settling.data(files) if file not in safe]
-        needed = {path for file in left for path in self._settling.markers_of(file)}
-        served = {path for file in safe for path in self._settling.markers_of(file)} - needed
-        markers = [file for file in files if file.path in served]
+    def _clear(
+        self, files: Sequence[File], taken_now: Sequence[File], still: set[str], stay: Collection[str], *, more: bool
+    ) -> list[Finding]:
+        """Move away what is safe, but for what waits at the source for others, or is needed there by others."""
         assert self._source.after != "keep"
-        return self.place.clear(self._source.after, [*sorted(safe), *markers])
+        safe = {file._replace(absolute="") if self.place.is_bucket else file for file in taken_now}
+        due = self._clearing.due(
+            files,
+            {file for file in safe if file.path not in stay},
+            still - {file.path for file in safe},
+            more=more,
+        )
+        cleared = self.place.clear(self._source.after, due) if due else []
+        # What could not be moved away is not taken again; of what is gone, the same may come again.
+        failed = {each.file for each in cleared}
+        self._safe |= {file for file in safe if file.path in stay or file.path in failed}
+        self._safe |= {file for file in self._clearing.kept if not self._ties.is_marker(file.path)}
+        return cleared
 
     def _pending(self, result: Taken, now: Clock) -> tuple[Pending, ...]:
         until = now.ticks + self._source.settled.quiet
