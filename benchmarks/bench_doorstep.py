@@ -1,12 +1,14 @@
 """How soon a file is a version once it is closed, and what a look costs at files that are all known.
 
-    python benchmarks/bench_doorstep.py [scale]
+    python benchmarks/bench_doorstep.py [scale] [PART…]      # parts: arrivals, files, objects
     # scale 1: 200 files one after the other; 1,000,000 known local files; 100,000 known objects of moto's S3 server
 
 The first part is of `aliquot up` over a folder with a quiet period of 0.2 s, from the close of a file till another
 process finds its receipt, less the quiet period. The others compare a look with a bare listing of the same, each in a
 process of its own: `first` after a start, when the catalogue is asked about every file, `again` when nothing has
-changed; `processor` is the processor time of each. Peak memory is that of the process in MiB.
+changed; `processor` is the processor time of each. Peak memory is that of the process in MiB. Half of the local files
+are called like sidecar files of the others: sources that wait for sidecar files, sets and manifests look at the same,
+and `new` is then a look to which one file with its other has come.
 """
 
 import json
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -57,10 +59,10 @@ from aliquot.model.lab_config import Source
 given = json.loads(sys.argv[1])
 lab = Path(given["lab"])
 source = Source.model_validate(
-    {"watch": given["watch"], "settings": given["settings"], "since": "all", "settled": {"quiet": 0},
-     "accept": [{"type": "any", "into": "files"}]}
+    {"watch": given["watch"], "settings": given["settings"], "since": "all",
+     "settled": {"quiet": 0, **given["settled"]}, "accept": [{"type": "any", "into": "files"}]}
 )
-types = {"any": FileType.model_validate({"type": "any", "recognise": {"name": "*"}})}
+types = {"any": FileType.model_validate({"type": "any", "recognise": {"name": "*.csv"}, **given["asks"]})}
 catalogue, store = open_catalogue(given["catalogue"]), open_store(str(lab / "store"))
 intake = SourceIntake(catalogue, store, "bench", source, types, lab)
 seconds, busy = [], []
@@ -74,23 +76,54 @@ for _ in range(3):
         count = sum(len(page) for page in intake.place.pages((), print))
     seconds.append(time.perf_counter() - began)
     busy.append(time.process_time() - worked)
+new = {}
+if given["comes"]:
+    for name, text in given["comes"].items():
+        (Path(given["watch"]) / name).write_text(text)
+    began, worked = time.perf_counter(), time.process_time()
+    look = intake.look()
+    assert look.taken.added >= 1 and not look.pending and not look.taken.quarantined, look
+    new = {"new": time.perf_counter() - began, "new_processor": time.process_time() - worked}
 # Not the highest of getrusage, which a process has from the one that started it.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 print(json.dumps({
     "files": count, "first": seconds[0], "again": min(seconds[1:]), "first_processor": busy[0],
-    "again_processor": min(busy[1:]), "peak_mib": peak,
+    "again_processor": min(busy[1:]), **new, "peak_mib": peak,
 }))
 """
 
 
-def run(scale: float = 1.0) -> dict[str, Any]:
-    """Measure the three parts."""
+_NOTHING: Mapping[str, dict[str, Any]] = {}
+_PLAIN: dict[str, Any] = {"settled": {}, "asks": {}, "comes": {}}
+_WAITING: dict[str, dict[str, Any]] = {
+    "sidecar": {
+        "settled": {}, "asks": {"describe": {"required": ["site"]}},
+        "comes": {"0000/new.csv": "1", "0000/new.yaml": "site: north\n"},
+    },
+    "set": {
+        "settled": {"set": ["{n}.csv", "{n}.yaml"]}, "asks": {},
+        "comes": {"0001/new.csv": "1", "0001/new.yaml": "2"},
+    },
+    "manifest": {
+        "settled": {"manifest": "*.sheet"}, "asks": {},
+        "comes": {"0002/new.csv": "1", "0002/new.sheet": "file\nnew.csv\n000.csv\n"},
+    },
+}  # fmt: skip
+"""Sources in which files wait for others, and what comes there."""
+
+
+def run(scale: float = 1.0, parts: Sequence[str] = ("arrivals", "files", "objects")) -> dict[str, Any]:
+    """Measure the parts."""
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-doorstep-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        results: dict[str, Any] = {"close to version": _arrivals(place / "up", max(20, int(200 * scale)))}
-        results["known local files"] = _known_files(place / "files", max(1000, int(1_000_000 * scale)))
-        with pytest.MonkeyPatch.context() as patch:
-            results["known objects"] = _known_objects(place / "objects", max(500, int(100_000 * scale)), patch)
+        if "arrivals" in parts:
+            results["close to version"] = _arrivals(place / "up", max(20, int(200 * scale)))
+        if "files" in parts:
+            results["known local files"] = _known_files(place / "files", max(1000, int(1_000_000 * scale)))
+        if "objects" in parts:
+            with pytest.MonkeyPatch.context() as patch:
+                results["known objects"] = _known_objects(place / "objects", max(500, int(100_000 * scale)), patch)
     return results
 
 
@@ -130,8 +163,9 @@ def _known_files(lab: Path, count: int) -> dict[str, Any]:
     for number in range(count):
         if number % 1000 == 0:
             (inbox / f"{number // 1000:04}").mkdir(parents=True)
-        os.close(os.open(inbox / f"{number // 1000:04}/{number % 1000:03}.csv", os.O_CREAT | os.O_WRONLY))
-    return _look(lab, Folder(inbox), str(inbox), {})
+        name = f"{number % 1000 // 2:03}.{'yaml' if number % 2 else 'csv'}"
+        os.close(os.open(inbox / f"{number // 1000:04}/{name}", os.O_CREAT | os.O_WRONLY))
+    return _look(lab, Folder(inbox), str(inbox), {}, _WAITING)
 
 
 def _known_objects(lab: Path, count: int, patch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -148,7 +182,9 @@ def _known_objects(lab: Path, count: int, patch: pytest.MonkeyPatch) -> dict[str
         return _look(lab, BucketPlace(url, bucket.settings, lab / "disk"), url, bucket.settings)
 
 
-def _look(lab: Path, place: Place, watch: str, settings: dict[str, str]) -> dict[str, Any]:
+def _look(
+    lab: Path, place: Place, watch: str, settings: dict[str, str], waiting: Mapping[str, dict[str, Any]] = _NOTHING
+) -> dict[str, Any]:
     """Write receipts of all that is there, then list and look in processes of their own."""
     url = f"sqlite:///{lab}/catalogue.db"
     catalogue = open_catalogue(url)
@@ -157,8 +193,8 @@ def _look(lab: Path, place: Place, watch: str, settings: dict[str, str]) -> dict
     catalogue.close()
     given = {"lab": str(lab), "catalogue": url, "watch": watch, "settings": settings}
     found: dict[str, Any] = {}
-    for name, look in (("listing", False), ("look", True)):
-        command = [sys.executable, "-c", _LOOK, json.dumps({**given, "look": look})]
+    for name, rule in {"listing": _PLAIN, "look": _PLAIN, **waiting}.items():
+        command = [sys.executable, "-c", _LOOK, json.dumps({**given, **rule, "look": name != "listing"})]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found[name] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -182,7 +218,8 @@ def _receipts(place: Place) -> Iterator[list[NewReceipt]]:
 
 def main() -> None:
     """Print one line of JSON."""
-    print(json.dumps(run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)))
+    scale = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    print(json.dumps(run(scale, sys.argv[2:]) if len(sys.argv) > 2 else run(scale)))
 
 
 if __name__ == "__main__":
