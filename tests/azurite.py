@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -58,10 +58,18 @@ class Azurite:
             f"BlobEndpoint={self.blobs};"
         )
 
-    def make(self, service: str, name: str, query: str = "") -> None:
-        """Make a container or a queue."""
+    def make_container(self, name: str) -> None:
+        """Make one more container, or again one that was removed."""
+        self.make(self.blobs, name, "restype:container")
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container with all that is in it."""
+        self.make(self.blobs, name, "restype:container", "DELETE")
+
+    def make(self, service: str, name: str, query: str = "", verb: str = "PUT") -> None:
+        """Make a container or a queue; or remove it (`DELETE`)."""
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
-        signed = f"PUT\n{chr(10) * 11}x-ms-date:{date}\nx-ms-version:{_VERSION}\n/{_ACCOUNT}/{_ACCOUNT}/{name}"
+        signed = f"{verb}\n{chr(10) * 11}x-ms-date:{date}\nx-ms-version:{_VERSION}\n/{_ACCOUNT}/{_ACCOUNT}/{name}"
         signed += f"\n{query}" if query else ""
         digest = hmac.new(b64decode(_KEY), signed.encode(), hashlib.sha256).digest()
         headers = {
@@ -69,7 +77,7 @@ class Azurite:
             "Authorization": f"SharedKey {_ACCOUNT}:{b64encode(digest).decode()}",
         }  # fmt: skip
         url = f"{service}/{name}" + (f"?{query.replace(':', '=')}" if query else "")
-        with urlopen(Request(url, method="PUT", headers=headers)):
+        with urlopen(Request(url, method=verb, headers=headers)):
             pass
 
     def close(self) -> None:
@@ -78,7 +86,7 @@ class Azurite:
 
 
 @contextmanager
-def azurite_of() -> Iterator[Azurite]:
+def azurite_of() -> Generator[Azurite]:
     """Serve a container."""
     require_service(_PROGRAM.exists() and bool(shutil.which("node")), "azurite (`.ci/run` installs it with npm)")
     server = Azurite()

@@ -1,4 +1,4 @@
-"""What goes wrong with buckets: it is said in words that help, nothing is lost, and what can go on does."""
+"""What goes wrong with one kind of bucket or another: it is told, nothing is lost, and what can go on does."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,82 +38,6 @@ def _open(catalogue: Catalogue, store: Store, watch: str, lab: Path, **settings:
     document = {"watch": watch, "accept": [{"type": "any", "into": "plates"}], "since": "all", **settings}
     source = Source.model_validate(document)
     return SourceIntake(catalogue, store, "bench", source, types(any=ANY), lab)
-
-
-def test_a_bucket_that_refuses_for_a_while_loses_nothing(
-    catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path
-) -> None:
-    source = _open(catalogue, store, kind.url, tmp_path, settings=s3.settings)
-    kind.put("a", b"1")
-    s3.shut()
-    try:
-        with pytest.raises(Unavailable, match="does not answer") as told:
-            source.look()
-    finally:
-        s3.open()
-    assert told.value.code == "source-unavailable"
-    assert source.look().taken.added == 1
-
-
-@pytest.mark.parametrize(
-    ("how", "words"), [("expired", "credentials have expired or lack s3:ListBucket"), ("list", "lack s3:ListBucket")]
-)
-def test_a_bucket_that_refuses_to_be_listed_is_told_and_goes_on_later(
-    catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path, how: str, words: str
-) -> None:
-    source = _open(catalogue, store, kind.url, tmp_path, settings=s3.settings)
-    kind.put("a", b"1")
-    with s3.refusing(how), pytest.raises(Unavailable, match=words) as told:
-        source.look()
-    assert told.value.code == "source-refused"
-    assert source.look().taken.added == 1
-
-
-def test_what_may_not_be_read_waits_and_the_others_arrive(
-    catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path
-) -> None:
-    source = _open(catalogue, store, kind.url, tmp_path, settings=s3.settings)
-    kind.put("a", b"1")
-    kind.put("secret/b", b"2")
-    with s3.refusing("read"):
-        for added in (1, 0):
-            look = source.look()
-            assert (look.taken.added, [each.file for each in look.findings]) == (added, ["/secret/b"])
-            assert "may list the object, but not read it" in look.findings[0].text
-            assert [(each.path, each.kind) for each in look.pending] == [("/secret/b", "unreadable")]
-    assert source.look().taken.added == 1
-    assert source.look().findings == ()
-
-
-def test_credentials_that_may_read_nothing_are_named(
-    catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path
-) -> None:
-    source = _open(catalogue, store, kind.url, tmp_path, settings=s3.settings)
-    kind.put("secret/a", b"1")
-    with s3.refusing("read"), pytest.raises(Unavailable, match="lack s3:GetObject") as told:
-        source.look()
-    assert told.value.code == "source-refused"
-    assert source.look().taken.added == 1
-
-
-def test_a_bucket_that_vanishes_is_told_and_what_comes_when_it_is_back_arrives(
-    catalogue: Catalogue, store: Store, s3: Bucket, tmp_path: Path
-) -> None:
-    s3.make("passing")
-    kind = ObjectsKind("s3://passing/in", tmp_path / "disk", settings=s3.settings)
-    source = _open(catalogue, store, kind.url, tmp_path, settings=s3.settings)
-    kind.put("a", b"1")
-    assert source.look().taken.added == 1
-    kind.delete("a")
-    s3.remove("passing")
-    for _ in range(2):
-        with pytest.raises(Unavailable, match="no bucket at s3://passing/in"):
-            source.look()
-    s3.make("passing")
-    kind.put("a", b"1")
-    kind.put("b", b"2")
-    source.look()
-    assert contents(catalogue, store, "plates") == {"/a": "1", "/b": "2"}
 
 
 def test_a_bucket_that_is_not_there_says_so(catalogue: Catalogue, store: Store, s3: Bucket, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from obstore.store import ObjectStore, from_url
 _RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """What the client waits for by itself. What lasts longer is told, and tried again by whoever asked."""
 
+_ADDRESSES = ("endpoint", "endpoint_url", "base_url")
 _STATUS = re.compile(r"status code:?\s*(\d{3})")
 _EXPIRED = re.compile(r"Expired ?Token|InvalidToken|token (?:has|is) expired", re.IGNORECASE)
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
@@ -22,7 +23,7 @@ def open_bucket(url: str, settings: Mapping[str, str]) -> ObjectStore:
     What the client refuses is its own error, or a `ValueError`.
     """
     # A person who writes http:// means it; the client would refuse.
-    plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith("endpoint"))
+    plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith(_ADDRESSES))
     more: Any = {"client_options": {"allow_http": True}} if plain else {}
     given: Any = dict(settings)
     return from_url(url, config=given, retry_config=_RETRY, **more)

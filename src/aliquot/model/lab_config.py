@@ -15,7 +15,8 @@ from aliquot.model.schedule import Schedule
 OPEN_SETTINGS = frozenset({
     "aws_endpoint", "aws_endpoint_url", "aws_region", "aws_default_region", "aws_virtual_hosted_style_request",
     "aws_skip_signature", "aws_request_payer", "aws_s3_express", "azure_storage_account_name", "azure_storage_endpoint",
-    "azure_endpoint", "azure_skip_signature", "azure_use_fabric_endpoint", "google_skip_signature",
+    "azure_endpoint", "azure_skip_signature", "azure_use_fabric_endpoint", "google_base_url",
+    "google_skip_signature",
 })  # fmt: skip
 """Settings of a bucket's client that say where it is, and let nobody in."""
 
