@@ -58,7 +58,7 @@ def ingest(
             )
         _tell(dataset, taken, passed_over, options)
         return 1 if taken.bad else 0
-    with options.open() as lab:
+    with options.work() as lab:
         types = () if unchecked else types_for(lab, dataset, type)
         taken, passed_over = acts_data.ingest(lab, lab.by, dataset, paths, types, given=given(record, lab.who))
     _tell(dataset, taken, passed_over, options)

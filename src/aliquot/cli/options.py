@@ -1,6 +1,7 @@
 """The options that every command takes, and the lab that they open."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -62,6 +63,14 @@ class Options:
             raise Invalid("server-not-here", words, server=self.server)
         prepare_logs(quiet=quiet)
         return open_lab(self.lab)
+
+    @contextmanager
+    def work(self, *, quiet: bool = True) -> Generator["Lab"]:
+        """Open the lab here, for what writes large temporary files: they lie in the lab, and go with the process."""
+        from aliquot.lab.scratch import scratch
+
+        with self.open(quiet=quiet) as lab, scratch(lab.folder):
+            yield lab
 
     def ask(self, here: "Callable[[Lab], T]", there: "There[T]") -> T:
         """Give what `here` finds in the lab's folder or, with a server, what `there` gets from it."""

@@ -40,7 +40,7 @@ def serve(
     """
     if not is_installed():
         raise Unavailable("extra-missing", "The server is not installed; get it with: pip install 'aliquot[server]'")
-    with options.open(quiet=not as_lines()) as lab, tracing("aliquot-serve"):
+    with options.work(quiet=not as_lines()) as lab, tracing("aliquot-serve"):
         warn_of_changes(lab)
         with serving(lab, listen, url, pages=not no_pages, proxies=trust_proxy) as server, stops(server.stop):
             server.wait()

@@ -33,7 +33,7 @@ def worker(*, workers: int | None = None, until_idle: bool = False, options: Opt
     if workers is not None and workers < 1:
         raise Invalid("workers-refused", f"--workers is {workers}; give how many tasks may run at once, from 1.")
     as_lines = os.environ.get("ALIQUOT_LOG", "").lower() == "json"
-    with options.open(quiet=not as_lines) as lab, tracing("aliquot-worker"):
+    with options.work(quiet=not as_lines) as lab, tracing("aliquot-worker"):
         lab.workers = workers
         work = Worker(lab)
         if not as_lines:
