@@ -3,14 +3,16 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aliquot.blobs import Store, open_store
-from aliquot.blobs.batch import MANY_FILES
-from aliquot.blobs.readers import Readers, Resting, useful_readers
+from aliquot.blobs.batch import MANY_FILES, Resting
+from aliquot.blobs.pack import SMALL
+from aliquot.blobs.readers import FILES, Part, Readers, useful_readers
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.errors import Conflict, Unavailable
@@ -31,29 +33,69 @@ def _resting(folder: Path, contents: dict[str, bytes]) -> list[Resting]:
 def test_what_is_read_is_what_lies_there_in_its_order(tmp_path: Path) -> None:
     contents = {f"{n} ü\n.bin": bytes([n % 251]) * (n * 7 % 5_000) for n in range(5_000)}
     files = _resting(tmp_path / "given", contents)
+    names = list(contents)
     with Readers(2) as readers:
         seen = 0
-        for part in readers.read(files):
-            assert [digest_bytes(data) for data in contents.values()][seen : seen + len(part.files)] == part.digests
-            assert b"".join(bytes(data) for _, data in part.blobs()) == bytes(part.content)
-            assert [digest_bytes(bytes(data)) for _, data in part.blobs()] == part.digests
-            seen += len(part.files)
-            part.release()
+        for read in readers.read([Part(str(tmp_path / "given"), names[:100]), Part("", [f[0] for f in files[100:]])]):
+            digests = [digest_bytes(data) for data in contents.values()][seen : seen + len(read.part.places)]
+            assert digests == read.digests
+            assert [(size, at) for _, size, at in files[seen : seen + len(digests)]] == list(
+                zip(read.sizes, read.times, strict=True)
+            )
+            assert b"".join(bytes(data) for _, data in read.blobs()) == bytes(read.content)
+            assert [digest_bytes(bytes(data)) for _, data in read.blobs()] == digests
+            seen += len(digests)
+            read.release()
     assert seen == len(files)
 
 
-def test_what_does_not_rest_is_left_out_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
-    files = _resting(tmp_path / "given", {name: name.encode() * 10 for name in "abcdefg"})
-    (tmp_path / "given" / "b").unlink()
-    (tmp_path / "given" / "c").write_bytes(b"grown" * 100)
-    (tmp_path / "given" / "d").write_bytes(b"d")
-    os.utime(tmp_path / "given" / "e", ns=(1, 1))
-    (tmp_path / "given" / "f").unlink()
-    (tmp_path / "given" / "f").mkdir()
+def test_what_cannot_be_read_or_may_be_changing_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    files = _resting(folder, {name: name.encode() * 10 for name in "abcdefg"})
+    (folder / "b").unlink()
+    (folder / "c").unlink()
+    (folder / "c").mkdir()
+    (folder / "d").write_bytes(b"d" * SMALL)
+    os.utime(folder / "e", ns=(1, time.time_ns() + 10**12))
+    later = time.time_ns() + 10**11
     with Readers(1) as readers:
-        (part,) = list(readers.read(files))
-    assert [digest is not None for digest in part.digests] == [True, False, False, False, False, False, True]
-    assert bytes(part.content) == b"a" * 10 + b"g" * 10
+        (read,) = list(readers.read([Part(str(folder), list("abcdefg"), later)]))
+        assert [digest is not None for digest in read.digests] == [True, False, False, False, False, True, True]
+        assert [size for size in read.sizes] == [10, -1, read.sizes[2], SMALL, 10, 10, 10]
+        assert bytes(read.content) == b"a" * 10 + b"f" * 10 + b"g" * 10
+        assert [bytes(data) for _, data in read.blobs(but={5})] == [b"a" * 10, b"g" * 10]
+        # By the time at which the system noted the last change, whatever the files say themselves.
+        (none,) = list(readers.read([Part("", [files[0][0]], files[0][2] - 10**9)]))
+        assert none.digests == [None]
+        (gone,) = list(readers.read([Part(str(tmp_path / "no folder"), ["a"])]))
+        assert (gone.digests, gone.sizes) == ([None], [-1])
+
+
+def test_what_there_is_no_room_for_comes_later(tmp_path: Path) -> None:
+    contents = {f"{n}": os.urandom(100_000) for n in range(200)} | {f"{n} small": b"%d" % n for n in range(FILES)}
+    files = _resting(tmp_path / "given", contents)
+    with Readers(2) as readers:
+        readers.put(Part("", [place for place, _, _ in files]))
+        found: dict[str, Digest | None] = {}
+        while readers.left:
+            read = readers.get()
+            assert read
+            assert [place for place, _, _ in files[read.part.first :]][: len(read.digests)] == read.part.places
+            found.update(zip(read.part.places, read.digests, strict=True))
+            read.release()
+    assert found == {place: digest_bytes(data) for (place, _, _), data in zip(files, contents.values(), strict=True)}
+
+
+def test_nothing_is_waited_for_longer_than_was_asked(tmp_path: Path) -> None:
+    ((place, _, _),) = _resting(tmp_path / "given", {"a": b"a"})
+    with Readers(1) as readers:
+        os.kill(readers._readers[0]._process.pid, signal.SIGSTOP)  # whom else to stop
+        readers.put(Part("", [place]))
+        assert readers.get(0.01) is None
+        os.kill(readers._readers[0]._process.pid, signal.SIGCONT)
+        read = readers.get()
+    assert read
+    assert read.digests == [digest_bytes(b"a")]
 
 
 def test_a_reader_that_is_killed_is_told(tmp_path: Path) -> None:
@@ -62,7 +104,7 @@ def test_a_reader_that_is_killed_is_told(tmp_path: Path) -> None:
         reader = readers._readers[0]  # whom else to kill
         os.kill(reader._process.pid, signal.SIGKILL)
         with pytest.raises(Unavailable, match="ended before its work"):
-            list(readers.read(files))
+            list(readers.read([Part("", [place for place, _, _ in files])]))
 
 
 @pytest.mark.skipif(useful_readers() == 0, reason="readers need two cores")

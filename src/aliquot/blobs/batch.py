@@ -2,8 +2,10 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 
 from blake3 import blake3
@@ -12,7 +14,7 @@ from aliquot.blobs.durable import file_changed, open_source
 from aliquot.blobs.layout import blob_key, key_of, pack_key, pin_key
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
-from aliquot.blobs.readers import Read, Readers, Resting, useful_readers
+from aliquot.blobs.readers import FILES, Part, Read, Readers, useful_readers
 from aliquot.model.blob import Blob, Location, Pin
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
@@ -25,6 +27,9 @@ Moved = Callable[[Collection[tuple[Location, Location]]], None]
 
 MANY_FILES = 10_000
 """Files from which on readers are worth their start."""
+
+Resting = tuple[str, int, int]
+"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
 
 _AHEAD = 2
 _TOGETHER = 64
@@ -89,21 +94,31 @@ class Batch:
 
     def _add_read(self, files: Sequence[Resting], count: int) -> list[Digest | AliquotError]:
         """Add files that processes of their own read."""
-        found: list[Digest | AliquotError] = []
+        found: list[Digest | None] = [None] * len(files)
         with Readers(count) as readers:
-            for part in readers.read(files):
-                self._pack_read(part)
-                found += [digest or self._try_file(file) for file, digest in zip(part.files, part.digests, strict=True)]
-        return found
+            for read in readers.read(_parts(files)):
+                seen = zip(read.sizes, read.times, strict=True)
+                expected = files[read.part.first : read.part.first + len(read.digests)]
+                moved = {
+                    number for number, (file, now) in enumerate(zip(expected, seen, strict=True)) if file[1:] != now
+                }
+                self.add_read(read, moved)
+                for number, digest in enumerate(read.digests, read.part.first):
+                    found[number] = digest
+                for number in moved:
+                    found[read.part.first + number] = None
+        return [digest or self._try_file(file) for file, digest in zip(files, found, strict=True)]
 
-    def _pack_read(self, part: Read) -> None:
-        """Pack what was read together: as it lies in memory if it fills a pack, or with what else there is."""
-        if len(part.content) < FULL:
-            self._pack((digest, bytes(data)) for digest, data in part.blobs())
-            part.release()
+    def add_read(self, read: Read, but: Collection[int] = ()) -> None:
+        """Add what was read together, but for some of it: as it lies in memory if it fills a pack, or with the rest."""
+        if but or len(read.content) < FULL:
+            self._pack((digest, bytes(data)) for digest, data in read.blobs(but))
+            read.release()
             return
+        digests = [digest for digest in read.digests if digest]
+        sizes = [size for size, digest in zip(read.sizes, read.digests, strict=True) if digest]
         with self._lock:
-            self._write_later(PackBuffer.around(part.content, part.read(), part.sizes), part.release)
+            self._write_later(PackBuffer.around(read.content, digests, sizes), read.release)
         self._room.acquire()
 
     def _try_file(self, file: Resting) -> Digest | AliquotError:
@@ -221,6 +236,18 @@ class Batch:
             return False
         self._objects.put_object(pack_key(pack), [bytes(content)])
         return True
+
+
+def _parts(files: Sequence[Resting]) -> Iterator[Part]:
+    """Cut files into what makes a pack."""
+    # Where the content of each begins, if all came one after the other.
+    content = list(accumulate([size for _, size, _ in files], initial=0))
+    start = 0
+    while start < len(files):
+        full = bisect_left(content, content[start] + FULL, start)
+        end = max(start + 1, min(full, start + FILES, len(files)))
+        yield Part("", [place for place, _, _ in files[start:end]], first=start)
+        start = end
 
 
 def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:

@@ -2,14 +2,13 @@
 
 import mmap
 import os
+import select
 import subprocess
 import sys
 import threading
 from array import array
-from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -17,40 +16,61 @@ from typing import NamedTuple, Self
 import blake3
 
 from aliquot.blobs import reader_program as program
-from aliquot.blobs.pack import FULL
 from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Unavailable
 
-Resting = tuple[str, int, int]
-"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
+NEVER = 2**63 - 1
+"""No file was written as late as this, in nanoseconds since 1970."""
+
+FILES = program.FILES
+"""Files that a part may have at most."""
 
 _MOST = 4
-_SEGMENTS = 2
+_SEGMENTS = 3
+
+
+class Part(NamedTuple):
+    """Files that are read together: their places below a folder, or whole places where that is empty.
+
+    What was written at `before_ns` or later, in nanoseconds since 1970, may be changing, and is left out. `first`
+    counts the files that were put before them.
+    """
+
+    folder: str
+    places: Sequence[str]
+    before_ns: int = NEVER
+    first: int = 0
+
+    def cut(self, count: int) -> "tuple[Part, Part | None]":
+        """Part the first so many files from the rest."""
+        if count >= len(self.places):
+            return self, None
+        rest = self._replace(places=self.places[count:], first=self.first + count)
+        return self._replace(places=self.places[:count]), rest
 
 
 class Read(NamedTuple):
-    """Files that were read together: their digests (None: not as they had been seen to rest), and their content.
+    """Files that were read together, in their order, with digests (None: left out), sizes in bytes and times of change.
 
-    The content of those that were read lies in `content` one after the other, until `release` is called; `sizes` are
-    theirs, in bytes.
+    Sizes and times, in nanoseconds since 1970, are those after the reading, below 0 of what could not be opened. The
+    content of what has a digest lies in `content` one after the other, until `release` is called.
     """
 
-    files: Sequence[Resting]
-    digests: Sequence[Digest | None]
+    part: Part
+    digests: list[Digest | None]
     sizes: Sequence[int]
+    times: Sequence[int]
     content: memoryview
     release: Callable[[], None]
 
-    def read(self) -> list[Digest]:
-        """Give the digests of those that were read, in their order."""
-        return [digest for digest in self.digests if digest]
-
-    def blobs(self) -> Iterator[tuple[Digest, memoryview]]:
-        """Give each blob with its bytes, in their order."""
+    def blobs(self, but: Collection[int] = ()) -> Iterator[tuple[Digest, memoryview]]:
+        """Give each blob with its bytes, in their order, but for those of some files, by their places in the part."""
         at = 0
-        for digest, size in zip(self.read(), self.sizes, strict=True):
-            yield digest, self.content[at : at + size]
-            at += size
+        for number, (digest, size) in enumerate(zip(self.digests, self.sizes, strict=True)):
+            if digest:
+                if number not in but:
+                    yield digest, self.content[at : at + size]
+                at += size
 
 
 def useful_readers() -> int:
@@ -60,10 +80,13 @@ def useful_readers() -> int:
 
 
 class Readers:
-    """Some readers, which end with the context. Each fills one segment of shared memory while the other is stored."""
+    """Some readers, which end with the context. Each fills a segment of shared memory while others are stored."""
 
     def __init__(self, count: int) -> None:
         self._readers = [_Reader() for _ in range(count)]
+        self._waiting: deque[Part] = deque()
+        self._asked: deque[_Reader] = deque()
+        self._next = 0
 
     def __enter__(self) -> Self:
         return self
@@ -74,20 +97,51 @@ class Readers:
         for reader in self._readers:
             reader.close()
 
-    def read(self, files: Sequence[Resting]) -> Iterator[Read]:
-        """Read files, some thousands at a time, in their order; a reader that dies is `Unavailable`."""
-        parts = _parts(files)
-        asked: deque[_Reader] = deque()
-        for reader in self._readers * _SEGMENTS:
-            if part := next(parts, None):
-                reader.ask(part)
-                asked.append(reader)
-        while asked:
-            reader = asked.popleft()
-            yield reader.answer()
-            if part := next(parts, None):
-                reader.ask(part)
-                asked.append(reader)
+    @property
+    def left(self) -> int:
+        """Say how many parts have not been given back."""
+        return len(self._waiting) + len(self._asked)
+
+    def put(self, part: Part) -> None:
+        """Let a part be read as soon as there is room, after those that were put before."""
+        self._waiting.append(part)
+        self._ask()
+
+    def get(self, seconds: float | None = None) -> Read | None:
+        """Wait for the next part, in the order in which they were put; None when it does not come in time.
+
+        What a reader had no room for comes as a part of its own. One that dies is `Unavailable`.
+        """
+        self._ask(wait=not self._asked)
+        reader = self._asked[0]
+        if not reader.has_answered(seconds):
+            return None
+        self._asked.popleft()
+        read, rest = reader.answer()
+        if rest:
+            self._waiting.appendleft(rest)
+        self._ask()
+        return read
+
+    def read(self, parts: Iterable[Part]) -> Iterator[Read]:
+        """Read all parts."""
+        for part in parts:
+            self.put(part)
+        while self.left:
+            if read := self.get():
+                yield read
+
+    def _ask(self, *, wait: bool = False) -> None:
+        """Hand over what waits, to each reader in turn, as long as there is room in a segment."""
+        while self._waiting:
+            reader = self._readers[self._next]
+            if not reader.has_room(wait=wait):
+                return
+            wait = False
+            if rest := reader.ask(self._waiting.popleft()):
+                self._waiting.appendleft(rest)
+            self._asked.append(reader)
+            self._next = (self._next + 1) % len(self._readers)
 
 
 class _Reader:
@@ -107,42 +161,62 @@ class _Reader:
                 os.close(handle)
         self._free = deque(range(_SEGMENTS))
         self._freed = threading.Semaphore(_SEGMENTS)
-        self._asked: deque[tuple[int, Sequence[Resting]]] = deque()
+        self._asked: deque[tuple[int, Part]] = deque()
 
-    def ask(self, files: Sequence[Resting]) -> None:
-        """Let files be read, once there is a segment for them."""
-        self._freed.acquire()
+    def has_room(self, *, wait: bool) -> bool:
+        """Say whether a segment is free, which the next question then takes."""
+        return self._freed.acquire(blocking=wait)
+
+    def ask(self, part: Part) -> Part | None:
+        """Let files be read into the segment that is free, and give those that are too many for it."""
         number = self._free.popleft()
         segment = self._segments[number]
-        places = os.fsencode("\0".join([place for place, _, _ in files])) + b"\0"
-        stamps = array("q", chain.from_iterable([file[1:] for file in files])).tobytes()
+        whole, count = part, FILES
+        part, rest = whole.cut(count)
+        while len(places := os.fsencode("\0".join([part.folder, *part.places])) + b"\0") > program.NAMES:
+            count //= 2
+            part, rest = whole.cut(count)
         segment[program.ROOM : program.ROOM + len(places)] = places
-        segment[program.STAMPS_AT : program.STAMPS_AT + len(stamps)] = stamps
         assert self._process.stdin
-        self._asked.append((number, files))
+        self._asked.append((number, part))
+        question = program.QUESTION.pack(number, len(part.places), len(places), part.before_ns)
         try:
-            os.write(self._process.stdin.fileno(), program.QUESTION.pack(number, len(files), len(places)))
+            os.write(self._process.stdin.fileno(), question)
         except BrokenPipeError as error:
             raise self._died() from error
+        return rest
 
-    def answer(self) -> Read:
-        """Wait for the oldest files that were asked for."""
+    def has_answered(self, seconds: float | None) -> bool:
+        """Wait for the answer to the oldest question."""
         assert self._process.stdout
-        number, files = self._asked.popleft()
-        if not os.read(self._process.stdout.fileno(), 1):
+        if seconds is None:
+            return True
+        poll = select.poll()
+        poll.register(self._process.stdout, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def answer(self) -> tuple[Read, Part | None]:
+        """Give the oldest files that were asked for, and the rest of them for which there was no room."""
+        assert self._process.stdout
+        number, part = self._asked.popleft()
+        said = os.read(self._process.stdout.fileno(), program.ANSWER.size)
+        if len(said) < program.ANSWER.size:
             raise self._died()
+        (count,) = program.ANSWER.unpack(said)
+        part, rest = part.cut(count)
         segment = self._segments[number]
-        end = program.DIGESTS_AT + len(files) * program.DIGEST
-        raw = bytes(segment[program.DIGESTS_AT : end])
+        stamps = array("q", bytes(segment[program.STAMPS_AT : program.STAMPS_AT + count * program.STAMP]))
+        raw = bytes(segment[program.DIGESTS_AT : program.DIGESTS_AT + count * program.DIGEST])
         names = raw.hex()
         digests: list[Digest | None] = [Digest(PREFIX + names[at : at + 64]) for at in range(0, len(names), 64)]
-        sizes = [size for _, size, _ in files]
+        sizes, times = stamps[::2].tolist(), stamps[1::2].tolist()
+        end = sum(sizes)
         if program.NOT_READ in raw:
-            for at in range(len(files)):
+            for at in range(count):
                 if raw[at * program.DIGEST : (at + 1) * program.DIGEST] == program.NOT_READ:
                     digests[at] = None
-            sizes = [size for size, digest in zip(sizes, digests, strict=True) if digest]
-        return Read(files, digests, sizes, segment[: sum(sizes)], lambda: self._release(number))
+            end = sum([size for size, digest in zip(sizes, digests, strict=True) if digest])
+        return Read(part, digests, sizes, times, segment[:end], lambda: self._release(number)), rest
 
     def _release(self, number: int) -> None:
         self._free.append(number)
@@ -163,18 +237,3 @@ class _Reader:
             f"A process that read files ended before its work was done (status {self._process.wait()}); nothing is "
             "half done. Try again, and see that there is memory enough.",
         )
-
-
-def _parts(files: Sequence[Resting]) -> Iterator[Sequence[Resting]]:
-    """Cut files into what makes a pack, or fills a segment's room for names."""
-    # Where the content and the place of each begin, if all came one after the other. A letter takes four bytes at most.
-    content = list(accumulate([size for _, size, _ in files], initial=0))
-    widest = 1 if all(place.isascii() for place, _, _ in files) else 4
-    names = list(accumulate([widest * len(place) + 1 for place, _, _ in files], initial=0))
-    start = 0
-    while start < len(files):
-        full = bisect_left(content, content[start] + FULL, start)
-        named = bisect_right(names, names[start] + program.NAMES, start) - 1
-        end = max(start + 1, min(full, named, start + program.FILES, len(files)))
-        yield files[start:end]
-        start = end

@@ -3,12 +3,12 @@
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from aliquot.blobs import Store
 from aliquot.datasets import places
@@ -34,7 +34,7 @@ _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[^/\0\ud800-\udfff]{1,63})+")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a version shall change in a dataset. The blobs of `adds` are durable already."""
+    """What a version shall change in a dataset. The blobs of `adds` are durable already, or made so by `stored`."""
 
     dataset: str
     adds: Sequence[NewEntry] = ()
@@ -49,6 +49,8 @@ class Change:
     receipts: "Callable[[Connection, Draft], Mapping[str, int]] | None" = None
     """Writes the receipts to which the adds refer, in the commit's transaction and before all else, and gives their ids
     by path. It is called again when the commit is tried again."""
+    stored: Callable[[], object] | None = None
+    """Makes the blobs of the adds durable, where they are not yet: it is called when the delta is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def commit(
     for attempt in range(_TRIES):
         try:
             draft = prepare(catalogue, store, change)
+            if change.stored:
+                change.stored()
             with catalogue.write() as connection:
                 done = apply(connection, draft)
                 if beside:
@@ -119,19 +123,8 @@ def commit(
 
 def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     """Compare a change with the dataset's newest version, and store the delta."""
-    require_name("dataset", change.dataset)
-    paths = [each.path for each in change.adds]
-    if not all(map(_PLAIN_PATH.fullmatch, paths)):
-        for path in paths:
-            require_path(path)
-    with catalogue.read() as connection:
-        row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).first()
-    if row is None:
-        with catalogue.write() as connection:
-            new = {"name": change.dataset, "head": 0, "created_at": time.time(), "project": change.project}
-            insert_missing(connection, dataset, [new])
-            row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).one()
-    _require_within(change, row.project)
+    require_paths([each.path for each in change.adds])
+    row = begin(catalogue, change)
     with catalogue.read() as connection:
         head = connection.execute(
             select(version).where(version.c.dataset_id == row.id).order_by(version.c.number.desc()).limit(1)
@@ -155,6 +148,20 @@ def prepare(catalogue: Catalogue, store: Store, change: Change) -> Draft:
     return Draft(change, row.id, number + 1, parent, digest, delta, tuple(adds), *ending, files, size)
 
 
+def begin(catalogue: Catalogue, change: Change) -> Row[Any]:
+    """Give the row of the dataset that shall change, a new one if there is none."""
+    require_name("dataset", change.dataset)
+    with catalogue.read() as connection:
+        row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).first()
+    if row is None:
+        with catalogue.write() as connection:
+            new = {"name": change.dataset, "head": 0, "created_at": time.time(), "project": change.project}
+            insert_missing(connection, dataset, [new])
+            row = connection.execute(select(dataset).where(dataset.c.name == change.dataset)).one()
+    _require_within(change, row.project)
+    return row
+
+
 def apply(connection: Connection, draft: Draft) -> Committed:
     """Write a draft's rows; `Conflict` when the dataset has moved since the draft was made."""
     change = draft.change
@@ -163,17 +170,29 @@ def apply(connection: Connection, draft: Draft) -> Committed:
         head = connection.execute(select(dataset.c.head).where(dataset.c.id == draft.dataset_id)).scalar_one()
         if head != draft.number:
             raise moved(change.dataset)
-        _require_still_within(connection, draft)
+        _require_still_within(connection, change, draft.dataset_id)
         return Committed(change.dataset, draft.number, 0, 0, new=False)
-    advanced = connection.execute(
-        update(dataset)
-        .where(dataset.c.id == draft.dataset_id, dataset.c.head == draft.number - 1)
-        .values(head=draft.number)
+    advance(connection, change, draft.dataset_id, draft.number)
+    write_version(connection, draft)
+    write_entries(
+        connection, draft.dataset_id, draft.number, draft.adds, [*draft.gone, *draft.replaced], receipts=receipts
     )
-    if advanced.rowcount != 1:
+    return Committed(change.dataset, draft.number, len(draft.adds), len(draft.gone), new=True)
+
+
+def advance(connection: Connection, change: Change, dataset_id: int, number: int) -> None:
+    """Make a version the dataset's newest; `Conflict` when it has moved meanwhile."""
+    head = update(dataset).where(dataset.c.id == dataset_id, dataset.c.head == number - 1).values(head=number)
+    if connection.execute(head).rowcount != 1:
         raise moved(change.dataset)
     # Its row is this transaction's own from here on: nobody moves it to another project any more.
-    _require_still_within(connection, draft)
+    _require_still_within(connection, change, dataset_id)
+
+
+def write_version(connection: Connection, draft: Draft) -> None:
+    """Write the row of a version, and where its delta lies."""
+    assert draft.delta is not None
+    change = draft.change
     places.record(connection, [draft.delta])
     connection.execute(
         insert(version).values(
@@ -193,10 +212,6 @@ def apply(connection: Connection, draft: Draft) -> Committed:
             named=False,
         )
     )
-    write_entries(
-        connection, draft.dataset_id, draft.number, draft.adds, [*draft.gone, *draft.replaced], receipts=receipts
-    )
-    return Committed(change.dataset, draft.number, len(draft.adds), len(draft.gone), new=True)
 
 
 def write_entries(
@@ -269,6 +284,13 @@ def measure_entries(catalogue: Catalogue, added: int) -> None:
             connection.execute(text("ANALYZE entry"))
 
 
+def require_paths(paths: Collection[str]) -> None:
+    """Refuse paths that could not be written to every disk and bucket."""
+    if not all(map(_PLAIN_PATH.fullmatch, paths)):
+        for path in paths:
+            require_path(path)
+
+
 def require_path(path: str) -> str:
     """Refuse a path that could not be written to every disk and bucket."""
     if _PLAIN_PATH.fullmatch(path):
@@ -315,10 +337,10 @@ def _compare(
     return adds, gone, freed, replaced
 
 
-def _require_still_within(connection: Connection, draft: Draft) -> None:
-    if draft.change.within is not None:
-        query = select(dataset.c.project).where(dataset.c.id == draft.dataset_id)
-        _require_within(draft.change, connection.execute(query).scalar_one())
+def _require_still_within(connection: Connection, change: Change, dataset_id: int) -> None:
+    if change.within is not None:
+        query = select(dataset.c.project).where(dataset.c.id == dataset_id)
+        _require_within(change, connection.execute(query).scalar_one())
 
 
 def _require_within(change: Change, project: str) -> None:

@@ -73,26 +73,42 @@ _LINES = 1_000
 
 def write_delta(header: Header, adds: Iterable[NewEntry], removes: Iterable[str]) -> bytes:
     """Write a delta's bytes."""
-    heading = canonical(
-        {
-            "format": FORMAT,
-            "dataset": header.dataset,
-            "number": header.number,
-            "parent": header.parent,
-            "provenance": header.provenance,
-            "parked": header.parked,
-        }
-    )
     gone = list(removes)
     changes: list[NewEntry | str] = sorted([*adds, *gone], key=_path_of if gone else itemgetter(0))
-    packer = zstandard.ZstdCompressor(level=3).compressobj()
-    # A few at a time: the lines of a large change are many times what they are packed. Nor is that held twice.
-    packed = BytesIO()
-    packed.write(packer.compress(heading + b"\n"))
-    for at in range(0, len(changes), _LINES):
-        packed.write(packer.compress("".join(_some_lines(changes[at : at + _LINES])).encode()))
-    packed.write(packer.flush())
-    return packed.getvalue()
+    writer = DeltaWriter(header)
+    writer.add(changes)
+    return writer.finish()
+
+
+class DeltaWriter:
+    """Writes a delta's bytes, some of its changes after the other."""
+
+    def __init__(self, header: Header) -> None:
+        self._packer = zstandard.ZstdCompressor(level=3).compressobj()
+        self._packed = BytesIO()
+        heading = canonical(
+            {
+                "format": FORMAT,
+                "dataset": header.dataset,
+                "number": header.number,
+                "parent": header.parent,
+                "provenance": header.provenance,
+                "parked": header.parked,
+            }
+        )
+        self._packed.write(self._packer.compress(heading + b"\n"))
+
+    def add(self, changes: Sequence[NewEntry | str]) -> None:
+        """Write changes, in the order of their paths, which come after all that were written before."""
+        # A few at a time: the lines of a large change are many times what they are packed. Nor is that held twice.
+        for at in range(0, len(changes), _LINES):
+            lines = "".join(_some_lines(changes[at : at + _LINES]))
+            self._packed.write(self._packer.compress(lines.encode()))
+
+    def finish(self) -> bytes:
+        """Give all of it."""
+        self._packed.write(self._packer.flush())
+        return self._packed.getvalue()
 
 
 def _some_lines(changes: Sequence[NewEntry | str]) -> list[str]:

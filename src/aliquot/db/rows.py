@@ -29,19 +29,21 @@ def insert_rows(
     *,
     missing: bool = False,
     replace: Sequence[str] = (),
+    same: Mapping[str, int] | None = None,
 ) -> int:
     """Insert many rows given as plain values in the order of `columns`, and say how many were new.
 
     JSON has to be text already (`json_text`). With `missing`, rows whose key is there already stay as they are; with
-    `replace`, the columns of a key, they get the new values. This leaves out what SQLAlchemy does for each row, which
-    costs more than the databases' own work.
+    `replace`, the columns of a key, they get the new values. `same` are numbers that all rows have in further columns.
+    This leaves out what SQLAlchemy does for each row, which costs more than the databases' own work.
     """
     if not rows:
         return 0
+    alike = same or {}
     quote = connection.dialect.identifier_preparer.quote
     place = "%s" if connection.dialect.name == "postgresql" else "?"
-    names = ", ".join(quote(column) for column in columns)
-    one = f"({', '.join([place] * len(columns))})"
+    names = ", ".join(quote(column) for column in (*columns, *alike))
+    one = f"({', '.join([place] * len(columns) + [str(int(number)) for number in alike.values()])})"
     conflict = " ON CONFLICT DO NOTHING" if missing else ""
     if replace:
         changed = [quote(column) for column in columns if column not in replace]

@@ -3,18 +3,22 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 from aliquot.access.projects import project_of_dataset
 from aliquot.blobs import Store
+from aliquot.blobs.batch import MANY_FILES
+from aliquot.blobs.readers import useful_readers
 from aliquot.db import Catalogue
+from aliquot.intake.arriving import RESTED_NS
 from aliquot.intake.decided import NO_DIGESTS, Beside, Intake, Taken
 from aliquot.intake.describe import Given, require_known
 from aliquot.intake.judge import Rule, companions_of
-from aliquot.intake.scan import File, one_file, scan, shown
+from aliquot.intake.scan import File, look_at, one_file, paths_below, scan, shown
 from aliquot.intake.settle import Clock, Landing, Settling
-from aliquot.intake.take import take
-from aliquot.intake.unseen import deliveries, take_unseen
+from aliquot.intake.take import BATCH_FILES, take
+from aliquot.intake.unseen import deliveries, take_arriving, take_unseen
 from aliquot.model.collector import seldom
 from aliquot.model.digest import Digest
 from aliquot.model.errors import Invalid, Missing
@@ -50,7 +54,6 @@ def ingest(
     require_name("dataset", dataset)
     if given:
         require_known(given, types)
-    files, findings = find_files(paths)
     rules = [Rule(dataset, each) for each in types] or [Rule(dataset)]
     with catalogue.read() as connection:
         project = project_of_dataset(connection, dataset) or project
@@ -60,12 +63,32 @@ def ingest(
         within={} if within is None else {dataset: within}, beside=beside,
     )  # fmt: skip
     taken = Taken()
+    if not types and not hashed and len(paths) == 1 and paths[0].is_dir():
+        return taken, _take_folder(intake, paths[0], taken)
+    files, findings = find_files(paths)
     if types:
         return take(intake, landings_of(files, rules), taken), findings
+    _take_unseen(intake, files, taken)
+    return taken, findings
+
+
+def _take_unseen(intake: Intake, files: Sequence[File], taken: Taken) -> None:
     for part in deliveries(files):
         if not take_unseen(intake, part, taken):
-            take(intake, landings_of(part, rules), taken)
-    return taken, findings
+            take(intake, landings_of(part, intake.rules), taken)
+
+
+def _take_folder(intake: Intake, folder: Path, taken: Taken) -> tuple[Finding, ...]:
+    """Take in what is below a folder, which is listed while it is read; gives what was passed over."""
+    findings: list[Finding] = []
+    listing = chain.from_iterable(paths_below(folder, findings.append))
+    readers, before_ns = useful_readers(), time.time_ns() - RESTED_NS
+    while first := list(islice(listing, MANY_FILES)):
+        if len(first) == MANY_FILES and readers:
+            rest = islice(listing, BATCH_FILES - MANY_FILES)
+            first = take_arriving(intake, folder, chain(first, rest), readers, before_ns, taken)
+        _take_unseen(intake, look_at(folder, first), taken)
+    return tuple(findings)
 
 
 def receipts_name(dataset: str) -> str:

@@ -1,7 +1,8 @@
 """Listing what lies in a folder: the truth about what has arrived."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -92,12 +93,75 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
                             yield page
                             page = []
         except OSError as error:
-            if not below:
-                raise _unavailable(root, error) from error
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                text = f"The folder cannot be listed ({error.strerror or error}); what is in it is not taken in."
-                tell(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
+            _not_listed(root, below, error, tell)
     yield page
+
+
+def paths_below(root: Path, tell: Callable[[Finding], None]) -> Iterator[list[str]]:
+    """List the files in a folder and below it by their paths from there, in order, without a look at any of them.
+
+    What is passed over is told as `scan` does. Some at a time; a name that is not valid Unicode is given as the system
+    gives it.
+    """
+    # What is still to come, the last first: folders, which end with a slash, and the files between two of them.
+    waiting: list[str | list[str]] = [""]
+    while waiting:
+        below = waiting.pop()
+        if isinstance(below, list):
+            yield below
+            continue
+        names = _names(root, below, tell)
+        together: list[str | list[str]] = []
+        files: list[str] = []
+        for name in names:
+            if name[-1] == "/":
+                together += [files, below + name] if files else [below + name]
+                files = []
+            else:
+                files.append(below + name)
+        waiting += reversed([*together, files])
+
+
+def _names(root: Path, below: str, tell: Callable[[Finding], None]) -> list[str]:
+    """List the names in a folder so that the paths of all that is below it come in order; folders end with a slash."""
+    found: list[str] = []
+    try:
+        with os.scandir(root / below) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == ".":
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    found.append(name)
+                elif entry.is_dir(follow_symlinks=False):
+                    found.append(name + "/")
+                else:
+                    _file(entry, f"/{below}{name}", tell)
+    except OSError as error:
+        _not_listed(root, f"/{below}".rstrip("/"), error, tell)
+    # A folder to which something is added meanwhile may give a name twice.
+    return sorted(set(found))
+
+
+def look_at(root: Path, places: Iterable[str]) -> list[File]:
+    """Describe files that `paths_below` has listed; what is gone, or no file any more, is left out."""
+    found: list[File] = []
+    folder = os.fspath(root)
+    for place in places:
+        absolute = os.path.join(folder, place)  # noqa: PTH118  # of each file: a Path costs more
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(absolute)
+            if S_ISREG(status.st_mode):
+                found.append(_named("/" + place, absolute, status))
+    return found
+
+
+def _not_listed(root: Path, below: str, error: OSError, tell: Callable[[Finding], None]) -> None:
+    if not below:
+        raise _unavailable(root, error) from error
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        text = f"The folder cannot be listed ({error.strerror or error}); what is in it is not taken in."
+        tell(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
 
 
 def one_file(place: Path, path: str) -> File:

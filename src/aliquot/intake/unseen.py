@@ -7,16 +7,22 @@ dataset can hold, a path that clashes, a file that waits in quarantine, goes the
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
+from typing import Self
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from aliquot.blobs import Batch
 from aliquot.blobs.pack import SMALL
+from aliquot.blobs.readers import Readers
 from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Committed, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
+from aliquot.datasets.growing import Growing, commit_growing
 from aliquot.db.tables import receipt
+from aliquot.intake.arriving import Arriving
 from aliquot.intake.decided import Entered, Intake, Taken
 from aliquot.intake.delivery import MANY, PATH
 from aliquot.intake.receipts import NewReceipt, write
@@ -24,8 +30,14 @@ from aliquot.intake.reconcile import one_at_a_time, pasts
 from aliquot.intake.scan import File
 from aliquot.intake.take import BATCH_BYTES, BATCH_FILES, not_stored
 from aliquot.model.blob import Location
-from aliquot.model.digest import Digest
+from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid
+
+_SOON = 0.5
+"""Seconds before all files are read from which on their rows are written: the catalogue is kept from others so long."""
+_DECIDED_ALONE = {"path-clash", "path-refused"}
+_UNTIL_THEN = EMPTY
+"""The digest on a receipt until that of the delta is known, at the end of the same transaction."""
 
 
 def deliveries(files: Sequence[File]) -> Iterator[Sequence[File]]:
@@ -44,25 +56,18 @@ def take_unseen(intake: Intake, files: Sequence[File], taken: Taken) -> bool:
 
     A file that is not the same when it is read as when it was listed is told in `taken`, and nothing is kept of it.
     """
-    if len(files) < MANY or intake.hashed or any(file.fault for file in files) or _came_before(intake, files):
+    if len(files) < MANY or intake.hashed or any(file.fault for file in files):
         return False
-    now = time.time()
-    batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
-    digests = _store(batch, files)
-    origin = Origin(intake.source, now, together=True)
+    if _came_before(intake, [file.path for file in files]):
+        return False
+    delivery = _Delivery.of(intake)
+    digests = _store(delivery.batch, files)
     entries = [
-        NewEntry(file.path, digest, file.size, origin)
+        NewEntry(file.path, digest, file.size, delivery.origin)
         for file, digest in zip(files, digests, strict=True)
         if not isinstance(digest, AliquotError)
     ]
-    where = batch.flush()
-    if len(entries) < MANY:
-        return False
-    try:
-        _commit(intake, entries, origin, where, taken)
-    except Invalid as error:
-        if error.code not in {"path-clash", "path-refused"}:
-            raise
+    if not delivery.commit(entries, taken):
         return False
     for file, digest in zip(files, digests, strict=True):
         if isinstance(digest, AliquotError):
@@ -72,13 +77,35 @@ def take_unseen(intake: Intake, files: Sequence[File], taken: Taken) -> bool:
     return True
 
 
-def _came_before(intake: Intake, files: Sequence[File]) -> bool:
+def take_arriving(
+    intake: Intake, folder: Path, listing: Iterator[str], readers: int, before_ns: int, taken: Taken
+) -> list[str]:
+    """Take files of a folder as `take_unseen` does, by their places in it: they are read while these are listed.
+
+    What was written at `before_ns` or later is looked at twice. Nobody will move the files away, so that none is told
+    to be safe. Gives all places back when there is no version.
+    """
+    delivery = _Delivery.of(intake)
+    with Readers(readers) as processes:
+        arriving = Arriving(delivery.batch, processes, folder, listing, before_ns, delivery.origin)
+        done = arriving.readable and delivery.commit_arriving(arriving, taken)
+    if not done:
+        return arriving.places
+    for file, error in arriving.lost:
+        not_stored((file,), file, error, taken)
+    return []
+
+
+def _came_before(intake: Intake, paths: Sequence[str]) -> bool:
     """Say whether any of the paths has receipts of its own."""
     with intake.catalogue.read() as connection:
-        alone = select(receipt.c.id).where(receipt.c.source == intake.source, receipt.c.path != PATH).limit(1)
-        if connection.execute(alone).first() is None:
-            return False
-        return bool(pasts(connection, intake.source, [file.path for file in files]))
+        return _has_others(connection, intake) and bool(pasts(connection, intake.source, paths))
+
+
+def _has_others(connection: Connection, intake: Intake) -> bool:
+    """Say whether there are receipts of other files than whole deliveries."""
+    alone = select(receipt.c.id).where(receipt.c.source == intake.source, receipt.c.path != PATH).limit(1)
+    return connection.execute(alone).first() is not None
 
 
 def _store(batch: Batch, files: Sequence[File]) -> list[Digest | AliquotError]:
@@ -97,42 +124,114 @@ def _store_large(batch: Batch, file: File) -> Digest | AliquotError:
         return error
 
 
-def _commit(intake: Intake, adds: Sequence[NewEntry], origin: Origin, where: Sequence[Location], taken: Taken) -> None:
-    stamp, now = time.time_ns(), time.time()
-    into, seen = intake.rules[0].into, origin.arrived_at
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Files that come together, on their way into a version with one receipt."""
 
-    def receipts(connection: Connection, draft: Draft) -> Mapping[str, int]:
-        one_at_a_time(connection, intake.source)
-        places.record(connection, where)
+    intake: Intake
+    batch: Batch
+    origin: Origin
+    stamp: int
+    where: list[Location] = field(default_factory=list[Location])
+
+    @classmethod
+    def of(cls, intake: Intake) -> Self:
+        batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
+        return cls(intake, batch, Origin(intake.source, time.time(), together=True), time.time_ns())
+
+    def commit(self, entries: Sequence[NewEntry], taken: Taken) -> bool:
+        """Commit entries; false, and nothing done, when they are few, or need decisions of their own."""
+        try:
+            if len(entries) < MANY:
+                return False
+            done = commit(self.intake.catalogue, self.intake.store, self._change(entries))
+        except Invalid as error:
+            if error.code not in _DECIDED_ALONE:
+                raise
+            return False
+        finally:
+            # Nobody else is told where they lie when there is no version; but nothing is left to be done behind.
+            self._flush()
+        self._tell(done, len(entries), taken)
+        return True
+
+    def commit_arriving(self, arriving: Arriving, taken: Taken) -> bool:
+        """Commit what arrives, as `commit` does: a first version's rows are written before the last files are there."""
+        while arriving.seconds_left > _SOON and arriving.more():
+            pass
+        with self.intake.catalogue.read() as connection:
+            others = _has_others(connection, self.intake)
+        if not others and (done := self._grow(arriving)):
+            self._tell(done, done.added, taken)
+            return True
+        while arriving.more():
+            pass
+        if others and _came_before(self.intake, [each.path for each in arriving.entries]):
+            self._flush()
+            return False
+        return self.commit(arriving.entries, taken)
+
+    def _grow(self, arriving: Arriving) -> Committed | None:
+        growing = Growing(self._change(tuple(arriving.entries)), arriving.more, self._begun, self._ended)
+        try:
+            return commit_growing(self.intake.catalogue, self.intake.store, growing)
+        except Invalid as error:
+            if error.code not in _DECIDED_ALONE:
+                raise
+            return None
+
+    def _change(self, entries: Sequence[NewEntry]) -> Change:
+        into, within = self._into, self.intake.within.get(self._into)
+        provenance = {"intake": self.intake.source, "who": self.intake.who}
+        project = within or self.intake.project
+        return Change(
+            into, entries, provenance=provenance, project=project, within=within, receipts=self._receipts,
+            stored=self._flush,
+        )  # fmt: skip
+
+    @property
+    def _into(self) -> str:
+        return self.intake.rules[0].into
+
+    def _flush(self) -> None:
+        self.where.extend(self.batch.flush())
+
+    def _tell(self, done: Committed, count: int, taken: Taken) -> None:
+        taken.added += done.added
+        taken.unchanged += count - done.added
+        if done.new:
+            taken.versions.append(done)
+
+    def _receipts(self, connection: Connection, draft: Draft) -> Mapping[str, int]:
+        one_at_a_time(connection, self.intake.source)
+        places.record(connection, self.where)
         fresh = {each.path for each in draft.adds}
         rows: list[NewReceipt] = []
         if fresh:
             assert draft.delta is not None
-            size = sum([each.size for each in draft.adds])
-            rows.append(
-                NewReceipt(PATH, size, stamp, draft.delta.digest, seen, seen, "accepted", None, into, files=len(fresh))
-            )
-        if len(fresh) < len(adds):
+            rows.append(self._receipt(draft.delta.digest, draft.adds))
+        seen, into = self.origin.arrived_at, self._into
+        if len(fresh) < len(draft.change.adds):
             rows += [
-                NewReceipt(each.path, each.size, stamp, each.digest, seen, seen, "unchanged", None, into, each.path)
-                for each in adds
-                if each.path not in fresh
+                NewReceipt(path, size, self.stamp, digest, seen, seen, "unchanged", None, into, path)
+                for path, digest, size, *_ in draft.change.adds
+                if path not in fresh
             ]
-        ids = write(connection, intake.source, intake.who, now, rows, draft.number)
+        ids = write(connection, self.intake.source, self.intake.who, time.time(), rows, draft.number)
         return dict.fromkeys(fresh, ids[0]) if fresh else {}
 
-    provenance = {"intake": intake.source, "who": intake.who}
-    within = intake.within.get(into)
-    change = Change(
-        into, adds, provenance=provenance, project=within or intake.project, within=within, receipts=receipts
-    )
+    def _begun(self, connection: Connection) -> int:
+        one_at_a_time(connection, self.intake.source)
+        said = [self._receipt(_UNTIL_THEN, ())]
+        return write(connection, self.intake.source, self.intake.who, time.time(), said, 1)[0]
 
-    def beside(connection: Connection, done: Committed) -> None:
-        if intake.beside:
-            intake.beside(connection, Entered(done, done.added, len(adds) - done.added, ()))
+    def _ended(self, connection: Connection, receipt_id: int, draft: Draft) -> None:
+        assert draft.delta is not None
+        places.record(connection, self.where)
+        said = self._receipt(draft.delta.digest, draft.adds)
+        values = {"digest": said.digest, "size": said.size, "files": said.files}
+        connection.execute(update(receipt).where(receipt.c.id == receipt_id).values(values))
 
-    done = commit(intake.catalogue, intake.store, change, beside)
-    taken.added += done.added
-    taken.unchanged += len(adds) - done.added
-    if done.new:
-        taken.versions.append(done)
+    def _receipt(self, delta: Digest, adds: Sequence[NewEntry]) -> NewReceipt:
+        seen, size = self.origin.arrived_at, sum([each.size for each in adds])
+        return NewReceipt(PATH, size, self.stamp, delta, seen, seen, "accepted", None, self._into, files=len(adds))

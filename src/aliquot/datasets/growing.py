@@ -1,0 +1,112 @@
+"""The first version of a dataset, whose rows are written while its last files are still being stored."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import itemgetter
+
+from sqlalchemy import Connection
+
+from aliquot.blobs import Store
+from aliquot.datasets.clash import require_no_clash
+from aliquot.datasets.commit import (
+    Change,
+    Committed,
+    Draft,
+    advance,
+    begin,
+    name_versions,
+    require_paths,
+    write_version,
+)  # fmt: skip
+from aliquot.datasets.delta import DeltaWriter, Header, NewEntry, version_digest, write_delta
+from aliquot.datasets.names import is_named
+from aliquot.db import Catalogue
+from aliquot.db.rows import insert_rows
+from aliquot.db.tables import entry
+from aliquot.model.errors import Conflict, Unavailable
+
+_PATIENCE = 2.0
+"""Seconds that the catalogue is kept from others for files that are late."""
+
+_COLUMNS = ("path", "digest", "size")
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A change to a dataset that has no version yet, and files of one receipt that are still coming.
+
+    The adds of the change have come already. `more` gives further ones within some seconds, none when all have come,
+    and None when they take longer. `begun` writes the receipt and gives its id; `ended` completes it when all blobs are
+    durable, which `stored` of the change sees to.
+    """
+
+    change: Change
+    more: Callable[[float], Sequence[NewEntry] | None]
+    begun: Callable[[Connection], int]
+    ended: Callable[[Connection, int, Draft], None]
+
+
+class _TooLateError(Exception):
+    """Files take longer than the catalogue can be kept from others."""
+
+
+def commit_growing(catalogue: Catalogue, store: Store, growing: Growing) -> Committed | None:
+    """Commit the first version; None, and nothing is done, if there is one already, or the files come too slowly."""
+    change = growing.change
+    row = begin(catalogue, change)
+    if row.head or is_named(store, change.dataset, 1):
+        return None
+    try:
+        with catalogue.write() as connection:
+            advance(connection, change, row.id, 1)
+            added = _write(connection, store, growing, row.id)
+    except _TooLateError:
+        return None
+    except Conflict as error:
+        if error.code not in {"dataset-moved", "catalogue-busy"}:
+            raise
+        return None
+    # The version is there already: a name that cannot be written now is written with the next commit's.
+    with suppress(Unavailable, Conflict):
+        name_versions(catalogue, store)
+    return Committed(change.dataset, 1, added, 0, new=True)
+
+
+def _write(connection: Connection, store: Store, growing: Growing, dataset_id: int) -> int:
+    """Write all rows of the version, and say how many files it has."""
+    change = growing.change
+    receipt_id = growing.begun(connection)
+    same = {"dataset_id": dataset_id, "added": 1, "receipt_id": receipt_id}
+    header = Header(change.dataset, 1, "", change.provenance, change.parked)
+    writer, in_order = DeltaWriter(header), True
+    adds: list[NewEntry] = []
+    for part in _parts(growing):
+        ordered = sorted(part, key=itemgetter(0))
+        require_paths([each.path for each in ordered])
+        insert_rows(connection, entry, _COLUMNS, [each[:3] for each in ordered], same=same)
+        in_order = in_order and (not adds or adds[-1].path < ordered[0].path)
+        if in_order:
+            writer.add(ordered)
+        adds += ordered
+    require_no_clash(connection, None, {each.path for each in adds}, ())
+    delta = store.put_bytes(writer.finish() if in_order else write_delta(header, adds, ()))
+    if change.stored:
+        change.stored()
+    size = sum([each.size for each in adds])
+    digest = version_digest("", delta.digest, change.provenance)
+    draft = Draft(change, dataset_id, 1, "", digest, delta, tuple(adds), (), (), len(adds), size)
+    growing.ended(connection, receipt_id, draft)
+    write_version(connection, draft)
+    return len(adds)
+
+
+def _parts(growing: Growing) -> Iterator[Sequence[NewEntry]]:
+    if growing.change.adds:
+        yield growing.change.adds
+    until = time.monotonic() + _PATIENCE
+    while part := growing.more(max(0.0, until - time.monotonic())):
+        yield part
+    if part is None:
+        raise _TooLateError
