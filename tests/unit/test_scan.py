@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from aliquot.intake.dispose import dispose
-from aliquot.intake.scan import File, one_file, scan
+from aliquot.intake.scan import File, look_at, one_file, paths_below, scan
 from aliquot.model.errors import Invalid, Unavailable
+from aliquot.model.finding import Finding
 
 
 def _write(root: Path, *paths: str) -> None:
@@ -60,6 +61,27 @@ def test_a_name_that_is_no_unicode_is_shown_and_faulted(tmp_path: Path) -> None:
     assert file.path == r"/caf\xe9.csv"
     assert "Unicode" in file.fault
     assert Path(file.absolute).read_text() == "x"
+
+
+def test_paths_alone_come_in_the_same_order_and_with_the_same_findings(tmp_path: Path) -> None:
+    for path in ("a/b/1", "a/b.txt", "a.txt", "a b/2", "a/b-c/3", "é/4", "new\nline", "empty/.hidden", ".gone/5", "z"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    (tmp_path / "a" / "link").symlink_to("b.txt")
+    os.mkfifo(tmp_path / "pipe")
+    findings: list[Finding] = []
+    found = [place for page in paths_below(tmp_path, findings.append) for place in page]
+    listed = scan(tmp_path)
+    assert ["/" + place for place in found] == [file.path for file in listed.files]
+    assert sorted(findings, key=str) == sorted(listed.findings, key=str)
+    assert len(findings) == 2
+    assert look_at(tmp_path, found) == listed.files
+
+
+def test_what_is_gone_or_no_file_any_more_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").mkdir()
+    assert [file.path for file in look_at(tmp_path, ["a", "b", "c", "a/d"])] == ["/a"]
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ bytes with the length of the compressed index, little-endian; the eight bytes `A
 import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 import zstandard
 
@@ -97,7 +97,9 @@ class PackBuffer:
 
     def locations(self, pack: Digest) -> list[Location]:
         """Say where each blob lies once the pack has its name."""
-        return [Location(digest, size, pack, offset) for digest, (offset, size) in self._places.items()]
+        # By thousands: made from tuples as they are, which takes half of the time.
+        rows = [(digest, size, pack, offset, False) for digest, (offset, size) in self._places.items()]
+        return list(map(tuple.__new__, repeat(Location), rows))
 
 
 def index_size(footer: bytes, key: str) -> int:

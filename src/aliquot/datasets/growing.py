@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
+from types import TracebackType
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -28,7 +31,7 @@ from aliquot.db.tables import entry
 from aliquot.model.errors import Conflict, Unavailable
 
 _PATIENCE = 2.0
-"""Seconds that the catalogue is kept from others for files that are late."""
+"""Seconds that files may be waited for while the catalogue is kept from others."""
 
 _COLUMNS = ("path", "digest", "size")
 
@@ -80,18 +83,16 @@ def _write(connection: Connection, store: Store, growing: Growing, dataset_id: i
     receipt_id = growing.begun(connection)
     same = {"dataset_id": dataset_id, "added": 1, "receipt_id": receipt_id}
     header = Header(change.dataset, 1, "", change.provenance, change.parked)
-    writer, in_order = DeltaWriter(header), True
     adds: list[NewEntry] = []
-    for part in _parts(growing):
-        ordered = sorted(part, key=itemgetter(0))
-        require_paths([each.path for each in ordered])
-        insert_rows(connection, entry, _COLUMNS, [each[:3] for each in ordered], same=same)
-        in_order = in_order and (not adds or adds[-1].path < ordered[0].path)
-        if in_order:
-            writer.add(ordered)
-        adds += ordered
-    require_no_clash(connection, None, {each.path for each in adds}, ())
-    delta = store.put_bytes(writer.finish() if in_order else write_delta(header, adds, ()))
+    with _Beside(header) as beside:
+        for part in _parts(growing):
+            ordered = sorted(part, key=itemgetter(0))
+            beside.add(ordered)
+            require_paths([each.path for each in ordered])
+            insert_rows(connection, entry, _COLUMNS, [each[:3] for each in ordered], same=same)
+            adds += ordered
+        require_no_clash(connection, None, {each.path for each in adds}, ())
+        delta = store.put_bytes(beside.finish() or write_delta(header, adds, ()))
     if change.stored:
         change.stored()
     size = sum([each.size for each in adds])
@@ -102,11 +103,50 @@ def _write(connection: Connection, store: Store, growing: Growing, dataset_id: i
     return len(adds)
 
 
+class _Beside:
+    """Writes the delta in a thread of its own, as long as its files come in order."""
+
+    def __init__(self, header: Header) -> None:
+        self._writer = DeltaWriter(header)
+        self._thread = ThreadPoolExecutor(1, "delta")
+        self._written: list[Future[None]] = []
+        self._last = ""
+        self._in_order = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, ordered: Sequence[NewEntry]) -> None:
+        """Write files, if they come after all that came before."""
+        self._in_order = self._in_order and self._last < ordered[0].path
+        if self._in_order:
+            self._last = ordered[-1].path
+            self._written.append(self._thread.submit(self._writer.add, ordered))
+
+    def finish(self) -> bytes | None:
+        """Give the delta; None when the files were not in order."""
+        if not self._in_order:
+            return None
+        for each in self._written:
+            each.result()
+        return self._writer.finish()
+
+
 def _parts(growing: Growing) -> Iterator[Sequence[NewEntry]]:
     if growing.change.adds:
         yield growing.change.adds
-    until = time.monotonic() + _PATIENCE
-    while part := growing.more(max(0.0, until - time.monotonic())):
+    patience = _PATIENCE
+    while True:
+        began = time.monotonic()
+        part = growing.more(patience)
+        patience = max(0.0, patience - (time.monotonic() - began))
+        if part is None:
+            raise _TooLateError
+        if not part:
+            return
         yield part
-    if part is None:
-        raise _TooLateError
