@@ -22,7 +22,7 @@ from aliquot.datasets.verify import verify
 from aliquot.db import Catalogue, open_catalogue
 from aliquot.db.tables import dataset, entry, receipt, version
 from aliquot.intake.by_hand import ingest
-from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.decided import Entered, Intake, Taken
 from aliquot.intake.judge import Rule
 from aliquot.intake.receipts import NewReceipt, write
 from aliquot.intake.scan import paths_below
@@ -49,9 +49,15 @@ def given(tmp_path: Path) -> Path:
 
 
 def _take(
-    catalogue: Catalogue, store: Store, given: Path, before_ns: int = NEVER, more: Sequence[str] = ()
+    catalogue: Catalogue,
+    store: Store,
+    given: Path,
+    before_ns: int = NEVER,
+    more: Sequence[str] = (),
+    told: list[Entered] | None = None,
 ) -> tuple[Taken, list[str]]:
-    intake = Intake(catalogue, store, "hand:wells", [Rule("wells")], "ada", by_hand=True)
+    beside = None if told is None else lambda _, entered: told.append(entered)
+    intake = Intake(catalogue, store, "hand:wells", [Rule("wells")], "ada", by_hand=True, beside=beside)
     taken = Taken()
     listing = chain.from_iterable([*paths_below(given, lambda _: None), more])
     return taken, take_arriving(intake, given, listing, 1, before_ns, taken)
@@ -68,7 +74,9 @@ def test_a_first_version_is_as_any_other(
     (given / "large.txt").write_text("0123456789abcdef" * 16_000)
     (given / "empty.txt").touch()
     (given / "same.txt").write_text("well 7")
-    taken, back = _take(catalogue, store, given, before_ns)
+    told: list[Entered] = []
+    taken, back = _take(catalogue, store, given, before_ns, told=told)
+    assert told == [Entered(taken.versions[0], FILES + 3, 0, ())]
     assert (taken.added, taken.unchanged, [each.number for each in taken.versions]) == (FILES + 3, 0, [1])
     assert (back, taken.bad) == ([], False)
     assert contents(catalogue, store, "wells") == _there(given)
@@ -90,7 +98,9 @@ def test_what_comes_later_is_compared_with_what_is_there(catalogue: Catalogue, s
     _take(catalogue, store, given)
     (given / "plate 0" / "000_x.txt").write_text("other")
     (given / "new.txt").write_text("new")
-    taken, back = _take(catalogue, store, given)
+    told: list[Entered] = []
+    taken, back = _take(catalogue, store, given, told=told)
+    assert told == [Entered(taken.versions[0], 2, FILES - 1, ())]
     assert (taken.added, taken.unchanged, back) == (2, FILES - 1, [])
     assert contents(catalogue, store, "wells") == _there(given)
 
@@ -150,7 +160,8 @@ def test_files_that_come_too_slowly_leave_nothing_behind(catalogue: Catalogue, s
 
 def test_files_out_of_order_make_the_same_version(catalogue: Catalogue, store: Store) -> None:
     origin = Origin("hand:wells", 1.0, together=True)
-    entries = put(catalogue, store, {f"/{number}": f"{number}" for number in range(9)}, origin=origin)
+    stored = put(catalogue, store, {f"/{number}": f"{number}" for number in range(9)})
+    entries = [each._replace(origin=origin) for each in stored]
     done = commit_growing(catalogue, store, _growing(entries[4:], iter([entries[2:4], entries[:2], []])))
     assert done
     assert (done.number, done.added) == (1, 9)

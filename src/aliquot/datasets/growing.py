@@ -55,8 +55,16 @@ class _TooLateError(Exception):
     """Files take longer than the catalogue can be kept from others."""
 
 
-def commit_growing(catalogue: Catalogue, store: Store, growing: Growing) -> Committed | None:
-    """Commit the first version; None, and nothing is done, if there is one already, or the files come too slowly."""
+def commit_growing(
+    catalogue: Catalogue,
+    store: Store,
+    growing: Growing,
+    beside: Callable[[Connection, Committed], None] | None = None,
+) -> Committed | None:
+    """Commit the first version; None, and nothing is done, if there is one already, or the files come too slowly.
+
+    `beside` joins the transaction, as its last part.
+    """
     change = growing.change
     row = begin(catalogue, change)
     if row.head or is_named(store, change.dataset, 1):
@@ -64,7 +72,9 @@ def commit_growing(catalogue: Catalogue, store: Store, growing: Growing) -> Comm
     try:
         with catalogue.write() as connection:
             advance(connection, change, row.id, 1)
-            added = _write(connection, store, growing, row.id)
+            done = Committed(change.dataset, 1, _write(connection, store, growing, row.id), 0, new=True)
+            if beside:
+                beside(connection, done)
     except _TooLateError:
         return None
     except Conflict as error:
@@ -74,7 +84,7 @@ def commit_growing(catalogue: Catalogue, store: Store, growing: Growing) -> Comm
     # The version is there already: a name that cannot be written now is written with the next commit's.
     with suppress(Unavailable, Conflict):
         name_versions(catalogue, store)
-    return Committed(change.dataset, 1, added, 0, new=True)
+    return done
 
 
 def _write(connection: Connection, store: Store, growing: Growing, dataset_id: int) -> int:

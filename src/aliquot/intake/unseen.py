@@ -6,7 +6,7 @@ dataset can hold, a path that clashes, a file that waits in quarantine, goes the
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -144,7 +144,8 @@ class _Delivery:
         try:
             if len(entries) < MANY:
                 return False
-            done = commit(self.intake.catalogue, self.intake.store, self._change(entries))
+            beside = self._beside(len(entries))
+            done = commit(self.intake.catalogue, self.intake.store, self._change(entries), beside)
         except Invalid as error:
             if error.code not in _DECIDED_ALONE:
                 raise
@@ -174,7 +175,7 @@ class _Delivery:
     def _grow(self, arriving: Arriving) -> Committed | None:
         growing = Growing(self._change(tuple(arriving.entries)), arriving.more, self._begun, self._ended)
         try:
-            return commit_growing(self.intake.catalogue, self.intake.store, growing)
+            return commit_growing(self.intake.catalogue, self.intake.store, growing, self._beside(None))
         except Invalid as error:
             if error.code not in _DECIDED_ALONE:
                 raise
@@ -195,6 +196,17 @@ class _Delivery:
 
     def _flush(self) -> None:
         self.where.extend(self.batch.flush())
+
+    def _beside(self, count: int | None) -> Callable[[Connection, Committed], None] | None:
+        """Give what joins the transaction in which so many files are committed; None: all of them are added."""
+        also = self.intake.beside
+        if also is None:
+            return None
+
+        def beside(connection: Connection, done: Committed) -> None:
+            also(connection, Entered(done, done.added, 0 if count is None else count - done.added, ()))
+
+        return beside
 
     def _tell(self, done: Committed, count: int, taken: Taken) -> None:
         taken.added += done.added
