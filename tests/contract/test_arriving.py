@@ -138,7 +138,7 @@ def test_what_waits_in_quarantine_is_not_overlooked(catalogue: Catalogue, store:
 
 def _growing(entries: Sequence[NewEntry], parts: Iterator[Sequence[NewEntry] | None]) -> Growing:
     change = Change("wells", entries, provenance={"intake": "hand:wells"})
-    return Growing(change, lambda _: next(parts), _begun, lambda *_: None)
+    return Growing(change, lambda _: next(parts), _begun, lambda _: None, lambda *_: None)
 
 
 def _begun(connection: Connection) -> int:
@@ -193,7 +193,7 @@ def more(seconds):
     os.kill(os.getpid(), signal.SIGKILL)
 def begun(connection):
     return write(connection, "hand:wells", "ada", 0.0, [NewReceipt("/", 0, 1, EMPTY, 0.0, 0.0, "accepted")])[0]
-growing = Growing(Change("wells", entries(0)), more, begun, lambda *_: None)
+growing = Growing(Change("wells", entries(0)), more, begun, lambda _: None, lambda *_: None)
 commit_growing(open_catalogue(sys.argv[1]), open_store(sys.argv[2]), growing)
 """
 

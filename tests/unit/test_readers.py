@@ -16,6 +16,7 @@ from aliquot.blobs.readers import FILES, Part, Readers, useful_readers
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.errors import Conflict, Unavailable
+from waiting import until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="readers need Linux")
 
@@ -127,7 +128,9 @@ def test_many_files_are_packed_as_few_are(tmp_path: Path) -> None:
     assert isinstance(found[7], Conflict)
     expected = [digest_bytes(data) for data in contents.values()]
     assert [each for at, each in enumerate(found) if at != 7] == [each for at, each in enumerate(expected) if at != 7]
-    where = {each.digest: each for each in batch.flush()}
+    early = until(batch.written)
+    where = {each.digest: each for each in [*batch.flush(), *early]}
+    assert batch.written() == []
     del expected[7]
     assert set(where) == set(expected) == known
     packs = {each.pack for each in where.values()}

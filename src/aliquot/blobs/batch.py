@@ -164,6 +164,15 @@ class Batch:
         with self._lock:
             self._loose.setdefault(blob.digest, Location(*blob, adopted=True))
 
+    def written(self) -> list[Location]:
+        """Say where blobs lie that have been written since the last time; durable only after `flush`, which then says
+        where all others lie.
+        """
+        with self._lock:
+            done = [each for each in self._writing if each.done()]
+            self._writing = [each for each in self._writing if each not in done]
+        return [place for each in done for place in each.result()]
+
     def flush(self) -> tuple[Location, ...]:
         """Make everything durable that was added since the last time, and say where it lies."""
         with self._lock:

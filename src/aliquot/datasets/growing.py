@@ -41,13 +41,14 @@ class Growing:
     """A change to a dataset that has no version yet, and files of one receipt that are still coming.
 
     The adds of the change have come already. `more` gives further ones within some seconds, none when all have come,
-    and None when they take longer. `begun` writes the receipt and gives its id; `ended` completes it when all blobs are
-    durable, which `stored` of the change sees to.
+    and None when they take longer. `begun` writes the receipt and gives its id; `meanwhile` writes what else it can
+    after each of them; `ended` completes all of it when the blobs are durable, which `stored` of the change sees to.
     """
 
     change: Change
     more: Callable[[float], Sequence[NewEntry] | None]
     begun: Callable[[Connection], int]
+    meanwhile: Callable[[Connection], None]
     ended: Callable[[Connection, int, Draft], None]
 
 
@@ -100,6 +101,7 @@ def _write(connection: Connection, store: Store, growing: Growing, dataset_id: i
             beside.add(ordered)
             require_paths([each.path for each in ordered])
             insert_rows(connection, entry, _COLUMNS, [each[:3] for each in ordered], same=same)
+            growing.meanwhile(connection)
             adds += ordered
         require_no_clash(connection, None, {each.path for each in adds}, ())
         delta = store.put_bytes(beside.finish() or write_delta(header, adds, ()))

@@ -133,6 +133,8 @@ class _Delivery:
     origin: Origin
     stamp: int
     where: list[Location] = field(default_factory=list[Location])
+    early: list[Location] = field(default_factory=list[Location])
+    """Where what was written early lies: the first rows of a version that grows tell of it."""
 
     @classmethod
     def of(cls, intake: Intake) -> Self:
@@ -173,7 +175,9 @@ class _Delivery:
         return self.commit(arriving.entries, taken)
 
     def _grow(self, arriving: Arriving) -> Committed | None:
-        growing = Growing(self._change(tuple(arriving.entries)), arriving.more, self._begun, self._ended)
+        growing = Growing(
+            self._change(tuple(arriving.entries)), arriving.more, self._begun, self._meanwhile, self._ended
+        )
         try:
             return commit_growing(self.intake.catalogue, self.intake.store, growing, self._beside(None))
         except Invalid as error:
@@ -216,7 +220,7 @@ class _Delivery:
 
     def _receipts(self, connection: Connection, draft: Draft) -> Mapping[str, int]:
         one_at_a_time(connection, self.intake.source)
-        places.record(connection, self.where)
+        places.record(connection, [*self.early, *self.where])
         fresh = {each.path for each in draft.adds}
         rows: list[NewReceipt] = []
         if fresh:
@@ -236,6 +240,11 @@ class _Delivery:
         one_at_a_time(connection, self.intake.source)
         said = [self._receipt(_UNTIL_THEN, ())]
         return write(connection, self.intake.source, self.intake.who, time.time(), said, 1)[0]
+
+    def _meanwhile(self, connection: Connection) -> None:
+        written = self.batch.written()
+        self.early.extend(written)
+        places.record(connection, written)
 
     def _ended(self, connection: Connection, receipt_id: int, draft: Draft) -> None:
         assert draft.delta is not None
