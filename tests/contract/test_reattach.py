@@ -113,6 +113,18 @@ def test_what_has_ended_meanwhile_is_collected(place: Place, tmp_path: Path) -> 
     assert living_of(dead) == []
 
 
+def test_results_that_nobody_was_there_to_take_stay_and_are_collected(place: Place, tmp_path: Path) -> None:
+    document = place.document('sleep 1; cp "$READS" "$OUT/copy"', {"in/reads/a": b"1234"})
+    dead = leave(place, document)
+    notes = NoteFile(tmp_path / "work" / dead.split(":")[1] / "0")
+    place.until(lambda: (found := notes.read()) is not None and found.ended)
+    notes.close()
+    outcome = place.outcome(again(place, document))
+    assert outcome.state is State.COMPLETE, outcome.message
+    assert place.content(outcome, "/copy") == b"1234"
+    assert living_of(dead) == []
+
+
 WAITING = """
 import sys
 from pathlib import Path

@@ -50,6 +50,11 @@ class CapturedLog:
             os.ftruncate(self.handle, HEAD)
             self._cut += size - HEAD
 
+    @property
+    def whole(self) -> bool:
+        """Say whether nothing was dropped since it was cleared."""
+        return self._trimmed == HEAD and not self._cut
+
     def content(self) -> bytes | Path | None:
         """Give what was printed: nothing, bytes, or a file with head and end and a line that says what is missing."""
         size = self.size()

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def collect_outputs(attempt: Attempt, out: str, batch: Batch) -> tuple[OutputFil
         blob = _store(out + path, path, batch)
         found.append(OutputFile(path, blob.digest, blob.size))
     return tuple(found)
+
+
+def keep_files(files: Iterable[tuple[str, bytes]], batch: Batch) -> tuple[OutputFile, ...]:
+    """Store files that were taken up already, in the order of their paths."""
+    return tuple([OutputFile(path, batch.add_bytes(data).digest, len(data)) for path, data in files])
 
 
 def read_exports(out: str) -> Any:

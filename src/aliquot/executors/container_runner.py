@@ -135,7 +135,7 @@ class ContainerRunner:
         undo = (self._runtime.program, *self._runtime.removal(name))
         order = Order(document, self._runtime.program, argv, dict(os.environ), name, image.digest, undo)
         try:
-            return self._containers.follow(attempt, directory, name, self._slot, lambda: self._slot.run(order))
+            return self._containers.follow(attempt, directory, name, self._slot, lambda: self._slot.run(order).note)
         except OSError as error:
             attempt.check()
             verdict = spawn_verdict(error, self._runtime.name)

@@ -3,7 +3,7 @@
 import json
 import os
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ _SIZE = 1024
 _TRIES = 50
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Note:
     """An attempt under a shepherd: whose it is, since when it runs, and how it ended.
 
@@ -47,13 +47,13 @@ class Note:
         """Say whether nothing of the attempt is left."""
         return self.exit_code is not None or bool(self.error)
 
-    def but(self, **changes: Any) -> "Note":
-        """Give the note with changes."""
-        return replace(self, **changes)
+    def fields(self) -> dict[str, Any]:
+        """Give the note as JSON has it."""
+        return vars(self)
 
     def to_json(self) -> bytes:
-        """Write the note as its file and the shepherd's answers hold it."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+        """Write the note as its file holds it."""
+        return json.dumps(self.fields()).encode()
 
 
 def from_json(text: bytes) -> Note:

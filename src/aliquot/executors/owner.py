@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from aliquot.executors.command import OWNER_MARK, TASK_MARK
+from aliquot.executors.folder import remove
 from aliquot.executors.images import OWNER_LABEL, Runtime
 from aliquot.executors.note import NOTE
 from aliquot.executors.processes import bears, descendants, start_time
-from aliquot.executors.working_directory import remove
 from aliquot.model.errors import Unavailable
 
 _DEADLINE = 10.0

@@ -38,6 +38,7 @@ class ProcessExecutor(SlotExecutor):
             place = owner.folder / str(number)
             directory = WorkingDirectory(place / "task", place)
             slot = Slot(place, (directory.stdout, directory.stderr), turns)
+            directory.hand_to(slot.tidy, slot.settle)
             return directory, ProcessRunner(slot, watch, self._path, owner.name)
 
         def find_again(left: LeftAttempt) -> tuple[WorkingDirectory, Runner]:

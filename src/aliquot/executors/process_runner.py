@@ -5,14 +5,14 @@ import signal
 
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.command import arguments, environment, find_program, task_mark
-from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict
+from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict, system_verdict
 from aliquot.executors.note import Note
 from aliquot.executors.owner import end_marked
-from aliquot.executors.slot import LeftSlot, Order, ShepherdLost, Slot
+from aliquot.executors.slot import LayingFailed, LeftSlot, Order, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch, over_time
 from aliquot.executors.working_directory import WorkingDirectory
-from aliquot.model.task import Cause, Usage
+from aliquot.model.task import Cause, TaskDocument, Usage
 
 _SHELL = "/bin/sh"
 
@@ -29,6 +29,7 @@ class ProcessRunner:
         self._path = path
         self._owner = owner
         self._inside_image = inside_image
+        self._taken = False
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         """Run the command, and end everything that it leaves behind."""
@@ -43,15 +44,22 @@ class ProcessRunner:
         argv = arguments(document.command, values)
         is_text = isinstance(document.command, str)
         program = _SHELL if is_text else find_program(argv[0], values["PATH"])
+        self._taken = False
         attempt.check()
         with attempt.lock:
             attempt.stop = self._slot.signal
         self._watch.add(attempt, directory, self._slot.memory, self._slot.since)
         try:
-            note = self._slot.run(Order(document, program, argv, values))
+            answer = self._slot.run(
+                Order(
+                    document, program, argv, values,
+                    files=directory.packed, doubt=directory.doubted, gathers=_may_be_gathered(directory, document),
+                )
+            )  # fmt: skip
         except OSError as error:
             attempt.check()
-            verdict = spawn_verdict(error, argv[0])
+            ours = isinstance(error, LayingFailed)
+            verdict = system_verdict(error, directory.folder) if ours else spawn_verdict(error, argv[0])
             raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
         except ShepherdLost:
             end_marked(self._owner, task_mark(document))
@@ -61,11 +69,14 @@ class ProcessRunner:
             with attempt.lock:
                 attempt.stop = None
             seen = self._watch.remove(attempt)
-        return conclude(attempt, note, seen)
+        self._taken = answer.files is not None
+        directory.doubted, directory.left_files, directory.silent = False, answer.files, answer.silent
+        return conclude(attempt, answer.note, seen)
 
     def clear(self) -> None:
-        """Note that what the command has left was collected."""
-        self._slot.clear()
+        """Note that what the command has left was collected; a shepherd that took it up has done so."""
+        if not self._taken:
+            self._slot.clear()
 
     def close(self) -> None:
         """Let go of what was prepared."""
@@ -109,6 +120,11 @@ class LeftProcess:
     def close(self) -> None:
         """Let go of the slot."""
         self._slot.close()
+
+
+def _may_be_gathered(directory: WorkingDirectory, document: TaskDocument) -> bool:
+    """Say whether nobody has to look at the files in the folder itself when the command has ended."""
+    return directory.packed is not None and not document.ensure and document.resources.disk is None
 
 
 def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:

@@ -2,8 +2,9 @@
 
 Only its parent learns from the kernel how a process ended. A shepherd is that parent: small, with nothing to lose,
 and still there when the supervisor was killed. It notes how the attempt stands in a file, ends everything that a
-command leaves behind, and goes when its supervisor is gone and its command has ended. Orders come as JSON on
-standard input; each is answered with a note when nothing of the command is left.
+command leaves behind, and goes when its supervisor is gone and its command has ended. Orders come on standard input;
+each is answered with a note when nothing of the command is left. Where inputs and results are small, the shepherd
+lays out the ones and takes up the others, and empties the folder when it has handed them over.
 
 Commands take turns: a pipe that all shepherds of an executor share holds as many bytes as commands may run at once.
 Who takes one may start, and puts it back at the end, so that the next command starts without asking the supervisor.
@@ -14,57 +15,31 @@ A command that nobody asks after is ended when its own time is over, or else whe
 
 import ctypes
 import errno
-import json
 import os
 import resource
 import select
 import signal
-import struct
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from aliquot.executors.folder import Folder
 from aliquot.executors.note import Note, NoteFile
+from aliquot.executors.parcel import gather, lay, receive, send
 from aliquot.executors.processes import descendants, start_time
-from aliquot.executors.spawn import Spawner
 from aliquot.executors.turns import Seat
 
-_LENGTH = struct.Struct("<I")
 _LINE = 0
 _SET_CHILD_SUBREAPER = 36
 _SIGNALLED = 128
 _DEADLINE = 10.0
 _MOMENT = 0.002
 _TICK = 5.0
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
-
-
-def send(line: int, text: bytes) -> None:
-    """Write one message."""
-    view = memoryview(_LENGTH.pack(len(text)) + text)
-    while view:
-        view = view[os.write(line, view) :]
-
-
-def receive(line: int) -> bytes | None:
-    """Read one message; None when the other end is gone."""
-    head = _read(line, _LENGTH.size)
-    return None if head is None else _read(line, *_LENGTH.unpack(head))
-
-
-def _read(line: int, count: int) -> bytes | None:
-    found = b""
-    while len(found) < count:
-        try:
-            part = os.read(line, count - len(found))
-        except ConnectionResetError:
-            return None
-        if not part:
-            return None
-        found += part
-    return found
 
 
 class Shepherd:
@@ -78,7 +53,13 @@ class Shepherd:
         self, place: str, logs: tuple[int, int], turns: tuple[int, int, int], seat: int, *, keeps: bool, patience: float
     ) -> None:
         self._note = NoteFile(Path(place))
-        self._spawner = Spawner(f"{place}/task", *logs)
+        self._folder = Folder(f"{place}/task")
+        self._logs = logs
+        self._streams = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, logs[0], 1),
+            (os.POSIX_SPAWN_DUP2, logs[1], 2),
+        ]
         self._since = start_time(os.getpid()) or 0
         self._turns = turns[0]
         self._seat = Seat(turns, seat)
@@ -96,49 +77,96 @@ class Shepherd:
         signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
 
     def serve(self) -> None:
-        """Carry out orders until the supervisor is gone."""
-        while (text := receive(_LINE)) is not None:
-            order = json.loads(text)
-            if not order:
-                # It came too late to revoke anything.
-                continue
-            answer = self._carry_out(order)
-            try:
-                send(_LINE, answer.to_json())
-            except BrokenPipeError:
-                return
+        """Carry out orders until the supervisor is gone; what its last command left stays for whoever comes next."""
+        with suppress(BrokenPipeError):
+            self._serve()
 
-    def _carry_out(self, order: dict[str, Any]) -> Note:
+    def _serve(self) -> None:
+        while (message := receive(_LINE)) is not None:
+            words, contents = message
+            match words["wish"]:
+                case "order":
+                    self._answer(words, contents)
+                case "tidy":
+                    self._tidy()
+                case "settle":
+                    # All that was asked for before has been done: the folder may be another's.
+                    send(_LINE, {})
+                case _:
+                    # It came too late to revoke anything.
+                    pass
+
+    def _answer(self, order: dict[str, Any], contents: memoryview) -> None:
+        note, laid = self._carry_out(order, contents)
+        files = None
+        if order["gathers"] and note.exit_code == 0 and not note.ended_for:
+            files = gather(f"{self._folder.path}/out")
+        elif note.exit_code is not None:
+            self._noted(note)
+        answer = {
+            "note": note.fields(),
+            "laid": laid,
+            "silent": not any(os.fstat(log).st_size for log in self._logs),
+            "files": None if files is None else [(path, len(data)) for path, data in files],
+        }
+        try:
+            send(_LINE, answer, [data for _, data in files or ()])
+        except BrokenPipeError:
+            self._noted(note)
+            raise
+        if files is not None:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Empty the place for the next command: nobody needs what the last one has left."""
+        # What cannot be emptied now is tried again with the next order, and told then.
+        with suppress(OSError):
+            self._note.clear()
+            self._folder.clean()
+
+    def _carry_out(self, order: dict[str, Any], contents: memoryview) -> tuple[Note, bool]:
+        """Run a command; gives how it ended, and whether its folder could be laid out."""
         whose = {name: order[name] for name in ("task", "fence", "key", "name", "image")}
         note = Note(**whose, shepherd=os.getpid(), shepherd_since=self._since)
-        if not self._take_turn():
-            # Not to be noted: it never began, and whoever comes next may begin it.
-            return note.but(error=errno.ECANCELED)
-        try:
-            return self._run(order, note)
-        finally:
-            self._seat.give()
+        if order["files"] is not None:
+            try:
+                if order["doubt"]:
+                    self._folder.doubt()
+                lay(self._folder, order["files"], contents)
+            except OSError as error:
+                note.error = error.errno or -1
+                return note, False
+        if self._take_turn():
+            try:
+                self._run(order, note)
+            finally:
+                self._seat.give()
+        else:
+            note.error = errno.ECANCELED
+        return note, True
 
     def _take_turn(self) -> bool:
         """Wait until one more command may run; says False when the order was revoked, or the supervisor is gone."""
-        poll = select.poll()
-        poll.register(self._turns, select.POLLIN)
-        poll.register(_LINE, select.POLLIN)
         while not self._seat.take():
+            poll = select.poll()
+            poll.register(self._turns, select.POLLIN)
+            poll.register(_LINE, select.POLLIN)
             if _LINE in dict(poll.poll()):
                 receive(_LINE)
                 return False
         return True
 
-    def _run(self, order: dict[str, Any], note: Note) -> Note:
-        began, began_at = time.monotonic(), time.time()
+    def _run(self, order: dict[str, Any], note: Note) -> None:
+        note.began, note.began_at = time.monotonic(), time.time()
         try:
-            leader = self._spawner.spawn(order["program"], order["arguments"], order["environment"])
+            note.leader = leader = self._spawn(order["program"], order["arguments"], order["environment"])
         except OSError as error:
-            return self._noted(note.but(error=error.errno or -1))
-        note = self._noted(note.but(leader=leader, began=began, began_at=began_at))
+            note.error = error.errno or -1
+            self._noted(note)
+            return
+        self._noted(note)
         self._undo = order["undo"]
-        self._until = began + order["limit"] if order["limit"] is not None else float("inf")
+        self._until = note.began + order["limit"] if order["limit"] is not None else float("inf")
         self._running, self._alone_since, self._ended_for = note, None, ""
         # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
         os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
@@ -146,23 +174,34 @@ class Shepherd:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)
         _, status, used = os.wait4(leader, 0)
-        wall = time.monotonic() - began
-        cpu = used.ru_utime + used.ru_stime + self._end_rest()
+        note.wall = time.monotonic() - note.began
+        note.cpu = used.ru_utime + used.ru_stime + self._end_rest()
         # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
-        peak = used.ru_maxrss if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
+        if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+            note.peak = used.ru_maxrss * _MAXRSS_UNIT
         code = os.waitstatus_to_exitcode(status)
-        return self._noted(
-            note.but(
-                exit_code=code if code >= 0 else _SIGNALLED - code,
-                wall=wall, cpu=cpu, peak=peak * _MAXRSS_UNIT, ended_for=self._ended_for,
-            )
-        )  # fmt: skip
+        note.exit_code = code if code >= 0 else _SIGNALLED - code
+        note.ended_for = self._ended_for
 
-    def _noted(self, note: Note) -> Note:
+    def _spawn(self, program: str, arguments: list[str], environment: Mapping[str, str]) -> int:
+        """Start a program as the leader of a new session in the folder; gives its process id.
+
+        Here nothing keeps the interpreter's own call from being used, which is cheaper than the C library's by way of
+        `ctypes`: there are no other threads to keep waiting, and the folder can be our own.
+        """
+        os.chdir(self._folder.path)
+        try:
+            return os.posix_spawn(
+                program, arguments, environment,
+                file_actions=self._streams, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS,
+            )  # fmt: skip
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error)) from error
+
+    def _noted(self, note: Note) -> None:
         # A full disk is no reason to lose the command; its supervisor is told all the same.
         with suppress(OSError):
             self._note.write(note)
-        return note
 
     def _end_rest(self) -> float:
         """Kill and bury all that the command has left behind; gives the CPU seconds that it used."""
@@ -197,7 +236,7 @@ class Shepherd:
         self._ended_for = reason
         if self._undo:
             with suppress(OSError):
-                self._spawner.spawn(self._undo[0], self._undo, os.environ)
+                self._spawn(self._undo[0], self._undo, os.environ)
         elif self._keeps:
             _kill(descendants([os.getpid()])[1:])
         with suppress(ProcessLookupError, PermissionError):

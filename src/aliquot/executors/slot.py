@@ -1,6 +1,5 @@
 """A slot's shepherd as its supervisor sees it, and as the one sees it who comes after that supervisor."""
 
-import json
 import os
 import select
 import signal
@@ -13,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aliquot
 from aliquot.executors.captured import CapturedLog
-from aliquot.executors.note import NOTE, Note, NoteFile, from_json
+from aliquot.executors.note import NOTE, Note, NoteFile
+from aliquot.executors.parcel import Packed, receive, send
 from aliquot.executors.processes import descendants, memory_of, start_time, stat_fields
-from aliquot.executors.shepherd import receive, send
 from aliquot.executors.turns import Turns
 from aliquot.model.task import TaskDocument
 
@@ -39,6 +39,8 @@ class Order:
     """What a shepherd is asked to start for an attempt.
 
     `name` and `image` are those of a container; `undo` is a command that ends what killing the program does not.
+    `files` are for the shepherd to lay out, all that the command finds; None when that was done. `doubt`: somebody
+    else was at work in the folder since. `gathers`: it may take up what the command leaves.
     """
 
     document: TaskDocument
@@ -48,11 +50,15 @@ class Order:
     name: str = ""
     image: str = ""
     undo: Sequence[str] = ()
+    files: Sequence[Packed] | None = None
+    doubt: bool = False
+    gathers: bool = False
 
-    def to_json(self) -> bytes:
-        """Write the order as the shepherd reads it."""
+    def words(self) -> dict[str, Any]:
+        """Give the order as the shepherd reads it, without the files' content."""
         limit = self.document.resources.time
-        fields = {
+        return {
+            "wish": "order",
             "task": self.document.task,
             "fence": self.document.fence,
             "key": self.document.key,
@@ -63,8 +69,26 @@ class Order:
             "environment": self.environment,
             "limit": None if limit is None else limit + _LEEWAY,
             "undo": self.undo,
+            "files": None if self.files is None else [(each.path, each.mode, len(each.data)) for each in self.files],
+            "doubt": self.doubt,
+            "gathers": self.gathers,
         }
-        return json.dumps(fields).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended. `files` are what it left, by path, when the shepherd took that up and empties the folder.
+
+    `silent`: it has printed nothing.
+    """
+
+    note: Note
+    files: Sequence[tuple[str, bytes]] | None
+    silent: bool
+
+
+class LayingFailed(OSError):
+    """The shepherd could not lay out what the command needs."""
 
 
 class Slot:
@@ -95,32 +119,58 @@ class Slot:
         self._task = (0, 0)
         self._sending = threading.Lock()
 
-    def run(self, order: Order) -> Note:
-        """Have a command run to its end; `OSError` when it cannot be started, `ShepherdLost` with the shepherd."""
-        self._notes.reserve()
+    def run(self, order: Order) -> Answer:
+        """Have a command run to its end; `OSError` when it cannot be started, `ShepherdLost` with the shepherd.
+
+        `LayingFailed` when its files cannot be put in place.
+        """
+        try:
+            self._notes.reserve()
+        except OSError as error:
+            raise LayingFailed(error.errno, error.strerror) from error
         line = self._open()
         self._task = order.document.task, order.document.fence
         try:
             with self._sending:
-                send(line, order.to_json())
-            answer = receive(line)
+                send(line, order.words(), [each.data for each in order.files or ()])
+            message = receive(line)
         except (BrokenPipeError, ConnectionResetError):
-            answer = None
-        if answer is None:
+            message = None
+        if message is None:
             self._lose()
             raise ShepherdLost
-        note = from_json(answer)
+        words, contents = message
+        note = Note(**words["note"])
         if note.error:
-            raise OSError(note.error, os.strerror(note.error))
-        return note
+            raise (OSError if words["laid"] else LayingFailed)(note.error, os.strerror(note.error))
+        return Answer(note, _cut(words["files"], contents), words["silent"])
+
+    def tidy(self) -> bool:
+        """Have the shepherd empty the folder, before anything else that is asked of it; False when there is none."""
+        return self._say("tidy")
+
+    def settle(self) -> None:
+        """Return when the shepherd has done all that was asked of it, so that the folder can be another's."""
+        if self._line and self._say("settle"):
+            with suppress(ConnectionResetError):
+                receive(self._line.fileno())
+
+    def _say(self, wish: str) -> bool:
+        if self._line is None:
+            return False
+        try:
+            with self._sending:
+                send(self._line.fileno(), {"wish": wish})
+        except OSError:
+            return False
+        return True
 
     def signal(self, number: int) -> None:
         """Send a signal to the command; one that has not begun will not."""
         if note := self._current():
             signal_command(note, number)
-        elif self._line:
-            with self._sending, suppress(OSError):
-                send(self._line.fileno(), b"{}")
+        else:
+            self._say("revoke")
 
     def since(self) -> float | None:
         """Give the moment on the monotonic clock at which the command began, None before."""
@@ -151,7 +201,7 @@ class Slot:
         if self._line is None:
             ours, theirs = socket.socketpair()
             root = str(Path(aliquot.__file__).parent.parent)
-            command = [sys.executable, "-I", "-S", "-c", _PROGRAM.format(root=root), str(self._place)]
+            command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(root=root), str(self._place)]
             command += [*map(str, self._handles), str(self._seat), "keeps" if self._keeps else "-", str(self._patience)]
             with (self._place / "shepherd.log").open("wb") as complaints, theirs:
                 self._process = subprocess.Popen(
@@ -219,6 +269,18 @@ class LeftSlot:
     def close(self) -> None:
         """Let go of the note's file."""
         self._notes.close()
+
+
+def _cut(named: Sequence[tuple[str, int]] | None, contents: memoryview) -> list[tuple[str, bytes]] | None:
+    """Give each file its part of what came with a message."""
+    if named is None:
+        return None
+    found: list[tuple[str, bytes]] = []
+    start = 0
+    for path, size in named:
+        found.append((path, bytes(contents[start : start + size])))
+        start += size
+    return found
 
 
 def shepherd_lives(note: Note) -> bool:

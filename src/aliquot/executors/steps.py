@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aliquot.blobs import Batch, Store
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.captured import CapturedLog, tail
-from aliquot.executors.collect import collect_outputs, read_exports
+from aliquot.executors.collect import collect_outputs, keep_files, read_exports
 from aliquot.executors.conclusions import exit_verdict, fault_verdict
 from aliquot.executors.ensure import Given, judge, passed_on, reads_tables
 from aliquot.executors.watch import over_disk_limit
@@ -85,8 +85,11 @@ def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended:
     outputs: tuple[OutputFile, ...] = ()
     if verdict is None:
         try:
-            exports = read_exports(directory.out)
-            outputs = collect_outputs(attempt, directory.out, batch)
+            if directory.left_files is None:
+                exports = read_exports(directory.out)
+                outputs = collect_outputs(attempt, directory.out, batch)
+            else:
+                outputs = keep_files(directory.left_files, batch)
             if attempt.document.ensure:
                 files = [Given(each.path, each.digest, each.size, f"out{each.path}") for each in outputs]
                 verdict = judge(attempt, files, directory.folder, directory.stderr)
@@ -122,7 +125,9 @@ def _outcome(
     exports: Any = None,
 ) -> Outcome:
     """Give the outcome of an attempt with its logs, and with what it gives unless it has failed."""
-    stdout, stderr = keep(directory.stdout, batch), keep(directory.stderr, batch)
+    stdout, stderr = (
+        (None, None) if directory.silent else (keep(directory.stdout, batch), keep(directory.stderr, batch))
+    )
     last = tail(directory.stdout, directory.stderr) if stdout or stderr else ""
     if verdict is not None:
         return replace(attempt.failed(verdict, exit_code, last), stdout=stdout, stderr=stderr)

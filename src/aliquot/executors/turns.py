@@ -27,19 +27,24 @@ class Seat:
 
     def take(self) -> bool:
         """Take a turn if there is one."""
-        with _locked(self._marks):
-            try:
-                os.read(self._source, 1)
-            except BlockingIOError:
-                return False
+        fcntl.lockf(self._marks, fcntl.LOCK_EX)
+        try:
+            os.read(self._source, 1)
             os.pwrite(self._marks, _ONE, self._number)
-            return True
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.lockf(self._marks, fcntl.LOCK_UN)
+        return True
 
     def give(self) -> None:
         """Put the turn back."""
-        with _locked(self._marks):
+        fcntl.lockf(self._marks, fcntl.LOCK_EX)
+        try:
             os.write(self._sink, b".")
             os.pwrite(self._marks, _NONE, self._number)
+        finally:
+            fcntl.lockf(self._marks, fcntl.LOCK_UN)
 
 
 class Turns:

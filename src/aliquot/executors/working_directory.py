@@ -1,30 +1,34 @@
 """The folder that a command works in, laid out for one attempt after the other."""
 
 # Plain text paths throughout: all of this is done for every task, however small.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH106, PTH108
+# ruff: noqa: PTH101, PTH105
 
 import os
-import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt, AttemptFailed
 from aliquot.executors.captured import CapturedLog
-from aliquot.model.task import Cause, TaskFile
+from aliquot.executors.folder import Folder, remove, write
+from aliquot.executors.parcel import SMALL, Packed, fits
+from aliquot.model.task import Cause, TaskDocument, TaskFile
 
-_PARTS = ("in", "out", "bundle", "tmp")
-_SMALL = 128 * 1024
-_NONE: dict[str, int] = {}
+
+class Hands(NamedTuple):
+    """Who else works in a folder: how to have it emptied, and how to wait until they are done with it."""
+
+    tidy: Callable[[], bool]
+    settle: Callable[[], None]
 
 
 class WorkingDirectory:
     """`in/`, `out/`, `bundle/`, `tmp/` and `task.json` in one folder, and the command's two logs beside it.
 
-    The folder is used again: emptied after each attempt, its directories kept, because making and deleting many
-    directories is slow. `shared` lets any user write where the command may write, for images with users of their own.
-    `left`: the folder is one in which a command works that others have started.
+    The folder is used again, and emptied after each attempt. `shared` lets any user write where the command may
+    write, for images with users of their own. `left`: the folder is one in which a command works that others have
+    started.
     """
 
     def __init__(self, folder: Path, logs: Path, *, shared: bool = False, left: bool = False) -> None:
@@ -37,30 +41,47 @@ class WorkingDirectory:
             folder.chmod(0o755)
         self.stdout = CapturedLog(logs / "stdout", left=left)
         self.stderr = CapturedLog(logs / "stderr", left=left)
-        # For each directory that was made: the names of the directories in it, with their rights.
-        self._made: dict[str, dict[str, int]] = {}
-        self._used = True
+        self._place = Folder(self.folder, shared=shared)
+        self._hands: Hands | None = None
+        self._in_hands = False
+        self.doubted = False
+        """Says that the starter does not know yet that we were at work here since its last command."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self.packed: Sequence[Packed] | None = None
+        """What the command's starter is to lay out; None when all of it is in place."""
+        self.left_files: Sequence[tuple[str, bytes]] | None = None
+        """What the command has left in `out/`, when its starter took that up; it is in the folder no more."""
+        self.silent = False
+        """Says that the command is known to have printed nothing."""
+
+    def hand_to(self, tidy: Callable[[], bool], settle: Callable[[], None]) -> None:
+        """Let whoever starts the commands lay out what is small.
+
+        `tidy` has the folder emptied, and says False when nobody is there to do it; `settle` returns when they have
+        their hands off it.
+        """
+        self._hands = Hands(tidy, settle)
 
     def lay_out(self, attempt: Attempt, store: Store, files: Sequence[TaskFile] | None = None) -> None:
         """Put everything in place that the command may look at: a copy of each file, and `task.json`.
 
-        `files` are those of the document that are wanted; without, all.
+        `files` are those of the document that are wanted; without, all. Small files are only read here where
+        somebody else lays them out.
         """
-        if self._used:
-            self.clean()
-        self._used = True
+        self._reset()
         document = attempt.document
         if files is None:
             files = document.files
-        folders: dict[str, None] = dict.fromkeys(_PARTS)
+            self.packed = self._pack(document, attempt, store) if self._hands else None
+        if self.packed is not None:
+            self.doubted, self._in_hands = self.doubted or not self._in_hands, True
+            return
+        self._take_back()
         for file in files:
             _check_path(file.path)
-            place = file.path
-            while (cut := place.rfind("/")) > 0 and (place := place[:cut]) not in folders:
-                folders[place] = None
-        here = {f"{parent}/{name}" if parent else name for parent, names in self._made.items() for name in names}
-        if here != folders.keys():
-            self._arrange(here, set(folders))
+        self._place.arrange([file.path for file in files])
         for file in files:
             attempt.check()
             self._present(file, store)
@@ -68,27 +89,15 @@ class WorkingDirectory:
         if self._shared:
             os.chmod(f"{self.folder}/task.json", 0o644)
 
-    def _arrange(self, here: set[str], wanted: set[str]) -> None:
-        """Remove directories that the next attempt has no use for, and make those that are missing."""
-        for place in sorted(here - wanted):
-            if place.rpartition("/")[2] in self._made.get(place.rpartition("/")[0], _NONE):
-                remove(f"{self.folder}/{place}")
-                self._forget(place)
-        for place in sorted(wanted - here):
-            self._make(place)
-
     def clean(self) -> None:
-        """Empty the folder and the logs; what cannot be emptied is put aside, and a new folder is made."""
-        self.stdout.clear()
-        self.stderr.clear()
-        try:
-            self._empty("", self.folder)
-        except OSError:
-            with suppress(FileNotFoundError):
-                os.rename(self.folder, f"{self.folder}.aside-{os.urandom(4).hex()}")
-            os.mkdir(self.folder)
-            self._made.clear()
-        self._used = False
+        """Empty the folder and the logs."""
+        if not (self.silent and self.stdout.whole and self.stderr.whole):
+            self.stdout.clear()
+            self.stderr.clear()
+        if self._in_hands and (self.left_files is not None or (self._hands and self._hands.tidy())):
+            return
+        self._take_back()
+        self._place.clean()
 
     def close(self, *, keep: bool = False) -> None:
         """Close the logs and remove the folder."""
@@ -97,94 +106,39 @@ class WorkingDirectory:
         if not keep:
             remove(self.folder)
 
-    def _empty(self, place: str, path: str) -> None:
-        """Empty one directory, save for the directories that the next attempt will find useful."""
-        kept = self._made.get(place, _NONE)
-        gone = set(kept)
-        with os.scandir(path) as entries:
-            for entry in entries:
-                name = entry.name
-                inner = f"{place}/{name}" if place else name
-                if name in kept and _unchanged(entry, kept[name]):
-                    gone.discard(name)
-                    self._empty(inner, entry.path)
-                else:
-                    remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
-        for name in gone:
-            self._forget(f"{place}/{name}" if place else name)
+    def _take_back(self) -> None:
+        """See that nobody else works in the folder."""
+        if self._in_hands and self._hands:
+            self._hands.settle()
+            self._place.doubt()
+            self._in_hands = False
 
-    def _forget(self, place: str) -> None:
-        """Note that a directory is there no more, nor what was below it."""
-        parent, _, name = place.rpartition("/")
-        del self._made[parent][name]
-        for each in [each for each in self._made if each == place or each.startswith(f"{place}/")]:
-            del self._made[each]
-
-    def _make(self, place: str) -> None:
-        path = f"{self.folder}/{place}"
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            remove(path)
-            os.mkdir(path)
-        if self._shared:
-            # An image's own user has to read everything and to write here and there, whatever our umask says.
-            os.chmod(path, 0o777 if place in {"out", "tmp"} else 0o755)
-        parent, _, name = place.rpartition("/")
-        self._made.setdefault(parent, {})[name] = os.lstat(path).st_mode
+    def _pack(self, document: TaskDocument, attempt: Attempt, store: Store) -> list[Packed] | None:
+        """Give all that goes into the folder, when it is small."""
+        sizes = [file.blob.size for file in document.files]
+        if not fits(sizes):
+            return None
+        packed = [Packed("task.json", 0o644, document.to_json().encode())]
+        if not fits([*sizes, len(packed[0].data)]):
+            return None
+        for file in document.files:
+            _check_path(file.path)
+            attempt.check()
+            packed.append(Packed(file.path, _mode(file), store.read_checked(file.blob)))
+        return packed
 
     def _present(self, file: TaskFile, store: Store) -> None:
-        path = f"{self.folder}/{file.path}"
-        mode = 0o755 if file.path.startswith("bundle/") else 0o644
-        if file.blob.size < _SMALL:
+        path, mode = f"{self.folder}/{file.path}", _mode(file)
+        if file.blob.size < SMALL:
             write(path, store.read_checked(file.blob), mode)
         else:
             store.fetch(file.blob, Path(path))
-        if self._shared or file.blob.size >= _SMALL:
+        if self._shared or file.blob.size >= SMALL:
             os.chmod(path, mode)
 
 
-def _unchanged(entry: "os.DirEntry[str]", mode: int) -> bool:
-    found = entry.stat(follow_symlinks=False)
-    return found.st_mode == mode and found.st_uid == os.geteuid()
-
-
-def write(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a new file, in few system calls."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
-    finally:
-        os.close(handle)
-
-
-def remove(path: str) -> None:
-    """Remove a file or a whole directory, without following links, and whatever a command did to its rights."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(found.st_mode):
-        os.unlink(path)
-        return
-    # An explicit stack: a command can nest directories deeper than Python can call.
-    stack = [path]
-    while stack:
-        top = stack[-1]
-        with suppress(PermissionError):
-            os.chmod(top, 0o700)
-        with os.scandir(top) as entries:
-            inner = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for each, is_folder in inner:
-            if is_folder:
-                stack.append(each)
-            else:
-                os.unlink(each)
-        if stack[-1] == top:
-            os.rmdir(top)
-            stack.pop()
+def _mode(file: TaskFile) -> int:
+    return 0o755 if file.path.startswith("bundle/") else 0o644
 
 
 def write_outcome(folder: str, text: str) -> None:

@@ -1,0 +1,123 @@
+"""What a slot and its shepherd tell each other: JSON, and behind it the bytes of small files.
+
+The shepherd, which does one thing after the other, lays small inputs out and takes small results up: the threads of
+its supervisor would hand their interpreter on at each of these many short calls of the system.
+"""
+
+import json
+import os
+import stat
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aliquot.executors.folder import Folder, write
+
+MOST = 256 * 1024
+"""Bytes that go with one message at most."""
+
+SMALL = 128 * 1024
+"""Files of this size and larger go no such way."""
+
+_MOST_FILES = 256
+_EXPORTS = "exports.json"
+_LENGTHS = struct.Struct("<II")
+
+
+class Packed(NamedTuple):
+    """A small file: its path, its rights, and its content."""
+
+    path: str
+    mode: int
+    data: bytes
+
+
+Message = tuple[dict[str, Any], memoryview]
+"""What was said, and the bytes that came with it."""
+
+
+def send(line: int, words: dict[str, Any], contents: Sequence[bytes] = ()) -> None:
+    """Write one message."""
+    text = json.dumps(words).encode()
+    view = memoryview(b"".join((_LENGTHS.pack(len(text), sum(map(len, contents))), text, *contents)))
+    while view:
+        view = view[os.write(line, view) :]
+
+
+def receive(line: int) -> Message | None:
+    """Read one message; None when the other end is gone."""
+    head = _read(line, _LENGTHS.size)
+    if head is None:
+        return None
+    length, more = _LENGTHS.unpack(head)
+    found = _read(line, length + more)
+    return None if found is None else (json.loads(found[:length]), memoryview(found)[length:])
+
+
+def _read(line: int, count: int) -> bytes | None:
+    found = b""
+    while len(found) < count:
+        try:
+            part = os.read(line, count - len(found))
+        except ConnectionResetError:
+            return None
+        if not part:
+            return None
+        found = found + part if found else part
+    return found
+
+
+def fits(sizes: Sequence[int]) -> bool:
+    """Say whether files of these sizes may travel with a message."""
+    return len(sizes) <= _MOST_FILES and sum(sizes) <= MOST and all(size < SMALL for size in sizes)
+
+
+def lay(folder: Folder, files: Sequence[tuple[str, int, int]], contents: memoryview) -> None:
+    """Arrange a folder for a command; of each file the path, the rights and the size, its content among `contents`."""
+    folder.arrange([path for path, _, _ in files])
+    start = 0
+    for path, mode, size in files:
+        write(f"{folder.path}/{path}", contents[start : start + size], mode)
+        start += size
+
+
+def gather(out: str) -> list[tuple[str, bytes]] | None:
+    """Read what a command left in `out/`, by path with a leading `/`; None where anything is out of the ordinary."""
+    found: list[tuple[str, bytes]] = []
+    folders = [""]
+    total = 0
+    try:
+        if not stat.S_ISDIR(os.lstat(out).st_mode):
+            return None
+        while folders:
+            folder = folders.pop()
+            with os.scandir(out + folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if not name.isascii() or name == _EXPORTS or len(found) == _MOST_FILES:
+                        return None
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{folder}/{name}")
+                        continue
+                    data = _content(entry.path) if entry.is_file(follow_symlinks=False) else None
+                    if data is None or (total := total + len(data)) > MOST:
+                        return None
+                    found.append((f"{folder}/{name}", data))
+    except OSError:
+        return None
+    if len(found) > 1:
+        if len({path.lower() for path, _ in found}) < len(found):
+            return None
+        found.sort()
+    return found
+
+
+def _content(path: str) -> bytes | None:
+    """Read a small file in few system calls; None for one that is not small."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # Memory for the most that may be there would cost more than to ask how much there is.
+        size = os.fstat(handle).st_size
+        return os.read(handle, size + 1) if size < SMALL else None
+    finally:
+        os.close(handle)

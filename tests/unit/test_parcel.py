@@ -1,0 +1,135 @@
+"""What a shepherd lays out and takes up itself, and what it leaves to its supervisor."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from aliquot.executors.folder import Folder
+from aliquot.executors.parcel import MOST, SMALL, fits, gather, lay, receive, send
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    made = tmp_path / "out"
+    made.mkdir()
+    return made
+
+
+def test_small_results_are_taken_up_in_the_order_of_their_paths(out: Path) -> None:
+    (out / "b").write_bytes(b"2")
+    (out / "a").mkdir()
+    (out / "a" / "z").write_bytes(b"")
+    (out / "a b").write_bytes(b"1")
+    assert gather(str(out)) == [("/a b", b"1"), ("/a/z", b""), ("/b", b"2")]
+
+
+def test_no_results_are_results(out: Path) -> None:
+    assert gather(str(out)) == []
+
+
+def link(out: Path) -> None:
+    (out / "link").symlink_to("/etc/passwd")
+
+
+def pipe(out: Path) -> None:
+    os.mkfifo(out / "pipe")
+
+
+def exports(out: Path) -> None:
+    (out / "exports.json").write_text("{}")
+
+
+def accents(out: Path) -> None:
+    (out / "é").write_text("1")
+
+
+def no_text(out: Path) -> None:
+    Path(os.fsdecode(os.fsencode(out) + b"/\xff")).write_text("1")
+
+
+def two_cases(out: Path) -> None:
+    (out / "a").write_text("1")
+    (out / "A").write_text("2")
+
+
+def large(out: Path) -> None:
+    (out / "a").write_bytes(b"1" * SMALL)
+
+
+def much(out: Path) -> None:
+    for number in range(MOST // (SMALL - 1) + 1):
+        (out / str(number)).write_bytes(b"1" * (SMALL - 1))
+
+
+def many(out: Path) -> None:
+    for number in range(300):
+        (out / str(number)).touch()
+
+
+def elsewhere(out: Path) -> None:
+    out.rmdir()
+    out.symlink_to("/etc")
+
+
+def gone(out: Path) -> None:
+    out.rmdir()
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [link, pipe, exports, accents, no_text, two_cases, large, much, many, elsewhere, gone],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_out_of_the_ordinary_is_left_in_its_place(out: Path, leave: object) -> None:
+    assert callable(leave)
+    leave(out)
+    assert gather(str(out)) is None
+
+
+def test_what_may_travel() -> None:
+    assert fits([SMALL - 1, 0])
+    assert not fits([SMALL])
+    assert not fits([SMALL - 1] * 4)
+    assert not fits([0] * 1000)
+
+
+def test_a_folder_is_laid_out_again_and_again(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    for name in ("one", "two", "two"):
+        (tmp_path / "litter").mkdir(exist_ok=True)
+        (tmp_path / "litter" / "x").touch()
+        folder.doubt()
+        files = [("task.json", 0o644, 2), (f"in/{name}/a", 0o644, 1), ("bundle/b/c", 0o755, 3)]
+        lay(folder, files, memoryview(b"{}1abc"))
+        seen = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert seen == {"task.json": b"{}", f"in/{name}/a": b"1", "bundle/b/c": b"abc"}
+        assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "bundle", "tmp", "task.json"}
+        assert os.access(tmp_path / "bundle" / "b" / "c", os.X_OK)
+        (tmp_path / "tmp" / "left").touch()
+
+
+def test_what_two_did_in_turns_in_one_folder_is_clean_for_each(tmp_path: Path) -> None:
+    ours, theirs = Folder(str(tmp_path)), Folder(str(tmp_path))
+    for mine in (ours, theirs, theirs, ours, theirs, ours, ours):
+        mine.doubt()
+        name = "ours" if mine is ours else "theirs"
+        mine.arrange([f"in/{name}/file"])
+        assert [path.name for path in (tmp_path / "in").iterdir()] == [name]
+        for place in ("tmp", "in", f"in/{name}", "out"):
+            (tmp_path / place / "left").touch()
+        (tmp_path / "bundle" / "left").mkdir()
+
+
+def test_a_message_comes_whole_with_its_bytes() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        send(ours.fileno(), {"wish": "order", "é": [1, None]}, [b"one", b"", b"three"])
+        send(ours.fileno(), {})
+        message = receive(theirs.fileno())
+        assert message is not None
+        assert (message[0], bytes(message[1])) == ({"wish": "order", "é": [1, None]}, b"onethree")
+        assert receive(theirs.fileno()) == ({}, b"")
+        ours.close()
+        assert receive(theirs.fileno()) is None
