@@ -1,15 +1,15 @@
-"""What a slot and its shepherd tell each other: JSON, and behind it the bytes of small files.
+"""What a slot and its shepherd tell each other, small files included.
 
 The shepherd, which does one thing after the other, lays small inputs out and takes small results up: the threads of
 its supervisor would hand their interpreter on at each of these many short calls of the system.
 """
 
-import json
+import marshal
 import os
 import stat
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aliquot.executors.folder import Folder, write
 
@@ -21,37 +21,28 @@ SMALL = 128 * 1024
 
 _MOST_FILES = 256
 _EXPORTS = "exports.json"
-_LENGTHS = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
 
 
-class Packed(NamedTuple):
-    """A small file: its path, its rights, and its content."""
-
-    path: str
-    mode: int
-    data: bytes
+Packed = tuple[str, int, bytes]
+"""A small file: its path, its rights, and its content."""
 
 
-Message = tuple[dict[str, Any], memoryview]
-"""What was said, and the bytes that came with it."""
-
-
-def send(line: int, words: dict[str, Any], contents: Sequence[bytes] = ()) -> None:
-    """Write one message."""
-    text = json.dumps(words).encode()
-    view = memoryview(b"".join((_LENGTHS.pack(len(text), sum(map(len, contents))), text, *contents)))
+def send(line: int, words: dict[str, Any]) -> None:
+    """Write one message. Both ends run the same interpreter, and nobody else can write there."""
+    text = marshal.dumps(words)
+    view = memoryview(_LENGTH.pack(len(text)) + text)
     while view:
         view = view[os.write(line, view) :]
 
 
-def receive(line: int) -> Message | None:
+def receive(line: int) -> dict[str, Any] | None:
     """Read one message; None when the other end is gone."""
-    head = _read(line, _LENGTHS.size)
+    head = _read(line, _LENGTH.size)
     if head is None:
         return None
-    length, more = _LENGTHS.unpack(head)
-    found = _read(line, length + more)
-    return None if found is None else (json.loads(found[:length]), memoryview(found)[length:])
+    text = _read(line, *_LENGTH.unpack(head))
+    return None if text is None else marshal.loads(text)
 
 
 def _read(line: int, count: int) -> bytes | None:
@@ -72,13 +63,11 @@ def fits(sizes: Sequence[int]) -> bool:
     return len(sizes) <= _MOST_FILES and sum(sizes) <= MOST and all(size < SMALL for size in sizes)
 
 
-def lay(folder: Folder, files: Sequence[tuple[str, int, int]], contents: memoryview) -> None:
-    """Arrange a folder for a command; of each file the path, the rights and the size, its content among `contents`."""
+def lay(folder: Folder, files: Sequence[Packed]) -> None:
+    """Arrange a folder for a command that finds these files."""
     folder.arrange([path for path, _, _ in files])
-    start = 0
-    for path, mode, size in files:
-        write(f"{folder.path}/{path}", contents[start : start + size], mode)
-        start += size
+    for path, mode, data in files:
+        write(f"{folder.path}/{path}", data, mode)
 
 
 def gather(out: str) -> list[tuple[str, bytes]] | None:

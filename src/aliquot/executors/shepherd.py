@@ -82,11 +82,10 @@ class Shepherd:
             self._serve()
 
     def _serve(self) -> None:
-        while (message := receive(_LINE)) is not None:
-            words, contents = message
+        while (words := receive(_LINE)) is not None:
             match words["wish"]:
                 case "order":
-                    self._answer(words, contents)
+                    self._answer(words)
                 case "tidy":
                     self._tidy()
                 case "settle":
@@ -96,8 +95,8 @@ class Shepherd:
                     # It came too late to revoke anything.
                     pass
 
-    def _answer(self, order: dict[str, Any], contents: memoryview) -> None:
-        note, laid = self._carry_out(order, contents)
+    def _answer(self, order: dict[str, Any]) -> None:
+        note, laid = self._carry_out(order)
         files = None
         if order["gathers"] and note.exit_code == 0 and not note.ended_for:
             files = gather(f"{self._folder.path}/out")
@@ -107,12 +106,13 @@ class Shepherd:
             "note": note.fields(),
             "laid": laid,
             "silent": not any(os.fstat(log).st_size for log in self._logs),
-            "files": None if files is None else [(path, len(data)) for path, data in files],
+            "files": files,
         }
         try:
-            send(_LINE, answer, [data for _, data in files or ()])
+            send(_LINE, answer)
         except BrokenPipeError:
-            self._noted(note)
+            if files is not None:
+                self._noted(note)
             raise
         if files is not None:
             self._tidy()
@@ -124,7 +124,7 @@ class Shepherd:
             self._note.clear()
             self._folder.clean()
 
-    def _carry_out(self, order: dict[str, Any], contents: memoryview) -> tuple[Note, bool]:
+    def _carry_out(self, order: dict[str, Any]) -> tuple[Note, bool]:
         """Run a command; gives how it ended, and whether its folder could be laid out."""
         whose = {name: order[name] for name in ("task", "fence", "key", "name", "image")}
         note = Note(**whose, shepherd=os.getpid(), shepherd_since=self._since)
@@ -132,7 +132,7 @@ class Shepherd:
             try:
                 if order["doubt"]:
                     self._folder.doubt()
-                lay(self._folder, order["files"], contents)
+                lay(self._folder, order["files"])
             except OSError as error:
                 note.error = error.errno or -1
                 return note, False

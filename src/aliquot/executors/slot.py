@@ -55,7 +55,7 @@ class Order:
     gathers: bool = False
 
     def words(self) -> dict[str, Any]:
-        """Give the order as the shepherd reads it, without the files' content."""
+        """Give the order as the shepherd reads it."""
         limit = self.document.resources.time
         return {
             "wish": "order",
@@ -69,7 +69,7 @@ class Order:
             "environment": self.environment,
             "limit": None if limit is None else limit + _LEEWAY,
             "undo": self.undo,
-            "files": None if self.files is None else [(each.path, each.mode, len(each.data)) for each in self.files],
+            "files": self.files,
             "doubt": self.doubt,
             "gathers": self.gathers,
         }
@@ -132,18 +132,17 @@ class Slot:
         self._task = order.document.task, order.document.fence
         try:
             with self._sending:
-                send(line, order.words(), [each.data for each in order.files or ()])
-            message = receive(line)
+                send(line, order.words())
+            words = receive(line)
         except (BrokenPipeError, ConnectionResetError):
-            message = None
-        if message is None:
+            words = None
+        if words is None:
             self._lose()
             raise ShepherdLost
-        words, contents = message
         note = Note(**words["note"])
         if note.error:
             raise (OSError if words["laid"] else LayingFailed)(note.error, os.strerror(note.error))
-        return Answer(note, _cut(words["files"], contents), words["silent"])
+        return Answer(note, words["files"], words["silent"])
 
     def tidy(self) -> bool:
         """Have the shepherd empty the folder, before anything else that is asked of it; False when there is none."""
@@ -269,18 +268,6 @@ class LeftSlot:
     def close(self) -> None:
         """Let go of the note's file."""
         self._notes.close()
-
-
-def _cut(named: Sequence[tuple[str, int]] | None, contents: memoryview) -> list[tuple[str, bytes]] | None:
-    """Give each file its part of what came with a message."""
-    if named is None:
-        return None
-    found: list[tuple[str, bytes]] = []
-    start = 0
-    for path, size in named:
-        found.append((path, bytes(contents[start : start + size])))
-        start += size
-    return found
 
 
 def shepherd_lives(note: Note) -> bool:

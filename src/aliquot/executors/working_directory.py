@@ -118,13 +118,13 @@ class WorkingDirectory:
         sizes = [file.blob.size for file in document.files]
         if not fits(sizes):
             return None
-        packed = [Packed("task.json", 0o644, document.to_json().encode())]
-        if not fits([*sizes, len(packed[0].data)]):
+        packed: list[Packed] = [("task.json", 0o644, document.to_json().encode())]
+        if not fits([*sizes, len(packed[0][2])]):
             return None
         for file in document.files:
             _check_path(file.path)
             attempt.check()
-            packed.append(Packed(file.path, _mode(file), store.read_checked(file.blob)))
+            packed.append((file.path, _mode(file), store.read_checked(file.blob)))
         return packed
 
     def _present(self, file: TaskFile, store: Store) -> None:
