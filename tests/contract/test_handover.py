@@ -69,7 +69,7 @@ def test_a_command_that_does_not_end_as_most_do_leaves_nothing(
 def test_nothing_stays_in_a_place_whose_results_were_taken_up(place: Place, tmp_path: Path) -> None:
     assert place.run("echo 1 > $OUT/a; echo 2 > tmp/b", {"in/one/a": b"1"}).state is State.COMPLETE
     (folder,) = tmp_path.glob("work/*/0/task")
-    place.until(lambda: [path for path in folder.rglob("*") if path.is_file()] == [])
+    place.until(lambda: [path.name for path in folder.rglob("*") if path.is_file()] == ["task.json"])
     notes = NoteFile(folder.parent)
     place.until(lambda: notes.read() is None)
     notes.close()

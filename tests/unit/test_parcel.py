@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,7 @@ def gone(out: Path) -> None:
     [link, pipe, exports, accents, no_text, two_cases, large, much, many, elsewhere, gone],
     ids=lambda f: f.__name__,
 )
-def test_what_is_out_of_the_ordinary_is_left_in_its_place(out: Path, leave: object) -> None:
-    assert callable(leave)
+def test_what_is_out_of_the_ordinary_is_left_in_its_place(out: Path, leave: Callable[[Path], None]) -> None:
     leave(out)
     assert gather(str(out)) is None
 
@@ -132,3 +132,63 @@ def test_a_message_comes_whole() -> None:
         assert receive(theirs.fileno()) == {}
         ours.close()
         assert receive(theirs.fileno()) is None
+
+
+def drop(document: Path) -> None:
+    document.unlink()
+
+
+def replace(document: Path) -> None:
+    document.unlink()
+    document.write_text("another")
+
+
+def make_a_folder(document: Path) -> None:
+    document.unlink()
+    document.mkdir()
+    (document / "x").touch()
+
+
+def point_elsewhere(document: Path) -> None:
+    document.unlink()
+    document.symlink_to("/etc/passwd")
+
+
+def share(document: Path) -> None:
+    os.link(document, document.parent.parent / "shared")
+
+
+def open_to_all(document: Path) -> None:
+    document.chmod(0o666)
+
+
+def make_longer(document: Path) -> None:
+    document.write_text("x" * 10_000)
+
+
+def nothing(document: Path) -> None:
+    del document
+
+
+SPOILING = (drop, replace, make_a_folder, point_elsewhere, share, open_to_all, make_longer, nothing)
+
+
+@pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.__name__)
+def test_the_document_is_the_commands_own_whatever_the_last_one_did_to_it(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    (tmp_path / "task").mkdir()
+    folder = Folder(str(tmp_path / "task"))
+    document = tmp_path / "task" / "task.json"
+    for content in (b"first", b"2nd", b"the third"):
+        lay(folder, [("task.json", 0o644, content)])
+        assert document.read_bytes() == content
+        assert (document.stat().st_mode & 0o777, document.stat().st_nlink) == (0o644, 1)
+        assert {path.name for path in document.parent.iterdir()} == {"in", "out", "bundle", "tmp", "task.json"}
+        spoil(document)
+        shared = tmp_path / "shared"
+        if shared.exists():
+            assert shared.read_bytes() == content
+            shared.rename(tmp_path / f"shared-{content.decode()}")
+    for path in tmp_path.glob("shared-*"):
+        assert path.read_text() == path.name.removeprefix("shared-")

@@ -8,13 +8,26 @@ import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 PARTS = ("in", "out", "bundle", "tmp")
 """The directories that every command finds."""
 
+DOCUMENT = "task.json"
+"""What every command finds beside them."""
+
 _NONE: dict[str, int] = {}
 _LONG_AGO = 3_000_000_000
 _US = os.geteuid()
+
+
+@dataclass(slots=True)
+class Document:
+    """A `task.json` that is written again for each command: its open file, what it is known by, and its bytes."""
+
+    handle: int
+    identity: tuple[int, ...]
+    size: int = 0
 
 
 class Folder:
@@ -32,6 +45,7 @@ class Folder:
         # Directories that were seen to hold nothing else, by the time of their last change, in nanoseconds. When that
         # is the same again, nothing has come or gone. It was long ago then: clocks of file systems are coarse.
         self._still: dict[str, int] = {}
+        self._document: Document | None = None
         self._used = True
 
     def doubt(self) -> None:
@@ -70,13 +84,17 @@ class Folder:
             os.mkdir(self.path)
             self._made.clear()
             self._still.clear()
+            self._let_go()
         self._used = False
 
     def _empty(self, place: str, changed: int) -> None:
         """Empty one directory, which was last `changed` then, save for what the next attempt will find useful."""
         path = f"{self.path}/{place}" if place else self.path
         kept = self._made.get(place, _NONE)
-        names = list(kept) if self._still.get(place) == changed else os.listdir(path)
+        if self._still.get(place) == changed:
+            names = [*kept, DOCUMENT] if self._document and not place else list(kept)
+        else:
+            names = os.listdir(path)
         gone = dict.fromkeys(kept)
         strangers = False
         for name in names:
@@ -87,14 +105,44 @@ class Folder:
                     del gone[name]
                     self._empty(inner, found.st_ctime_ns)
                     continue
+            if not place and name == DOCUMENT and self._keeps_document():
+                continue
             strangers = True
             _drop(f"{path}/{name}")
         for name in gone:
             self._forget(f"{place}/{name}" if place else name)
+        if not place and DOCUMENT not in names:
+            self._let_go()
         if strangers or gone or time.time_ns() - changed < _LONG_AGO:
             self._still.pop(place, None)
         else:
             self._still[place] = changed
+
+    def write_document(self, data: bytes, mode: int) -> None:
+        """Write `task.json`, over that of the last command where it still lies there."""
+        if self._document is None:
+            handle = os.open(f"{self.path}/{DOCUMENT}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            self._document = Document(handle, _identity(os.fstat(handle)))
+        written = os.pwrite(self._document.handle, data, 0)
+        while written < len(data):
+            written += os.pwrite(self._document.handle, data[written:], written)
+        if self._document.size > len(data):
+            os.ftruncate(self._document.handle, len(data))
+        self._document.size = len(data)
+
+    def _keeps_document(self) -> bool:
+        """Say whether `task.json` is the one that we have written, and nothing else is; lets go of it otherwise."""
+        found = os.lstat(f"{self.path}/{DOCUMENT}")
+        if self._document and _identity(found) == self._document.identity:
+            self._document.size = found.st_size
+            return True
+        self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        if self._document:
+            os.close(self._document.handle)
+            self._document = None
 
     def _forget(self, place: str) -> None:
         """Note that a directory is there no more, nor what was below it."""
@@ -117,6 +165,10 @@ class Folder:
             os.chmod(path, 0o777 if place in {"out", "tmp"} else 0o755)
         parent, _, name = place.rpartition("/")
         self._made.setdefault(parent, {})[name] = os.lstat(path).st_mode
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_nlink, found.st_mode, found.st_uid
 
 
 def _drop(path: str) -> None:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from aliquot.executors.folder import Folder, write
+from aliquot.executors.folder import DOCUMENT, Folder, write
 
 MOST = 256 * 1024
 """Bytes that go with one message at most."""
@@ -42,7 +42,7 @@ def receive(line: int) -> dict[str, Any] | None:
     if head is None:
         return None
     text = _read(line, *_LENGTH.unpack(head))
-    return None if text is None else marshal.loads(text)
+    return None if text is None else marshal.loads(text)  # noqa: S302  # the socket is between the two of us
 
 
 def _read(line: int, count: int) -> bytes | None:
@@ -67,7 +67,10 @@ def lay(folder: Folder, files: Sequence[Packed]) -> None:
     """Arrange a folder for a command that finds these files."""
     folder.arrange([path for path, _, _ in files])
     for path, mode, data in files:
-        write(f"{folder.path}/{path}", data, mode)
+        if path == DOCUMENT:
+            folder.write_document(data, mode)
+        else:
+            write(f"{folder.path}/{path}", data, mode)
 
 
 def gather(out: str) -> list[tuple[str, bytes]] | None:
