@@ -6,7 +6,7 @@ groups look values up; nothing is ever compared with everything.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from operator import getitem
@@ -46,26 +46,29 @@ def form(step: Step, files: Mapping[str, Sequence[File]]) -> list[Datum]:
     return [tuple(sorted(datum, key=lambda part: position[part.input])) for datum in datums]
 
 
-def early(step: Step) -> frozenset[str]:
+def early(step: Step, foretold: Collection[str] = ()) -> frozenset[str]:
     """Name the inputs of which a datum can be made before all of their files are there.
 
     What such an input gives later adds datums and changes none. A datum is complete when its parts of these inputs are
     each one file (`Part.single`) and its other inputs are complete; an entry that is a directory may still grow. Not
     among them: `/` and globs of directories, what is grouped, and what another input of an outer join waits for.
+    Where the results of the step that an input takes from are `foretold`, its directories are among them.
     """
-    return frozenset(_early(step.combination, step))
+    return frozenset(_early(step.combination, step, foretold))
 
 
-def _early(part: Combination, step: Step) -> set[str]:
+def _early(part: Combination, step: Step, foretold: Collection[str]) -> set[str]:
     if isinstance(part, Leaf):
-        return set() if step.inputs[part.name].glob.endswith("/") else {part.name}
+        given = step.inputs[part.name]
+        waits = given.glob == "/" or (given.glob.endswith("/") and given.from_ not in foretold)
+        return set() if waits else {part.name}
     if part.how == "group":
         return set()
     found: set[str] = set()
     for at, each in enumerate(part.of):
         beside = part.of[:at] + part.of[at + 1 :]
         if part.how != "join" or not any(step.inputs[name].outer_join for name in _joined_here(beside)):
-            found |= _early(each, step)
+            found |= _early(each, step, foretold)
     return found
 
 

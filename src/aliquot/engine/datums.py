@@ -1,6 +1,6 @@
 """Datums: the parts of the inputs that one task each works on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,9 +35,19 @@ Datum = tuple[Part, ...]
 """What one task works on: a part of each input that it has, in the order in which the step names them."""
 
 
-def complete_already(datum: Datum, unfinished: Collection[str]) -> bool:
-    """Say whether nothing can be added to a datum any more while these inputs still get files: each is one file."""
-    return all(part.single for part in datum if part.input in unfinished)
+def complete_already(
+    datum: Datum, unfinished: Collection[str], growing: Mapping[str, Collection[str]] | None = None
+) -> bool:
+    """Say whether nothing can be added to a datum any more while these inputs still get files.
+
+    Each of its parts is one file then, or a directory of an input of which all entries that are `growing` are known.
+    """
+    known = growing or {}
+    return all(
+        part.single or (part.input in known and part.matched != "/" and part.matched not in known[part.input])
+        for part in datum
+        if part.input in unfinished
+    )
 
 
 def named(datum: Datum) -> dict[str, str]:

@@ -45,14 +45,16 @@ def plan_step(
     files: Mapping[str, Sequence[File]],
     parameters: Mapping[str, Any],
     unfinished: Collection[str] = (),
+    growing: Mapping[str, Collection[str]] | None = None,
 ) -> list[Planned]:
     """Plan one step over the files of its inputs; costs a lookup for each datum, whatever was run before.
 
     Of the inputs that are `unfinished`, more files may come: only datums that are complete without them are given.
+    `growing` are the entries to which some may, of the inputs of which that is known.
     """
     datums = form(step, files)
     if unfinished:
-        datums = [datum for datum in datums if complete_already(datum, unfinished)]
+        datums = [datum for datum in datums if complete_already(datum, unfinished, growing)]
     exported = _exports(connection, files)
     keys = Keys(parts)
     condition = Condition(step.when, parameters)

@@ -19,6 +19,7 @@ from aliquot.engine.carry import Carried, carried_tasks, write_carried
 from aliquot.engine.combine import early
 from aliquot.engine.datums import File
 from aliquot.engine.environments import Environments
+from aliquot.engine.foretold import foretold, growing, missing
 from aliquot.engine.keys import StepParts, parts_from, step_parts
 from aliquot.engine.pipelines import Applied
 from aliquot.engine.plan import Planned, input_files, made_by, outputs_of, plan_step
@@ -38,10 +39,14 @@ _REST = 10
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """A planning that is due. `unfinished` are the steps before it that may still give files; none: it is the last."""
+    """A planning that is due. `unfinished` are the steps before it that may still give files; none: it is the last.
+
+    Of those that are `foretold`, it is known which files.
+    """
 
     step: str
     unfinished: frozenset[str] = frozenset()
+    foretold: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -91,11 +96,12 @@ class Planner:
             unfinished = frozenset(each for each in sources if each in unplanned or each in waiting)
             if not unfinished:
                 return Planning(step)
-            if not _streams(pipeline.steps[step], unfinished):
+            known = foretold(pipeline, unfinished, unplanned)
+            if not _streams(pipeline.steps[step], unfinished, known):
                 continue
             memory = self._memory(row, step)
             if sum(complete.get(each, 0) for each in sources) > memory.complete and now >= memory.next_at:
-                return Planning(step, unfinished)
+                return Planning(step, unfinished, known)
         return None
 
     def plan(self, row: RunRow, applied: Applied, planning: Planning, hold: Callable[[Connection], None]) -> None:
@@ -169,14 +175,20 @@ class Planner:
         # What one open input has brought since the last time makes all of the new datums; of several, the new files
         # of one meet the old ones of the other.
         only_new = len(open_inputs) == 1 and bool(planning.unfinished) and memory.unfinished == planning.unfinished
+        # Directories are made of new files and of old ones.
+        only_new = only_new and not planning.foretold
+        # Asked before and after, so that nothing that comes or is set back meanwhile counts as there.
+        left = missing(connection, row.id, planning.foretold) if planning.foretold else {}
         made: dict[str, Sequence[File]] = {}
         for source in {each.from_ for each in step.inputs.values()} & applied.pipeline.steps.keys():
             if only_new and source in planning.unfinished:
                 made[source] = outputs_of(connection, taken - memory.taken)
             else:
                 made[source] = made_by(connection, row.id, source, exporting=True)
+        for source, paths in (missing(connection, row.id, planning.foretold) if planning.foretold else {}).items():
+            left[source] |= paths
         files = input_files(connection, applied.pipeline, step, bound, made)
-        planned = plan_step(connection, step, parts, files, row.parameters, open_inputs)
+        planned = plan_step(connection, step, parts, files, row.parameters, open_inputs, growing(step, left))
         there = _planned_keys(connection, row.id, planning.step) if kept.datums else set[str]()
         wanted = {each.key: each for each in planned if not each.left_out}
         if not planning.unfinished:
@@ -191,9 +203,9 @@ class Planner:
         return step_parts(applied.pipeline, step, applied.bundle, row.parameters, identity, rules)
 
 
-def _streams(step: Step, unfinished: frozenset[str]) -> bool:
-    """Say whether a step has datums that are complete before these steps are."""
-    soon = early(step)
+def _streams(step: Step, unfinished: frozenset[str], known: frozenset[str]) -> bool:
+    """Say whether a step has datums that are complete before these steps are; of some the results are known."""
+    soon = early(step, known)
     return all(name in soon for name, each in step.inputs.items() if each.from_ in unfinished)
 
 
