@@ -91,6 +91,8 @@ def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended:
             else:
                 outputs = keep_files(directory.left_files, batch)
             if attempt.document.ensure:
+                # What is found stands in the log.
+                directory.silent = False
                 files = [Given(each.path, each.digest, each.size, f"out{each.path}") for each in outputs]
                 verdict = judge(attempt, files, directory.folder, directory.stderr)
         except AttemptFailed as failure:
