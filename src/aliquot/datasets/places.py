@@ -83,6 +83,15 @@ def find(connection: Connection, digests: Collection[Digest], *, staying: bool =
     return found
 
 
+def adopted_among(connection: Connection, digests: Collection[Digest]) -> set[Digest]:
+    """Say which blobs lie where they were adopted from, and not in the store."""
+    found: set[Digest] = set()
+    for part in chunks(list(digests), _AT_ONCE):
+        query = select(blob.c.digest).where(among(connection, blob.c.digest, part), blob.c.adopted.is_(True))
+        found.update(Digest(each) for each in connection.execute(query).scalars())
+    return found
+
+
 def swept(connection: Connection, digests: Collection[Digest]) -> set[Digest]:
     """Say which blobs `sweep` has removed."""
     gone: set[Digest] = set()

@@ -14,6 +14,8 @@ from aliquot.model.blob import Location
 from aliquot.model.reference import Reference
 
 _PIECE = 1 << 20
+_TRIED = 20
+"""Adopted files that are looked for before a zip is begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def pieces(store: Store, location: Location, start: int, length: int) -> Iterato
 def zip_of(lab: Lab, name: str, version: str, paths: Sequence[str]) -> tuple[int, Iterator[bytes]]:
     """Give the number of the version and a zip of it, or of some of its files and folders.
 
-    What is not there is `Missing` before anything is sent. Names in the zip are the paths in the version.
+    What is not there is `Missing` before anything is sent, and of what was adopted, the first files are looked for
+    where they lie. Names in the zip are the paths in the version.
     """
     with lab.catalogue.read() as connection:
         of = resolve(connection, Reference(name, version))
@@ -48,8 +51,15 @@ def zip_of(lab: Lab, name: str, version: str, paths: Sequence[str]) -> tuple[int
         Reference(name, str(of.number))
     ]
     first = [next(pages_of(lab.catalogue, each), []) for each in references]
-    del first
+    _require_adopted(lab, [location for page in first for _, location, _ in page])
     return of.number, _zipped(lab.catalogue, lab.store, references)
+
+
+def _require_adopted(lab: Lab, locations: Sequence[Location]) -> None:
+    with lab.catalogue.read() as connection:
+        adopted = places.adopted_among(connection, [each.digest for each in locations])
+    for location in [each for each in locations if each.digest in adopted][:_TRIED]:
+        lab.store.read_range(location, 0, 1)
 
 
 def _zipped(catalogue: Catalogue, store: Store, references: Sequence[Reference]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from aliquot.formats.preview_text import HEAD
 from aliquot.lab.local_files import LocalFiles
 from aliquot.model.blob import Blob, Location
 from aliquot.model.digest import EMPTY
-from aliquot.model.errors import Invalid, Missing, Unavailable
+from aliquot.model.errors import Damaged, Invalid, Missing, Unavailable
 
 if TYPE_CHECKING:
     from aliquot.formats.preview_imzml import ImagingPair
@@ -100,7 +100,10 @@ class Previews:
 
     def look(self, shown: Shown, *, wait: float = WAIT) -> Look:
         """Give the summary of a file's preview; one that takes longer than `wait` seconds goes on being made."""
-        key = self._key(shown)
+        try:
+            key = self._key(shown)
+        except (Damaged, Unavailable) as error:
+            return Look("bytes", {"kind": "bytes", "findings": [_finding(error.code, error.message)]})
         if key.kind == "imzml" and key.beside is None:
             text = "The .ibd file that belongs to this .imzML is not beside it: without it, there is nothing to show."
             return Look("imzml", {"kind": "imzml", "findings": [_finding("ibd-missing", text)]})
@@ -108,7 +111,7 @@ class Previews:
             return Look("empty", {"kind": "empty"})
         try:
             found = self._get(key, wait)
-        except Unavailable as error:
+        except (Damaged, Unavailable) as error:
             return Look(key.kind, {"kind": key.kind, "findings": [_finding(error.code, error.message)]})
         if found is None:
             return Look(key.kind, None)

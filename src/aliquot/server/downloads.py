@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 from urllib.parse import quote
 
@@ -42,9 +43,8 @@ def send_file(visit: AVisit, name: str, version: str, path: str) -> Response:
             return Response(status_code=416, headers={**headers, "content-range": f"bytes */{size}"})
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{size}"
     headers["content-length"] = str(length)
-    return StreamingResponse(
-        pieces(visit.lab.store, found.location, start, length), status, headers, "application/octet-stream"
-    )
+    content = _opened(pieces(visit.lab.store, found.location, start, length))
+    return StreamingResponse(content, status, headers, "application/octet-stream")
 
 
 @routes.raw("GET", "/datasets/{name}/{version}/zip", action="dataset.read", project=project_of_dataset)
@@ -52,7 +52,13 @@ def send_zip(visit: AVisit, name: str, version: str, path: Paths = None) -> Resp
     """Send a version as a zip, or of it the files and folders that are named by `path`."""
     number, content = zip_of(visit.lab, name, version, [plain(each) for each in path or []])
     headers = {"content-disposition": _attachment(f"{name}-{number}.zip")}
-    return StreamingResponse(_begun(content), 200, headers, "application/zip")
+    return StreamingResponse(_opened(_begun(content)), 200, headers, "application/zip")
+
+
+def _opened(content: Iterator[bytes]) -> Iterator[bytes]:
+    """Read the first piece before an answer is begun: what cannot be read is told, and not cut off."""
+    first = next(content, b"")
+    return chain([first], content)
 
 
 def _begun(content: Iterator[bytes]) -> Iterator[bytes]:
