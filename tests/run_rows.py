@@ -16,12 +16,12 @@ def make_run(catalogue: Catalogue, keys: list[str], pool: str | None = None, **v
                 applied_by="", current=False,
             )
         ).inserted_primary_key[0]  # fmt: skip
-        given = {"state": "RUNNING", "cancel_asked": False, "stop_asked": False} | values
+        given = {"state": "RUNNING", "cancel_asked": False, "stop_asked": False, "parked": 0} | values
         run_id: int = connection.execute(
             insert(run).values(
                 definition_id=number, pipeline="p", parameters={}, inputs={}, cause="manual", publish=False,
                 pinned=False,
-                message="", parked=0, who="", fence=0, created_at=0.0, **given,
+                message="", who="", fence=0, created_at=0.0, **given,
             )
         ).inserted_primary_key[0]  # fmt: skip
         connection.execute(insert(run_step).values(run_id=run_id, step="s", position=0, datums=len(keys), pool=pool))

@@ -167,7 +167,11 @@ def test_what_is_parked_is_tried_again_once(admin: httpx.Client, viewer: httpx.C
     until(lambda: admin.get(f"/api/v1{new}").json()["run"]["ended_at"])
     assert admin.get(f"{new}/compare.json").json()["other"] == parked
     found = admin.get(f"/api/v1{new}/compare/{parked}").json()["comparison"]
-    assert found["datums"][0] == {"name": "copy", "same": 3, "changed": [], "only_before": [], "only_after": []}
+    names, totals = ("changed", "only_before", "only_after"), ("changed_total", "only_before_total", "only_after_total")
+    nothing = {key: [] for key in names} | dict.fromkeys(totals, 0)
+    assert found["datums"][0] == {"name": "copy", "same": 3, **nothing}
+    page = admin.get(f"{new}/compare.json?other={parked}").json()
+    assert (page["found"]["comparison"], page["at"] > 0) == (found, True)
 
 
 def test_a_run_is_followed_and_steered(server: RunningServer, admin: httpx.Client, viewer: httpx.Client) -> None:

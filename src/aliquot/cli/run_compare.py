@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.text import digest, moment, plain, plain_lines, span
-from aliquot.engine.compare import Comparison, Members
+from aliquot.engine.compare import Comparison
+from aliquot.engine.compare_members import Members
 from aliquot.engine.explain import PartDifference
 from aliquot.lab.compare import RunComparison, compare_runs
 from aliquot.lab.runs import RunLine

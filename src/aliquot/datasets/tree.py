@@ -1,11 +1,13 @@
 """One level of a version's folders: read from the index by jumps, so that a million files cost what is shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, case, func, literal, select, type_coerce
 
 from aliquot.datasets.read import Version, live_at
+from aliquot.db.columns import Path
 from aliquot.db.rows import each_of
 from aliquot.db.tables import entry
 from aliquot.model.digest import Digest
@@ -55,27 +57,32 @@ def level(connection: Connection, of: Version, folder: str = "/", start: str = "
     start, end = max(start, folder), folder[:-1] + "0"
     names: list[str] = []
     files: list[FileLine] = []
-    at_once = _AT_ONCE
+    at_once = _FEW
     while len(names) + len(files) < limit:
         rows = _rows(connection, of, start, end, at_once)
         for row in rows:
-            if row.path < start:
-                continue
             name, slash, _ = row.path[len(folder) :].partition("/")
             if slash:
-                names.append(name)
-                start = f"{folder}{name}0"
-            else:
-                files.append(FileLine(name, row.path, Digest(row.digest), *row[2:]))
-                # No path has a NUL: this is the first that could follow.
-                start = f"{row.path}\x01"
+                break
+            files.append(FileLine(name, row.path, Digest(row.digest), *row[2:]))
+            # No path has a NUL: this is the first that could follow.
+            start = f"{row.path}\x01"
             if len(names) + len(files) == limit:
                 break
         else:
             if len(rows) < at_once:
                 break
-        # Rows of deep folders are jumped over: few of them are fetched at a time, and many where all are shown.
-        at_once = _FEW if start.endswith("0") else _AT_ONCE
+            at_once = _AT_ONCE
+            continue
+        # Folders from here on, up to the next file: all of them are found by one statement.
+        for path in _jumps(connection, of, folder, start, end, limit - len(names) - len(files)):
+            name, slash, _ = path[len(folder) :].partition("/")
+            if not slash:
+                break
+            names.append(name)
+            start = f"{folder}{name}0"
+        else:
+            break
     more = bool(_rows(connection, of, start, end, 1))
     counts = _counts(connection, of, [f"{folder}{name}" for name in names])
     folders = [Folder(name, f"{folder}{name}/", counts[f"{folder}{name}"]) for name in names]
@@ -90,6 +97,28 @@ def _rows(connection: Connection, of: Version, start: str, end: str, limit: int)
         .limit(limit)
     )
     return list(connection.execute(query))
+
+
+def _jumps(connection: Connection, of: Version, folder: str, start: str, end: str, limit: int) -> Sequence[str]:
+    """Give the first path of each name in a folder: each time the index is asked what follows the name before."""
+
+    def first_from(where: ColumnElement[str]) -> Any:
+        here = (entry.c.dataset_id == of.dataset_id, entry.c.path >= where, entry.c.path < end, *live_at(of.number))
+        return select(entry.c.path).where(*here).order_by(entry.c.path).limit(1)
+
+    found = select(
+        first_from(literal(start, Path)).scalar_subquery().label("path"), literal(1, Integer).label("place")
+    ).cte("found", recursive=True)  # fmt: skip
+    below = func.substr(found.c.path, len(folder) + 1)
+    slash = func.strpos(below, "/") if connection.dialect.name == "postgresql" else func.instr(below, "/")
+    after = case(
+        (slash > 0, func.substr(found.c.path, 1, len(folder) + slash - 1) + "0"), else_=found.c.path + "\x01"
+    )  # fmt: skip
+    following = first_from(type_coerce(after, Path)).correlate(found).scalar_subquery()
+    again = select(following, found.c.place + 1).where(found.c.path.is_not(None), found.c.place < limit)
+    walked = found.union_all(again)
+    query = select(walked.c.path).where(walked.c.path.is_not(None)).order_by(walked.c.place)
+    return connection.execute(query).scalars().all()
 
 
 def _counts(connection: Connection, of: Version, folders: list[str]) -> dict[str, int]:

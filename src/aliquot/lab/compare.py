@@ -36,10 +36,10 @@ class RunComparison:
         return {**told, "equal": self.comparison.equal, "diffs": dict(self.diffs)}
 
 
-def compare_runs(lab: Lab, before: int, after: int) -> RunComparison:
-    """Compare two runs; `Missing` when one is not there."""
+def compare_runs(lab: Lab, before: int, after: int, most: int | None = None) -> RunComparison:
+    """Compare two runs; `Missing` when one is not there. `most` names of what differs in each way, None: all."""
     with lab.catalogue.read() as connection:
-        found = compare(connection, before, after)
+        found = compare(connection, before, after, most)
         lines = [run_line(find_run(connection, number)) for number in (before, after)]
         documents = [_document(connection, number) for number in found.definitions]
         digests = {digest for each in found.code for digest in (each.before, each.after) if digest}

@@ -1,5 +1,6 @@
 """The lab's work in numbers: what waits and runs, for how long, what failed and why."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from aliquot.model.state import ACTIVE, State
 
 _DAY = 86_400.0
 _HOUR = 3600.0
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,7 @@ class TaskCount:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The numbers of one moment. `ages` are seconds by what waits; `used` seconds of wall and CPU in the last hour.
-
-    `totals` only ever grow, by what they count; `ended` are the tasks that ended in the last hour, by state.
-    """
+    """The numbers of one moment. `ages` are seconds by what waits; `totals` only ever grow, by what they count."""
 
     tasks: list[TaskCount]
     runs: Mapping[str, int]
@@ -35,10 +34,16 @@ class Queue:
     ages: Mapping[str, float]
     quarantine: int
     loads: int
-    used: Mapping[str, float]
     totals: Mapping[str, int]
     ended_runs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LastHour:
+    """What the tasks of an hour did: how many ended, by state, and the seconds of wall and CPU that attempts used."""
+
     ended: Mapping[str, int]
+    used: Mapping[str, float]
 
 
 def queue(connection: Connection, now: float) -> Queue:
@@ -47,13 +52,12 @@ def queue(connection: Connection, now: float) -> Queue:
     waiting = select(func.count(), func.min(quarantine.c.arrived_at)).where(quarantine.c.state == "WAITING")
     held, held_since = connection.execute(waiting).one()
     queued = select(func.min(run.c.created_at)).where(run.c.state == State.QUEUED)
-    since_task = select(func.min(task.c.created_at)).where(task.c.run_id.in_(open_runs), task.c.state == State.QUEUED)
     loads, load_since = connection.execute(
         select(func.count(), func.min(load.c.created_at)).where(load.c.state == "WAITING")
     ).one()
     ages = {
         "quarantine": held_since, "queued_run": connection.execute(queued).scalar(), "load": load_since,
-        "queued_task": connection.execute(since_task).scalar() if open_runs else None,
+        "queued_task": _oldest_queued(connection) if open_runs else None,
     }  # fmt: skip
     return Queue(
         tasks=_tasks(connection, open_runs),
@@ -67,11 +71,33 @@ def queue(connection: Connection, now: float) -> Queue:
         ages={what: max(0.0, now - since) for what, since in ages.items() if since is not None},
         quarantine=held,
         loads=loads,
-        used=_used(connection, now - _HOUR),
         totals=_totals(connection),
         ended_runs=_ended_runs(connection),
-        ended=_ended(connection, now - _HOUR),
     )
+
+
+def last_hour(connection: Connection, now: float) -> LastHour:
+    """Look at the hour before a time, in seconds since 1970; costs a look at each task that ended in it."""
+    return LastHour(_ended(connection, now - _HOUR), _used(connection, now - _HOUR))
+
+
+def _oldest_queued(connection: Connection) -> float | None:
+    # The first that waits of each step: tasks are planned in their order, and the index leads to that one alone.
+    first = (
+        select(task.c.created_at)
+        .where(
+            task.c.run_id == run_step.c.run_id,
+            task.c.step == run_step.c.step,
+            task.c.state == State.QUEUED,
+            task.c.reused.is_(False),
+        )
+        .order_by(task.c.ordinal)
+        .limit(1)
+        .correlate(run_step)
+        .scalar_subquery()
+    )
+    active = select(run.c.id).where(run.c.state.in_(list(ACTIVE)))
+    return connection.execute(select(func.min(first)).where(run_step.c.run_id.in_(active))).scalar()
 
 
 def _totals(connection: Connection) -> dict[str, int]:
@@ -101,7 +127,7 @@ def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:
         return []
     query = (
         select(task.c.run_id, task.c.step, task.c.state, func.count().label("n"))
-        .where(task.c.run_id.in_(select(run.c.id).where(run.c.state.in_(list(ACTIVE)))))
+        .where(task.c.run_id.in_(open_runs))
         .group_by(task.c.run_id, task.c.step, task.c.state)
     )
     # The pools apart: joined, each task's row would be read, and not the index alone.
@@ -115,13 +141,21 @@ def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:
 
 
 def _causes(connection: Connection, since: float) -> dict[str, int]:
-    recent = select(run.c.id).where((run.c.ended_at >= since) | run.c.state.in_(list(ACTIVE)))
+    # A run that has ended knows its own; of those under way the failed tasks are looked at.
+    active = select(run.c.id).where(run.c.state.in_(list(ACTIVE)))
+    # Named for the index, which leads to the states of each step.
+    steps = select(run_step.c.step).where(run_step.c.run_id.in_(active))
     query = (
-        select(func.coalesce(task.c.cause, "unknown").label("cause"), func.count().label("n"))
-        .where(task.c.run_id.in_(recent), task.c.state.in_(FAILED))
+        select(task.c.cause, func.count().label("n"))
+        .where(task.c.run_id.in_(active), task.c.step.in_(steps), task.c.state.in_(FAILED))
         .group_by(task.c.cause)
     )
-    return {row.cause: row.n for row in connection.execute(query)}
+    found = Counter({row.cause or _UNKNOWN: row.n for row in connection.execute(query)})
+    ended = select(run.c.parked, run.c.causes).where(run.c.ended_at >= since, run.c.parked > 0)
+    for row in connection.execute(ended):
+        causes = Counter(row.causes or {})
+        found += causes + Counter({_UNKNOWN: row.parked - causes.total()})
+    return dict(found)
 
 
 def _used(connection: Connection, since: float) -> dict[str, float]:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, select
 
 from aliquot.db.tables import attempt, run_step, task
 from aliquot.engine.control import find_run
 from aliquot.model.state import State
 
-MOST = 4_000
+MOST = 2_000
 """Tasks of a run that are looked at, in equal shares for its steps; of more, as many in equal distances."""
 _LEAST = 60
 _COLUMNS = 60
@@ -74,20 +74,16 @@ def _of_step(connection: Connection, number: int, step: str, datums: int, share:
     which = and_(task.c.run_id == number, task.c.step == step, task.c.reused.is_(False), task.c.state != State.QUEUED)
     if every > 1:
         which = and_(which, task.c.ordinal % every == 0)
-    newest = (
-        select(task.c.id, task.c.ordinal, func.max(attempt.c.fence).label("fence"))
+    query = (
+        select(
+            task.c.ordinal, attempt.c.wall, attempt.c.cpu, attempt.c.peak_memory, attempt.c.asked, attempt.c.ended_at
+        )
         .join(attempt, attempt.c.task_id == task.c.id)
         .where(which)
-        .group_by(task.c.id, task.c.ordinal)
-        .subquery()
-    )
-    query = (
-        select(newest.c.ordinal, attempt.c.wall, attempt.c.cpu, attempt.c.peak_memory, attempt.c.asked)
-        .join(newest, (attempt.c.task_id == newest.c.id) & (attempt.c.fence == newest.c.fence))
-        .where(attempt.c.ended_at.is_not(None))
-        .order_by(newest.c.ordinal)
-    )
-    rows = connection.execute(query).all()
+        .order_by(task.c.ordinal, attempt.c.fence)
+    )  # fmt: skip
+    newest = {row.ordinal: row for row in connection.execute(query)}
+    rows = [row for row in newest.values() if row.ended_at is not None]
     memory = [row.asked["memory"] for row in rows if row.asked and row.asked.get("memory")]
     time = [row.asked["time"] for row in rows if row.asked and row.asked.get("time")]
     return StepUse(

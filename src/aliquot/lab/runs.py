@@ -204,15 +204,17 @@ def parked(connection: Connection, number: int, limit: int | None = 20) -> list[
 
 def tasks(connection: Connection, number: int, states: Sequence[str] = (), limit: int | None = None) -> list[TaskLine]:
     """List tasks of a run in the order in which they were planned."""
-    query = (
-        select(task)
-        .join(run_step, (run_step.c.run_id == task.c.run_id) & (run_step.c.step == task.c.step))
-        .where(task.c.run_id == number)
-        .order_by(run_step.c.position, task.c.ordinal)
-        .limit(limit)
-    )
-    if states:
-        query = query.where(task.c.state.in_(states))
+    in_order = (run_step.c.position, task.c.ordinal)
+    of_step = (run_step.c.run_id == task.c.run_id) & (run_step.c.step == task.c.step)
+    query = select(task).join(run_step, of_step).order_by(*in_order)
+    # Its steps are named for the index, which leads to the states of each.
+    named = task.c.step.in_(select(run_step.c.step).where(run_step.c.run_id == number))
+    which = [task.c.run_id == number, named, *([task.c.state.in_(states)] if states else [])]
+    if limit is None:
+        return task_lines(connection, list(connection.execute(query.where(*which))))
+    # Which they are is told by an index alone; of those few the rows are read.
+    first = select(task.c.id).join(run_step, of_step).where(*which).order_by(*in_order).limit(limit)
+    query = query.where(task.c.id.in_(list(connection.execute(first).scalars())))
     return task_lines(connection, list(connection.execute(query)))
 
 

@@ -12,8 +12,9 @@ from starlette.types import Scope
 
 from aliquot import __version__
 from aliquot.lab import Lab
+from aliquot.lab.kept import Kept, KeptEach
 from aliquot.lab.oidc import oidc_secret, oidc_settings
-from aliquot.lab.storage import KeptStorage
+from aliquot.lab.storage import storage
 from aliquot.server import downloads, events, health, streams
 from aliquot.server.api import administration as api_administration
 from aliquot.server.api import approvals as api_approvals
@@ -125,6 +126,10 @@ PROGRAMS: tuple[Routes, ...] = (
 """What programs ask."""
 
 
+_COMPARISONS = 20
+"""Pairs of runs whose comparison is kept for pages."""
+
+
 def make_app(lab: Lab, settings: Settings) -> Guard:
     """Build the app over an open lab; whoever starts it closes the lab."""
     broadcast = Broadcast(lab)
@@ -148,7 +153,8 @@ def make_app(lab: Lab, settings: Settings) -> Guard:
         broadcast,
         Metrics(lab, broadcast),
         routes,
-        KeptStorage(lab.catalogue),
+        Kept(lambda: storage(lab.catalogue)),
+        KeptEach(_COMPARISONS, 20),
         provider=_provider(lab),
     )
     answer_errors(app)

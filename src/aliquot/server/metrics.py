@@ -8,7 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from aliquot.lab import Lab
-from aliquot.lab.queue import queue
+from aliquot.lab.kept import Kept
+from aliquot.lab.queue import LastHour, last_hour, queue
 from aliquot.model.errors import AliquotError
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.reach import reach_database, reach_store
@@ -46,6 +47,12 @@ class _OfLab:
     def __init__(self, lab: Lab, broadcast: Broadcast) -> None:
         self._lab = lab
         self._broadcast = broadcast
+        # An hour's sums change little in the seconds for which they are kept where they are dear.
+        self._hour = Kept(self._look_at_hour)
+
+    def _look_at_hour(self) -> LastHour:
+        with self._lab.catalogue.read() as connection:
+            return last_hour(connection, time.time())
 
     def describe(self) -> list[Metric]:
         """Say nothing before a scrape: registering must not read the catalogue."""
@@ -70,6 +77,7 @@ class _OfLab:
     def _queue(self) -> Iterator[Metric]:
         with self._lab.catalogue.read() as connection:
             found = queue(connection, time.time())
+        hour = self._hour.look().answer
         tasks = GaugeMetricFamily("aliquot_tasks", "Tasks of runs that have not ended.", labels=["state", "pool"])
         for line in found.tasks:
             tasks.add_metric([line.state, line.pool], line.tasks)
@@ -91,7 +99,7 @@ class _OfLab:
             over.add_metric([state], number)
         yield over
         ended = GaugeMetricFamily("aliquot_tasks_ended_last_hour", "By how they ended.", labels=["state"])
-        for state, number in found.ended.items():
+        for state, number in hour.ended.items():
             ended.add_metric([state], number)
         yield ended
         ages = GaugeMetricFamily("aliquot_oldest_seconds", "Age of what waits longest.", labels=["what"])
@@ -101,6 +109,6 @@ class _OfLab:
         yield GaugeMetricFamily("aliquot_quarantine_waiting", "Files that wait for a person.", found.quarantine)
         yield GaugeMetricFamily("aliquot_loads_waiting", "Loads that wait for the hub.", found.loads)
         used = GaugeMetricFamily("aliquot_task_seconds_last_hour", "Of attempts that ended.", labels=["kind"])
-        for kind, seconds in found.used.items():
+        for kind, seconds in hour.used.items():
             used.add_metric([kind], seconds)
         yield used

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from aliquot.lab import Lab
-from aliquot.lab.storage import KeptStorage
+from aliquot.lab.compare import RunComparison
+from aliquot.lab.kept import Kept, KeptEach
+from aliquot.lab.storage import Storage
 from aliquot.server.live.broadcast import Broadcast
 from aliquot.server.look.render import Renderer
 from aliquot.server.metrics import Metrics
@@ -30,8 +32,10 @@ class Site:
     metrics: Metrics
     registered: Sequence[Registered]
     """Every route, with its action."""
-    storage: KeptStorage
+    storage: Kept[Storage]
     """What takes room."""
+    comparisons: KeptEach[RunComparison]
+    """Runs side by side, by the numbers of both."""
     rate: Rate = field(default_factory=Rate)
     """How often each token may post events."""
     provider: "Provider | None" = None

@@ -38,6 +38,12 @@ class Visit:
         """Give the open lab."""
         return self.site.lab
 
+    @property
+    def program(self) -> bool:
+        """Say whether JSON is asked for: by a program, which rather waits than asks again."""
+        path = self.request.url.path
+        return path.endswith(".json") or path.startswith("/api/")
+
     def html(self, template: str, status: int = 200, **values: Any) -> Response:
         """Render a page that is no model's, such as a form that was refused."""
         return self.site.renderer.html(self.request, self.by, self.csrf, template, status, **values)

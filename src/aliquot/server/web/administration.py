@@ -27,17 +27,19 @@ Word = Annotated[str, Form(max_length=200)]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the lab stands: database and store, where tasks run, and what takes how many bytes."""
+    """How the lab stands: database and store, where tasks run, and what takes how many bytes.
+
+    `uses` and `whole` are None on the page while that is added up; `at` is when it was, in seconds since 1970.
+    """
 
     database: Reached
     store: Reached
     catalogue: str
     executor: str
     workers: int | None
-    uses: list[DatasetUse]
-    whole: StoreUse
-    at: float
-    """When what takes room was looked at, in seconds since 1970."""
+    uses: list[DatasetUse] | None
+    whole: StoreUse | None
+    at: float | None
     advice: list[str]
     """What should be done about the lab's settings."""
 
@@ -73,11 +75,12 @@ class Tokens:
 @routes.page("/administration", template="administration.html", action="lab.read")
 def overview(visit: AVisit) -> Overview:
     """Show health, executor and storage by dataset."""
-    lab, storage = visit.lab, visit.site.storage.look()
+    lab, kept = visit.lab, visit.site.storage
+    told = kept.look() if visit.program else kept.glance()
     settings = lab.config.executor
     return Overview(
         reach_database(lab), reach_store(lab), lab.catalogue.engine.dialect.name, settings.kind, settings.workers,
-        storage.uses, storage.whole, storage.at, advice(lab),
+        told and told.answer.uses, told and told.answer.whole, told and told.at, advice(lab),
     )  # fmt: skip
 
 

@@ -11,17 +11,20 @@ from aliquot.engine import control
 from aliquot.engine.parked import chosen_causes
 from aliquot.lab import acts_run
 from aliquot.lab.compare import RunComparison, compare_runs
+from aliquot.lab.kept import Told
 from aliquot.lab.posted import Answer
 from aliquot.lab.runs import RunLine, run_line, runs
 from aliquot.model.errors import Invalid
 from aliquot.server.answers import json_bytes
 from aliquot.server.routes import Routes
-from aliquot.server.visit import AVisit
+from aliquot.server.visit import AVisit, Visit
 from aliquot.server.web.runs import doable, project_of_run
 
 routes = Routes()
 
 _OTHERS = 50
+_NAMES = 100
+"""Names of what differs in each way that the page knows; the API and the command line have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,18 @@ class SteerPage:
 
 @dataclass(frozen=True, slots=True)
 class ComparePage:
-    """Two runs side by side, `found` None where there is no other yet; `others` are those of the same pipeline."""
+    """Two runs side by side, `other` None where there is no other yet; `others` are those of the same pipeline.
+
+    `found` names the first of what differs, and is None on the page while runs of many tasks are compared; `at` says
+    when they were, in seconds since 1970.
+    """
 
     run: RunLine
     others: list[RunLine]
     other: int | None
     found: RunComparison | None
     equal: bool
+    at: float | None
 
 
 @routes.page("/runs/{number}/steer", template="steer.html", action="run.read", project=project_of_run)
@@ -69,8 +77,17 @@ def show_comparison(visit: AVisit, number: int, other: str = "") -> ComparePage:
             before = earlier[0].run if earlier else None
         else:
             visit.require("run.read", control.find_run(connection, before).project, f"run {before}")
-    found = compare_runs(visit.lab, before, number) if before is not None else None
-    return ComparePage(run_line(row), others, before, found, equal=bool(found and found.comparison.equal))
+    told = _compared(visit, before, number) if before is not None else None
+    found = told and told.answer
+    return ComparePage(
+        run_line(row), others, before, found, equal=bool(found and found.comparison.equal), at=told and told.at
+    )
+
+
+def _compared(visit: Visit, before: int, number: int) -> Told[RunComparison] | None:
+    lab = visit.lab
+    kept = visit.site.comparisons.of((before, number), lambda: compare_runs(lab, before, number, _NAMES))
+    return kept.look() if visit.program else kept.glance()
 
 
 @routes.form("/runs/{number}/cancel", action="run.cancel", project=project_of_run)
