@@ -4,7 +4,8 @@
 
 A real `aliquot serve` on loopback. For each address: the server's processor time of one answer, of ten one after the
 other, and its size. For each route: the 95th percentile of the server's own time while 20 people ask for one address
-after the other, each two seconds after the last answer. Then 200 open live pages. ALIQUOT_BENCH_CATALOGUE takes another
+after the other, each two seconds after the last answer. Then the first paint in Chromium, where that is, and 200 open
+live pages. ALIQUOT_BENCH_CATALOGUE takes another
 database than SQLite, such as a PostgreSQL URL.
 """
 
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from large_catalogue import inflate, make_lab
+from first_paint import first_paints
+from large_catalogue import inflate, make_lab, published_last
 
 _PROGRAM = Path(sys.executable).parent / "aliquot"
 _PASSWORD = "a bench that is quite long"
@@ -59,6 +61,7 @@ def measure(lab: Path, number: int, tasks: int) -> dict[str, Any]:
             "load": load, "requests_per_second": len(alone) * _USERS * _ROUNDS / wall,
             "pages": {path: {**found, "p95_ms": times.get(_pattern(path))} for path, found in alone.items()},
             "p95_by_route_ms": dict(sorted(times.items(), key=lambda each: -each[1])),
+            "first_paint_ms": first_paints(address, dict(client.cookies), _painted(number)),
             "live": _live(client, pid),
         }  # fmt: skip
 
@@ -66,7 +69,7 @@ def measure(lab: Path, number: int, tasks: int) -> dict[str, Any]:
 def addresses(number: int, tasks: int) -> list[str]:
     """Give the addresses that are asked for: every page and list that grows with files or tasks, and some others."""
     last = tasks - 1
-    run = f"/runs/{number}"
+    run, wide = f"/runs/{number}", f"/datasets/copies/2/lineage/image-{published_last(tasks):07}.tif"
     pages = [
         "/", "/home.json", "/datasets", "/datasets/images", "/datasets/images/2",
         "/datasets/images/2?folder=/plate-0001/", "/datasets/images/2/diff/1", "/runs", "/runs?state=RUNNING", run,
@@ -74,14 +77,27 @@ def addresses(number: int, tasks: int) -> list[str]:
         f"{run}/tasks?cause=oom", f"{run}/tasks?datum=99", f"{run}/tasks/copy/{last}", f"{run}/outputs",
         f"{run}/resources", f"{run}/compare?other=1", "/pipelines", "/pipelines/copies", "/pipelines/copies/start",
         "/quarantine", "/receipts", "/hub", "/sources", "/administration", "/administration/people",
-        "/administration/audit", "/metrics",
+        "/administration/audit", "/metrics", "/datasets/copies/1/files/image-0.tif",
+        "/datasets/copies/1/lineage/image-0.tif", f"{wide}", f"{wide}?unfold=all", "/datasets/copies/2/lineage/",
     ]  # fmt: skip
     lists = [
         "/api/v1/runs", f"/api/v1{run}", f"/api/v1{run}/tasks?limit=100", f"/api/v1{run}/outputs", "/api/v1/datasets",
-        "/api/v1/datasets/images", "/api/v1/datasets/images/versions/2", "/api/v1/datasets/images/versions/2/diff",
-        "/api/v1/receipts", "/api/v1/quarantine", "/api/v1/pipelines",
+        "/api/v1/datasets/images", "/api/v1/datasets/images/versions/2",
+        "/api/v1/datasets/images/versions/2/diff?before=1",
+        "/api/v1/datasets/images/versions/2/files",
+        "/api/v1/receipts", "/api/v1/quarantine", "/api/v1/pipelines", "/api/v1/audit", "/api/v1/people",
+        "/api/v1/administration", f"/api/v1{run}/parked", f"/api/v1{run}/resources", "/api/v1/sources", "/api/v1/home",
     ]  # fmt: skip
     return pages + lists
+
+
+def _painted(number: int) -> list[str]:
+    """Give the pages whose first paint is measured: those that people come to, and those that have most to show."""
+    return [
+        "/", "/datasets", "/datasets/images/2", "/datasets/copies/1/files/image-0.tif", "/runs", f"/runs/{number}",
+        f"/runs/{number}/tasks", f"/runs/{number}/resources", "/datasets/images/2/diff/1", "/pipelines/copies/start",
+        "/datasets/copies/2/lineage/", "/administration/people",
+    ]  # fmt: skip
 
 
 def _alone(client: httpx.Client, pid: int, path: str) -> dict[str, Any]:
@@ -123,6 +139,8 @@ def _times(lines: Sequence[str]) -> dict[str, float]:
 def _pattern(path: str) -> str:
     plain = path.partition("?")[0]
     for there, name in (
+        (r"/lineage/.*", "/lineage/{path:path}"), (r"/files/.*", "/files/{path:path}"),
+        (r"/datasets/copies/\d", "/datasets/{name}/{version}"),
         (r"(/runs/\d+)/tasks/copy/\d+", r"\1/tasks/{step}/{ordinal}"), (r"/runs/\d+", "/runs/{number}"),
         (r"/versions/2", "/versions/{version}"), (r"/datasets/images/2", "/datasets/{name}/{version}"),
         (r"/datasets/images", "/datasets/{name}"), ("/diff/1", "/diff/{before}"),
