@@ -142,7 +142,7 @@ class World:
             ("pipelines", "name"): thing["pipeline"],
             ("runs", "number"): thing["run"], ("runs", "other"): thing["other_run"], ("runs", "step"): "copy",
             ("runs", "ordinal"): "1", ("runs", "attempt"): "1", ("runs", "stream"): "stdout",
-            ("runs", "path"): thing["file"],
+            ("runs", "path"): thing["file"], ("events", "number"): thing["run"],
             ("quarantine", "number"): thing["held"], ("quarantine", "path"): thing["held_file"],
             ("receipts", "number"): thing["receipt"], ("approvals", "number"): thing["approval"],
             ("sources", "name"): thing["source"], ("projects", "project"): thing["project"],

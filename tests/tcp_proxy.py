@@ -10,13 +10,13 @@ _PIECE = 64 * 1024
 
 
 class Proxy:
-    """Listens on a port of loopback and carries every connection to a server's unix socket.
+    """Listens on a port of loopback and carries every connection to a server's unix socket, or to its port.
 
     While it is `cut`, connections break and new ones are refused; while it `hangs`, nothing is carried either way and
     nobody is told.
     """
 
-    def __init__(self, upstream: Path) -> None:
+    def __init__(self, upstream: Path | int) -> None:
         self._upstream = upstream
         self._listener: socket.socket | None = None
         self._pairs: dict[socket.socket, socket.socket] = {}
@@ -71,9 +71,10 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
+            by_port = isinstance(self._upstream, int)
+            server = socket.socket(socket.AF_INET if by_port else socket.AF_UNIX)
             try:
-                server.connect(str(self._upstream))
+                server.connect(("127.0.0.1", self._upstream) if by_port else str(self._upstream))
             except OSError:
                 client.close()
                 server.close()

@@ -11,10 +11,7 @@ from aliquot.model.state import ENDED, State
 from aliquot.remote import runs
 from aliquot.remote.api_files import checkout_of
 from aliquot.remote.client import Client
-
-_LOOK = 0.5
-_PATIENCE = 300.0
-"""Seconds for which a server that is away is waited for."""
+from aliquot.remote.events import follow
 
 
 class Run:
@@ -48,20 +45,14 @@ class Run:
 
         Its work is done where the lab is. A server that is away meanwhile is waited for, five minutes at most.
         """
-        began = seen = time.monotonic()
-        while True:
-            try:
-                state = self.state
-                seen = time.monotonic()
-                if state in ENDED:
-                    return state
-            except Unavailable:
-                if time.monotonic() - seen > _PATIENCE:
-                    raise
-            if timeout is not None and time.monotonic() - began >= timeout:
-                words = f"Run {self.number} has not ended in time; it goes on where somebody works on it."
-                raise Unavailable("wait-ran-out", words, run=self.number)
-            time.sleep(_LOOK)
+        until = None if timeout is None else time.monotonic() + timeout
+        for found in follow(self._client, self.number, self._client.notice, until=until):
+            if State(found.run.state) in ENDED:
+                return State(found.run.state)
+        if (state := self.state) in ENDED:
+            return state
+        words = f"Run {self.number} has not ended in time; it goes on where somebody works on it."
+        raise Unavailable("wait-ran-out", words, run=self.number)
 
     def outputs(self) -> Mapping[str, FileSet]:
         """Give the files of each output, by the output's name; tasks that failed gave none."""

@@ -42,7 +42,7 @@ class Client:
         """Take a server's address and the token to sign in with; `notice` is told what a person should know."""
         self.origin = origin_of(url)
         self._token = token
-        self._notice = notice
+        self.notice = notice
         self._pauses = pauses
         self._told = False
         self._http = _open(self.origin, token)
@@ -128,6 +128,22 @@ class Client:
             finally:
                 response.close()
 
+    @contextmanager
+    def told(self, path: str, last: str, patience: float) -> Generator[Iterator[str]]:
+        """Open a stream of server-sent events, by its lines; `last` is the id of the last one that was heard.
+
+        A silence of `patience` seconds is `Unavailable`.
+        """
+        headers = {"accept": "text/event-stream"} | ({"last-event-id": last} if last else {})
+        timeout = _timeout(patience)
+        request = self._http.build_request("GET", path, headers=headers, timeout=timeout)
+        with _troubles(self.origin):
+            response = self._once(request, stream=True)
+            try:
+                yield response.iter_lines()
+            finally:
+                response.close()
+
     def download(self, path: str) -> Iterator[bytes]:
         """Give the bytes of a file as they come; where the connection breaks off, go on from there."""
         have, failures = 0, 0
@@ -193,7 +209,7 @@ class Client:
             raise unlike_a_lab(response.status_code, self.origin)
         if theirs != __version__ and not self._told:
             self._told = True
-            self._notice(f"{self.origin} runs Aliquot {theirs}, and this is {__version__}; not all may work.")
+            self.notice(f"{self.origin} runs Aliquot {theirs}, and this is {__version__}; not all may work.")
         try:
             return _adapter(model).validate_json(response.content)
         except ValidationError as error:
@@ -238,8 +254,13 @@ def _open(origin: str, token: str | None) -> "httpx2.Client":
         if not token.isascii() or not token.isprintable() or " " in token:
             raise Invalid("token-malformed", "The token is not one that Aliquot has made; sign in again.")
         headers["authorization"] = f"Bearer {token}"
-    timeout = httpx2.Timeout(_ANSWER, connect=_CONNECT)
-    return httpx2.Client(base_url=origin, headers=headers, timeout=timeout, follow_redirects=False)
+    return httpx2.Client(base_url=origin, headers=headers, timeout=_timeout(_ANSWER), follow_redirects=False)
+
+
+def _timeout(seconds: float) -> "httpx2.Timeout":
+    import httpx2
+
+    return httpx2.Timeout(seconds, connect=min(seconds, _CONNECT))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`/events/stream`: server-sent events for pages and programs."""
+"""`/events/stream`, `/events/runs/…`: server-sent events for pages and programs."""
 
 import json
 import re
@@ -10,14 +10,18 @@ from starlette.responses import StreamingResponse
 
 from aliquot.engine import control
 from aliquot.model.errors import Invalid
-from aliquot.server.live.topics import GENERAL
+from aliquot.server.live.broadcast import AWAY
+from aliquot.server.live.topics import GENERAL, has_moved, topic_of_run
+from aliquot.server.paths import whole_number
 from aliquot.server.people import still_in
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
+from aliquot.server.web.runs import project_of_run
 
 routes = Routes()
 
 _RUN = re.compile(r"run-(\d{1,18})")
+_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 _MOST = 50
 _ASK_AGAIN = 60.0
 """Seconds after which a stream looks whether its person is still signed in."""
@@ -27,21 +31,58 @@ _ASK_AGAIN = 60.0
 def stream(visit: AVisit, topics: str = "") -> StreamingResponse:
     """Tell which of the topics (`runs,run-12`) move: an event with the topic's name, for each."""
     wanted = _wanted(visit, topics)
-    headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(visit, wanted), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(visit, wanted), media_type="text/event-stream", headers=_HEADERS)
 
 
 async def _events(visit: Visit, topics: frozenset[str]) -> AsyncIterator[str]:
     # Whoever comes back after a while has missed what moved meanwhile: the page then fetches everything once.
-    yield "retry: 3000\nevent: open\ndata: {}\n\n"
-    asked = time.monotonic()
+    asked, opened = time.monotonic(), False
     async for moved in visit.site.broadcast.listen(topics):
+        if not opened:
+            opened = True
+            yield "retry: 3000\nevent: open\ndata: {}\n\n"
+            continue
         if time.monotonic() - asked > _ASK_AGAIN:
             asked = time.monotonic()
             if not await run_in_threadpool(still_in, visit):
                 return
         data = json.dumps({"at": time.time()})
         yield "".join(f"event: {each}\ndata: {data}\n\n" for each in sorted(moved)) or ": still here\n\n"
+
+
+@routes.raw("GET", "/events/runs/{number}", action="run.read", project=project_of_run)
+def stream_run(visit: AVisit, number: str) -> StreamingResponse:
+    """Tell each time that a run moves; who comes back with Last-Event-ID hears at once whether it has meanwhile."""
+    last = visit.request.headers.get("last-event-id", "")
+    since = int(last) if last.isdecimal() and len(last) < 19 else None
+    return StreamingResponse(
+        _run_events(visit, whole_number(number), since), media_type="text/event-stream", headers=_HEADERS
+    )
+
+
+async def _run_events(visit: Visit, number: int, since: int | None) -> AsyncIterator[str]:
+    asked, opened, broadcast = time.monotonic(), False, visit.site.broadcast
+    async for moved in broadcast.listen({topic_of_run(number)}):
+        if not opened:
+            opened = True
+            again = since is not None and await run_in_threadpool(_has_moved, visit, number, since)
+            yield f"retry: 3000\nid: {broadcast.newest}\nevent: {'moved' if again else 'open'}\ndata: {{}}\n\n"
+            continue
+        if time.monotonic() - asked > _ASK_AGAIN:
+            asked = time.monotonic()
+            if not await run_in_threadpool(still_in, visit):
+                return
+        if AWAY in moved:
+            yield f"event: {AWAY}\ndata: {{}}\n\n"
+        elif moved:
+            yield f"id: {broadcast.newest}\nevent: moved\ndata: {{}}\n\n"
+        else:
+            yield ": still here\n\n"
+
+
+def _has_moved(visit: Visit, number: int, since: int) -> bool:
+    with visit.read() as connection:
+        return has_moved(connection, number, since)
 
 
 def _wanted(visit: Visit, topics: str) -> frozenset[str]:

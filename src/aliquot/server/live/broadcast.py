@@ -51,6 +51,11 @@ class Broadcast:
         """Count the open streams."""
         return len(self._streams)
 
+    @property
+    def newest(self) -> int:
+        """Give the number of the newest event that was looked at."""
+        return self._look.newest
+
     async def open(self) -> None:
         """Begin to look."""
         self._task = asyncio.create_task(self._run())
@@ -70,10 +75,15 @@ class Broadcast:
             each.woken.set()
 
     async def listen(self, topics: Collection[str]) -> AsyncIterator[set[str]]:
-        """Give the topics that move, again and again; nothing in particular moved when it is an empty set."""
+        """Give the topics that move, again and again; nothing in particular moved when it is an empty set.
+
+        The first is empty, and comes as soon as nothing is missed any more.
+        """
         stream = Stream(topics)
         self._streams.add(stream)
         try:
+            if not self._closing:
+                yield set()
             while not self._closing:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stream.woken.wait(), HEARTBEAT)

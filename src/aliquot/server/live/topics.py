@@ -8,6 +8,8 @@ ARRIVALS, QUARANTINE, RUNS, VERSIONS = "arrivals", "quarantine", "runs", "versio
 """Topics of the lab; `run-12` is one run's."""
 GENERAL = (ARRIVALS, QUARANTINE, RUNS, VERSIONS)
 
+_FAR = 10_000
+"""After so many events nobody looks through them for those of one run."""
 _BACK = 200
 """So many rows before the newest are looked at again: a transaction may commit later than one with a higher id."""
 
@@ -17,6 +19,20 @@ def topic_of_run(number: int) -> str:
     return f"run-{number}"
 
 
+def has_moved(connection: Connection, run_number: int, since: int) -> bool:
+    """Say whether a run may have moved since an event of this number; after very many, it is taken to have."""
+    newest = connection.execute(select(func.max(event.c.id))).scalar() or 0
+    if newest - since > _FAR:
+        return True
+    of = case((event.c.kind == "run", event.c.subject), else_=task.c.run_id)
+    query = (
+        select(event.c.id)
+        .outerjoin_from(event, task, (event.c.kind == "task") & (task.c.id == event.c.subject))
+        .where(event.c.id > since - _BACK, of == run_number)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 class Look:
     """Looks again and again; a look at which nothing has moved costs one statement."""
 
@@ -24,6 +40,11 @@ class Look:
         self._marks: dict[str, object] = {}
         self._event = 0
         self._seen: set[int] = set()
+
+    @property
+    def newest(self) -> int:
+        """Give the number of the newest event that was seen."""
+        return self._event
 
     def look(self, connection: Connection) -> set[str]:
         """Give the topics that have moved since the look before; the first look gives none."""
