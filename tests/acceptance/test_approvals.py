@@ -8,7 +8,7 @@ from aliquot.access.by import at_the_machine
 from aliquot.access.people import add_person, set_password
 from aliquot.access.rights import EVERYWHERE, Role
 from aliquot.definitions import write_template
-from aliquot.lab import acts_data, approving, definitions, open_lab
+from aliquot.lab import acts_data, approving, deciding, definitions, open_lab
 from aliquot.model.errors import Conflict, Denied, Invalid, NotSignedIn
 
 PASSWORD = "four unrelated words here"
@@ -46,8 +46,8 @@ def test_a_release_waits_for_a_second_signature(lab) -> None:
         ("bob", "wrong password", "seen", NotSignedIn), ("bob", PASSWORD, "  ", Invalid),
     ]:  # fmt: skip
         with pytest.raises(error):
-            approving.decide(lab, asked.id, name, password, reason, approve=True)
-    done = approving.decide(lab, asked.id, "bob", PASSWORD, "seen the file", approve=True)
+            deciding.decide(lab, asked.id, name, password, reason, approve=True)
+    done = deciding.decide(lab, asked.id, "bob", PASSWORD, "seen the file", approve=True)
     assert (done.state, done.decided_by, done.reason) == ("APPROVED", "bob", "seen the file")
     assert done.signature is not None
     assert (done.signature["name"], done.signature["meaning"], done.signature["for"]) == (
@@ -56,7 +56,7 @@ def test_a_release_waits_for_a_second_signature(lab) -> None:
         done.digest,
     )
     with pytest.raises(Conflict, match="APPROVED already"):
-        approving.decide(lab, asked.id, "bob", PASSWORD, "once more", approve=True)
+        deciding.decide(lab, asked.id, "bob", PASSWORD, "once more", approve=True)
     with lab.catalogue.read() as connection:
         from aliquot.access.audit_read import entries
         from aliquot.intake import quarantine
@@ -69,7 +69,7 @@ def test_a_release_waits_for_a_second_signature(lab) -> None:
 
 def test_what_is_refused_is_not_done_and_can_be_asked_again(lab) -> None:
     asked = approving.ask_release(lab, ANA, 1, "it is right", "plates")
-    assert approving.decide(lab, asked.id, "bob", PASSWORD, "it is not", approve=False).state == "REFUSED"
+    assert deciding.decide(lab, asked.id, "bob", PASSWORD, "it is not", approve=False).state == "REFUSED"
     assert approving.ask_release(lab, ANA, 1, "look again", "plates").state == "WAITING"
 
 
@@ -84,7 +84,7 @@ def test_definitions_are_registered_as_they_were_signed_or_not_at_all(lab) -> No
     text = file.read_text()
     file.write_text(text.replace("priority: 1", "priority: 2"))
     with pytest.raises(Conflict, match="have changed since"):
-        approving.decide(lab, asked.id, "bob", PASSWORD, "fine", approve=True)
+        deciding.decide(lab, asked.id, "bob", PASSWORD, "fine", approve=True)
     file.write_text(text)
-    assert approving.decide(lab, asked.id, "bob", PASSWORD, "fine", approve=True).state == "APPROVED"
+    assert deciding.decide(lab, asked.id, "bob", PASSWORD, "fine", approve=True).state == "APPROVED"
     assert definitions.pending(lab) == []

@@ -2,14 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from aliquot.cli.approval import tell_asked
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, stdout, table
 from aliquot.cli.text import plain
 from aliquot.definitions.difference import Change
+from aliquot.definitions.sent import gather_files
 from aliquot.lab import approving
 from aliquot.lab.definitions import apply as apply_definitions
+from aliquot.lab.lab import find_folder
+from aliquot.model.errors import Invalid, Missing
+from aliquot.remote import definitions as afar
 
 app = noun("apply")
 
@@ -17,21 +25,58 @@ _SIGNS = {"new": ("+", "green"), "changed": ("~", "yellow"), "gone": ("-", "red"
 
 
 @app.default
-def apply(*, dry_run: bool = False, because: str = "", options: Options = OPTIONS) -> None:
-    """Register what changed in the lab's folder.
+def apply(
+    folder: Annotated[Path | None, Parameter(name="DIR")] = None, /, *, dry_run: bool = False, because: str = "",
+    options: Options = OPTIONS,
+) -> None:  # fmt: skip
+    """Register what changed in the lab's folder; with --server, what a folder here defines.
 
     Parameters
     ----------
+    folder
+        With --server, where the definitions are; by default the lab's folder around this one, or this one.
     dry_run
         Only show what would change.
     because
         The reason, where aliquot.yaml asks for a second person's approval.
     """
+    if options.server:
+        _apply_there(options, _folder(folder), because, dry_run=dry_run)
+        return
+    if folder is not None:
+        words = "A lab registers what its own folder defines; name that with --lab, or a server with --server."
+        raise Invalid("folder-not-here", words, folder=str(folder))
     with options.open() as lab:
         if not dry_run and approving.takes_two(lab, approving.PUBLISH):
             tell_asked(approving.ask_publish(lab, lab.by, because), as_json=options.json)
             return
         changes = apply_definitions(lab, dry_run=dry_run)
+    _tell(options, changes, dry_run=dry_run)
+
+
+def _apply_there(options: Options, folder: Path, because: str, *, dry_run: bool) -> None:
+    files = gather_files(folder)
+    with options.connect() as client:
+        if dry_run:
+            _tell(options, afar.compare(client, files), dry_run=True)
+            return
+        done = afar.apply(client, files, because)
+    if done.asked is not None:
+        tell_asked(done.asked, as_json=options.json)
+        return
+    _tell(options, done.changes, dry_run=False)
+
+
+def _folder(named: Path | None) -> Path:
+    if named is not None:
+        return named.absolute()
+    try:
+        return find_folder(Path.cwd())
+    except Missing:
+        return Path.cwd()
+
+
+def _tell(options: Options, changes: Sequence[Change], *, dry_run: bool) -> None:
     if options.json:
         print_json([change.document() for change in changes])
         return

@@ -119,7 +119,7 @@ def tell_asked(asked: Approval, *, as_json: bool) -> None:
 
 
 def _decide(options: Options, number: int, user: str, because: str, *, approve: bool) -> None:
-    from aliquot.lab.approving import decide
+    from aliquot.lab.deciding import decide
 
     password = getpass.getpass(f"Password of {user}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     with options.open() as lab:

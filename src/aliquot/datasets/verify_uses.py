@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from aliquot.db.access_tables import approval
 from aliquot.db.tables import attempt, dataset, definition, entry, held_file, output, receipt, result, task, version
 
 _NAMED = 20
@@ -46,7 +47,14 @@ def uses_of(connection: Connection, digest: str, dataset_id: int | None) -> Uses
 
 
 def bundled_files(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Give the name and digest of each file that a definition bundles or has bundled, once."""
+    """Give the name and digest of each file that a definition bundles or has bundled, once.
+
+    Definitions that were sent and wait for a second person are among them.
+    """
+    waits = select(approval.c.id, approval.c.document).where(approval.c.state == "WAITING")
+    for row in connection.execute(waits.order_by(approval.c.id)):
+        if sent := row.document.get("sent"):
+            yield f"approval {row.id}: definitions", str(sent)
     query = select(definition.c.kind, definition.c.name, definition.c.bundle).order_by(definition.c.id)
     seen: set[tuple[str, str]] = set()
     for row in connection.execute(query):

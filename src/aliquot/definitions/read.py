@@ -42,33 +42,54 @@ FOLDERS: Mapping[str, str] = {"type": "types", "pipeline": "pipelines", "record"
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far. `presumed` are names of definitions that are there, however broken."""
+    """What has been read so far: of definitions below `folder`, beside the settings of the lab in `home`.
+
+    `presumed` are names of definitions that are there, however broken.
+    """
 
     folder: Path
+    home: Path
     problems: list[Problem] = field(default_factory=list[Problem])
     presumed: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
 
-def read_lab(folder: Path, environment: Mapping[str, str] | None = None) -> Definitions:
-    """Read `aliquot.yaml`, types, pipelines and records of a lab.
+def read_lab(
+    folder: Path, environment: Mapping[str, str] | None = None, definitions: Path | None = None
+) -> Definitions:  # fmt: skip
+    """Read `aliquot.yaml`, types, pipelines and records of a lab; the last three from another folder, if one is named.
 
     All mistakes of all files are raised together as `Invalid` (definition-invalid). `environment`, by default the
     process's own, gives `${env:NAME}` for settings of `aliquot.yaml` that are numbers or one of a few words.
     """
-    reading = _Reading(folder)
+    reading = _Reading(definitions or folder, folder)
     config = _config(reading, os.environ if environment is None else environment)
+    found = _definitions(reading, config)
+    assert config is not None
+    return Definitions(folder, config, *found)
+
+
+def read_definitions(folder: Path) -> list[Found[Any]]:
+    """Read types, pipelines and records without the settings of a lab, as far as they can be checked so.
+
+    All mistakes of all files are raised together, as `read_lab` does.
+    """
+    return [each for several in _definitions(_Reading(folder, folder), None) for each in several.values()]
+
+
+def _definitions(
+    reading: _Reading, config: Found[LabConfig] | None
+) -> tuple[dict[str, Found[FileType]], dict[str, Found[Pipeline]], dict[str, Found[RecordType]]]:
     types = _several(reading, "type", FileType)
     pipelines = _several(reading, "pipeline", Pipeline)
     records = _several(reading, "record", RecordType)
     _check_together(reading, config, types, pipelines, records)
     refuse(reading.problems)
-    assert config is not None
-    return Definitions(folder, config, types, pipelines, records)
+    return types, pipelines, records
 
 
 def read_config(folder: Path, environment: Mapping[str, str] | None = None) -> LabConfig:
     """Read `aliquot.yaml` alone, so that a broken type or pipeline stops no other command."""
-    reading = _Reading(folder)
+    reading = _Reading(folder, folder)
     found = _config(reading, os.environ if environment is None else environment)
     refuse(reading.problems)
     assert found is not None
@@ -80,7 +101,7 @@ def read_pipeline_file(path: Path, folder: Path) -> Found[Pipeline]:
 
     What it says about other definitions is not checked: it need not be part of the lab yet.
     """
-    reading = _Reading(folder)
+    reading = _Reading(folder, folder)
     found = _one(reading, path, "pipeline", Pipeline)
     refuse(reading.problems)
     assert found is not None
@@ -88,14 +109,14 @@ def read_pipeline_file(path: Path, folder: Path) -> Found[Pipeline]:
 
 
 def _config(reading: _Reading, environment: Mapping[str, str]) -> Found[LabConfig] | None:
-    path = reading.folder / LAB_FILE
+    path = reading.home / LAB_FILE
     if not path.is_file():
         raise Missing(
             "lab-missing",
-            f"There is no {LAB_FILE} in {reading.folder}; change to a lab's folder, or make one with: aliquot init DIR",
-            folder=str(reading.folder),
+            f"There is no {LAB_FILE} in {reading.home}; change to a lab's folder, or make one with: aliquot init DIR",
+            folder=str(reading.home),
         )
-    document = _document(reading, path)
+    document = _document(reading, path, reading.home)
     if document is None:
         return None
     known, unset = from_outside(document, LabConfig, environment)
@@ -161,8 +182,9 @@ def _check_one(folder: Path, document: Document, model: Definition) -> tuple[lis
             return [], {}
 
 
-def _document(reading: _Reading, path: Path) -> Document | None:
-    name = path.relative_to(reading.folder).as_posix() if path.is_relative_to(reading.folder) else str(path)
+def _document(reading: _Reading, path: Path, below: Path | None = None) -> Document | None:
+    folder = below or reading.folder
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -184,7 +206,7 @@ def _check_together(
 ) -> None:
     problems, presumed = reading.problems, reading.presumed
     if config is not None:
-        problems += check_config(config.text, config.model, reading.folder, presumed["type"])
+        problems += check_config(config.text, config.model, reading.home, presumed["type"])
         problems += check_adopting(config.text, config.model, types)
         problems += check_access(config.text, config.model)
         for several in (types, pipelines, records):

@@ -1,17 +1,16 @@
 """What takes a second person, where aliquot.yaml asks for one: it is asked for first, and done when it is signed."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy import Connection
 
 from aliquot.access import approvals
 from aliquot.access.approvals import Approval
 from aliquot.access.by import By
-from aliquot.access.people import Person
 from aliquot.access.projects import project_of_held
 from aliquot.access.rights import DEFAULT_PROJECT
-from aliquot.access.sessions import check_password
+from aliquot.definitions.found import Definitions
 from aliquot.intake import quarantine
 from aliquot.lab import acts_data, definitions
 from aliquot.lab.lab import Lab
@@ -48,48 +47,22 @@ def ask_release(
     return lab.catalogue.repeat(work)
 
 
-def ask_publish(lab: Lab, by: By, because: str) -> Approval:
-    """Ask for the registering of what the lab's folder defines now."""
-    document = definitions.changes_document(lab)
+def ask_publish(
+    lab: Lab, by: By, because: str, found: Definitions | None = None, sent: str | None = None,
+    also: Callable[[Connection, Approval], None] | None = None,
+) -> Approval:  # fmt: skip
+    """Ask for the registering of what the lab's folder defines now, or of what was found in what somebody has sent.
+
+    `sent` is the digest of that, which is kept until it is decided; `also` joins the transaction.
+    """
+    document = definitions.changes_document(lab, found) | ({} if sent is None else {"sent": sent})
     if not document["changes"]:
         raise Conflict("nothing-to-apply", "Nothing has changed: there is nothing to approve.")
-    return lab.catalogue.repeat(
-        lambda connection: approvals.ask(connection, by, PUBLISH, "definitions", document, because, DEFAULT_PROJECT)
-    )
 
+    def work(connection: Connection) -> Approval:
+        asked = approvals.ask(connection, by, PUBLISH, "definitions", document, because, DEFAULT_PROJECT)
+        if also:
+            also(connection, asked)
+        return asked
 
-def decide(
-    lab: Lab, id_: int, name: str, password: str, reason: str, *, approve: bool, by: By | None = None
-) -> Approval:
-    """Sign as the second person: `approve` does what was asked for, in the same transaction; otherwise it is refused.
-
-    `by` is the session that signs; without, it is the person at this machine, who names the second one. The password is
-    checked each time, and so are the rights of its person.
-    """
-    here = by or lab.by
-    second = check_password(lab.catalogue, name, password, here.place)
-    signer = By(second.name, here.how, second.rights, here.place, here.request, second.id)
-    with lab.catalogue.read() as connection:
-        asked = approvals.find(connection, id_)
-    approvals.require_second(asked, second, signer)
-
-    def signed(connection: Connection) -> None:
-        approvals.sign(connection, signer, asked, second, reason, approve=approve)
-
-    if approve:
-        _do(lab, signer, asked, second, signed)
-    else:
-        lab.catalogue.repeat(signed)
-    with lab.catalogue.read() as connection:
-        return approvals.find(connection, id_)
-
-
-def _do(lab: Lab, by: By, asked: Approval, second: Person, signed: Any) -> None:
-    document = asked.document
-    if asked.action == RELEASE:
-        because = f"{asked.because} (asked for by {asked.asked_by}, signed by {second.name})"
-        acts_data.release(lab, by, document["quarantine"], because, document["into"],
-            over_newer=document["over_newer"], also=signed,
-        )  # fmt: skip
-        return
-    definitions.apply(lab, by, also=signed, only=document)
+    return lab.catalogue.repeat(work)

@@ -21,6 +21,7 @@ from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Pipeline
 
 Beside = Callable[[Connection], None]
+Told = Callable[[Connection, list[Change]], None]
 
 
 def apply(
@@ -30,18 +31,21 @@ def apply(
     dry_run: bool = False,
     also: Beside | None = None,
     only: Mapping[str, Any] | None = None,
+    found: Definitions | None = None,
+    told: Told | None = None,
 ) -> list[Change]:
     """Register what changed in the lab's folder, for the person at this machine or for another.
 
-    With `dry_run`, only say what would change. `also` joins the transaction. `only` is what a second person has signed
-    (`changes_document`): anything else is `Conflict`.
+    With `dry_run`, only say what would change. `also` joins the transaction, and `told` does with the changes. `only`
+    is what a second person has signed (`changes_document`): anything else is `Conflict`. `found` are definitions that
+    came from elsewhere, in the place of the folder's.
     """
     by = by or lab.by
     require_may(by, "pipeline.publish", subject="definitions")
     if not dry_run and only is None and lab.config.approvals.pipeline_publish:
         words = "In this lab definitions take a second person: ask for approval with `aliquot apply --because '…'`."
         raise Conflict("approval-needed", words, action="pipeline.publish")
-    found = read_lab(lab.folder)
+    found = found or read_lab(lab.folder)
     check_sources(lab, found, keep=not dry_run)
     batch = lab.store.batch()
     for each in found:
@@ -57,12 +61,14 @@ def apply(
     def write(connection: Connection) -> list[Change]:
         places.record(connection, locations)
         now = difference(registered(connection), found)
-        if only is not None and _said(now, found) != only:
+        if only is not None and _said(now, found)["changes"] != only["changes"]:
             words = "The definitions have changed since somebody asked for their approval; ask again."
             raise Conflict("approval-outdated", words)
         _write(connection, now, found, by.name)
         if also:
             also(connection)
+        if told:
+            told(connection, now)
         _note(connection, by, now, found)
         return now
 
@@ -103,9 +109,9 @@ def _documents(connection: Connection, kind: str) -> dict[str, Any]:
     return {row.name: row.document for row in connection.execute(query)}
 
 
-def changes_document(lab: Lab) -> dict[str, Any]:
+def changes_document(lab: Lab, found: Definitions | None = None) -> dict[str, Any]:
     """Say what `apply` would register, by digests: what a second person signs."""
-    found = read_lab(lab.folder)
+    found = found or read_lab(lab.folder)
     with lab.catalogue.read() as connection:
         return _said(difference(registered(connection), found), found)
 

@@ -20,6 +20,7 @@ from aliquot.server.api import administration as api_administration
 from aliquot.server.api import approvals as api_approvals
 from aliquot.server.api import audit as api_audit
 from aliquot.server.api import datasets as api_datasets
+from aliquot.server.api import definitions as api_definitions
 from aliquot.server.api import description as api_description
 from aliquot.server.api import files as api_files
 from aliquot.server.api import hub as api_hub
@@ -101,6 +102,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_run_tries.routes,
     api_tasks.routes,
     api_pipelines.routes,
+    api_definitions.routes,
     api_datasets.routes,
     api_version_looks.routes,
     api_files.routes,

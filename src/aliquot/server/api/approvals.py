@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from aliquot.access import approvals
 from aliquot.access.approvals import Approval
-from aliquot.lab.approving import decide
+from aliquot.lab.deciding import decide
 from aliquot.server.cursor import read_cursor, write_cursor
 from aliquot.server.paths import whole_number
 from aliquot.server.routes import Routes

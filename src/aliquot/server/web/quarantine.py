@@ -22,7 +22,7 @@ from aliquot.intake import quarantine, thread
 from aliquot.intake.describe import Given
 from aliquot.intake.quarantine import Held
 from aliquot.intake.thread import Event
-from aliquot.lab import acts_data, approving, door, held, held_export
+from aliquot.lab import acts_data, approving, deciding, door, held, held_export
 from aliquot.lab.held import Excerpt
 from aliquot.lab.preview_of import Preview, preview_of
 from aliquot.lab.previews import Shown
@@ -256,7 +256,7 @@ def sign(
     if asked is None:
         raise Invalid("approval-absent", "Nobody asks for a second person here any more; load the page again.")
     approve = decision == "approve"
-    approving.decide(visit.lab, asked.id, visit.by.name, password, reason, approve=approve, by=visit.by)
+    deciding.decide(visit.lab, asked.id, visit.by.name, password, reason, approve=approve, by=visit.by)
     return f"/quarantine/{number}"
 
 
