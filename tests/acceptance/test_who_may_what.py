@@ -22,8 +22,12 @@ from rights_world import PROJECTS, Asker, World, other_of, rights_world
 VIEWS = re.compile(r".*/view/.*|.*/shown.*")
 """Pictures of a file that is no spectrum and no picture: refused by what the file is."""
 
-ROUTES = [each for each in registered() if each.path != "/logout" and "/provider" not in each.path]
-"""All but the one that ends the session of who asks, and sign-in by a provider, of which this lab has none."""
+ROUTES = [
+    each
+    for each in registered()
+    if each.path not in {"/logout", "/api/v1/sessions/end"} and "/provider" not in each.path
+]
+"""All but the two that end the session of who asks, and sign-in by a provider, of which this lab has none."""
 
 HIDDEN = {"nothing-seen"}
 """The code of what is there, or is not: who may not see it is not told which."""

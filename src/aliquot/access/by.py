@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from aliquot.access.rights import ALL, DEFAULT_PROJECT, NOTHING, RIGHTS, Rights
+from aliquot.access.rights import ALL, DEFAULT_PROJECT, NEVER, NOTHING, RIGHTS, Rights
 from aliquot.model.errors import Denied, NotSignedIn, Unseen
 
 How = Literal["command line", "session", "token", "daemon", "nobody"]
@@ -73,7 +73,9 @@ def refusal(
     there = "in the project that this belongs to" if project is None else f"in the project {project}"
     where = {"project": there, "lab": "for the whole lab", "self": "in any project"}[right.reach]
     sentence = f"This takes the role {right.least} {where}; ask an administrator of the lab for it."
-    if by.rights.scope is not None and action not in by.rights.scope:
+    if by.how == "token" and action in NEVER:
+        sentence = "No token may do this: sign in with your name and password (`aliquot login URL --user NAME`)."
+    elif by.rights.scope is not None and action not in by.rights.scope:
         sentence = f"This token is not made for {action}; make another one with it in its scope."
     return Denied("access-denied", sentence, action=action, project=project or DEFAULT_PROJECT, subject=subject)
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from aliquot.model.reference import DEFAULT_PROJECT
 
-__all__ = ["ALL", "DEFAULT_PROJECT", "EVERYWHERE", "NOTHING", "RIGHTS", "Reach", "Right", "Rights", "Role"]
+__all__ = ["ALL", "DEFAULT_PROJECT", "EVERYWHERE", "NEVER", "NOTHING", "RIGHTS", "Reach", "Right", "Rights", "Role"]
 
 EVERYWHERE = "*"
 """Stands for all projects where a person's roles are written down."""
@@ -87,6 +87,10 @@ RIGHTS: Mapping[str, Right] = {each.action: each for each in (
     Right("lab.sweep",           "lab",     _ADMINISTRATOR, "remove bytes that nothing needs any more"),
 )}
 # fmt: on
+
+
+NEVER = frozenset({"account.own", "people.manage", "approval.give"})
+"""What no token may do: a program that could make tokens and accounts could keep itself alive for ever."""
 
 
 @dataclass(frozen=True, slots=True)

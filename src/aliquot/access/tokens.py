@@ -11,7 +11,7 @@ from aliquot.access import audit
 from aliquot.access.by import By, nobody
 from aliquot.access.people import Person, find_person, person_by_id
 from aliquot.access.refused import note_refused
-from aliquot.access.rights import EVERYWHERE, RIGHTS, Rights
+from aliquot.access.rights import EVERYWHERE, NEVER, RIGHTS, Rights
 from aliquot.access.secret_words import digest_of, new_word
 from aliquot.db import Catalogue
 from aliquot.db.access_tables import person, token
@@ -20,9 +20,6 @@ from aliquot.model.errors import Denied, Invalid, Missing, NotSignedIn
 PREFIX = "aliquot_"
 DEFAULT_DAYS, MOST_DAYS = 90, 366
 _NOTED_EVERY = 60.0
-
-NEVER = frozenset({"account.own", "people.manage", "approval.give"})
-"""What no token may do: a program that could make tokens and accounts could keep itself alive for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aliquot.access.approvals import Approval
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import facts, line, print_json, say, table
 from aliquot.cli.text import ago, moment, plain
+from aliquot.remote import people as afar
 
 app = noun("approval")
 
@@ -29,7 +30,10 @@ def list_approvals(
     all
         What has been decided, too.
     """
-    found = options.read(lambda connection: approvals.approvals(connection, waiting=not all))
+    found = options.read(
+        lambda connection: approvals.approvals(connection, waiting=not all),
+        lambda client: afar.approvals(client, decided=all),
+    )
     if options.json:
         print_json([each.as_json() for each in found])
         return
@@ -50,7 +54,9 @@ def show(number: _Id, /, *, options: Options = OPTIONS) -> None:
     number
         The number that `approval list` shows.
     """
-    found = options.read(lambda connection: approvals.find(connection, number))
+    found = options.read(
+        lambda connection: approvals.find(connection, number), lambda client: afar.approval(client, number)
+    )
     if options.json:
         print_json(found.as_json())
         return
@@ -106,7 +112,10 @@ def withdraw(number: _Id, /, *, options: Options = OPTIONS) -> None:
     number
         The number that `approval list` shows.
     """
-    _tell(options.steer(lambda connection, by: approvals.withdraw(connection, by, number)), as_json=options.json)
+    found = options.steer(
+        lambda connection, by: approvals.withdraw(connection, by, number), lambda client: afar.withdraw(client, number)
+    )
+    _tell(found, as_json=options.json)
 
 
 def tell_asked(asked: Approval, *, as_json: bool) -> None:
@@ -122,8 +131,11 @@ def _decide(options: Options, number: int, user: str, because: str, *, approve: 
     from aliquot.lab.deciding import decide
 
     password = getpass.getpass(f"Password of {user}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    with options.open() as lab:
-        _tell(decide(lab, number, user, password, because, approve=approve), as_json=options.json)
+    found = options.ask(
+        lambda lab: decide(lab, number, user, password, because, approve=approve),
+        lambda client: afar.decide(client, number, user, password, because, approve=approve),
+    )
+    _tell(found, as_json=options.json)
 
 
 def _tell(found: Approval, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,10 +10,10 @@ from cyclopts import Parameter
 from aliquot.cli.options import PLAIN, Plain, noun
 from aliquot.cli.output import line, print_json, say
 from aliquot.cli.text import plain
-from aliquot.model.errors import Denied, Invalid
+from aliquot.model.errors import Denied, Invalid, NotSignedIn
 from aliquot.remote.client import Client
-from aliquot.remote.credentials import forget_token, keep_token, origin_of, place
-from aliquot.remote.people import who_am_i
+from aliquot.remote.credentials import forget_token, is_session, keep_token, kept_for, origin_of, place
+from aliquot.remote.people import sign_in, sign_out, who_am_i
 
 app = noun("login", epilogue="The token is asked for, or read from stdin; it is never part of a command line.")
 out = noun("logout")
@@ -21,16 +22,21 @@ _Url = Annotated[str, Parameter(name="URL")]
 
 
 @app.default
-def login(url: _Url, /, *, options: Plain = PLAIN) -> None:
-    """Keep the token for a lab's server, once it is seen that the server takes it.
+def login(url: _Url, /, *, user: str | None = None, options: Plain = PLAIN) -> None:
+    """Keep the token for a lab's server, once it is seen that the server takes it; or sign in for some hours.
 
     Parameters
     ----------
     url
         The address, like https://lab.example.org.
+    user
+        Sign in by this name and a password, for what no token may do: accounts, tokens, signatures.
     """
     origin = origin_of(url)
     _warn_of_plain(origin)
+    if user is not None:
+        _sign_in(origin, user, options)
+        return
     token = getpass.getpass(f"Token for {origin}: ") if sys.stdin.isatty() else sys.stdin.readline()
     if not token.strip():
         words = "No token was given; make one in the lab with `aliquot token create`, or on the page of your account."
@@ -49,9 +55,21 @@ def login(url: _Url, /, *, options: Plain = PLAIN) -> None:
     say(f"The token is in {plain(str(kept))}. Now: aliquot --server {origin} run list")
 
 
+def _sign_in(origin: str, user: str, options: Plain) -> None:
+    asked = f"Password of {user} at {origin}: "
+    password = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    with Client(origin, None, notice=say) as client:
+        kept = keep_token(origin, sign_in(client, user, password))
+    if options.json:
+        print_json({"server": origin, "name": user, "file": str(kept)})
+        return
+    line(f"Signed in at {origin} as {plain(user)}, for twelve hours at most and two without use.")
+    say(f"The session is in {plain(str(kept))}; `aliquot logout {origin}` ends it.")
+
+
 @out.default
 def logout(url: _Url, /, *, options: Plain = PLAIN) -> None:
-    """Forget the token for a lab's server; the lab ends it with `aliquot token revoke`.
+    """Forget the token for a lab's server, which the lab ends with `aliquot token revoke`; or sign out.
 
     Parameters
     ----------
@@ -59,7 +77,11 @@ def logout(url: _Url, /, *, options: Plain = PLAIN) -> None:
         The address.
     """
     origin = origin_of(url)
+    kept = kept_for(origin)
     forgotten = forget_token(origin)
+    if is_session(kept):
+        with Client(origin, kept, notice=say) as client, suppress(NotSignedIn):
+            sign_out(client)
     if options.json:
         print_json({"server": origin, "forgotten": forgotten})
         return

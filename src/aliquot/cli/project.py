@@ -1,5 +1,6 @@
 """`aliquot project`: what datasets, pipelines and people belong to."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -7,7 +8,9 @@ from cyclopts import Parameter
 from aliquot.access import people, projects
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, table
+from aliquot.lab import Lab
 from aliquot.lab.projects import projects_of, require_project
+from aliquot.remote import people as afar
 from aliquot.remote.datasets import move as move_there
 
 app = noun("project")
@@ -16,19 +19,15 @@ app = noun("project")
 @app.command(name="list")
 def list_projects(*, options: Options = OPTIONS) -> None:
     """List the projects of aliquot.yaml, and those that are in use."""
-    with options.open() as lab, lab.catalogue.read() as connection:
-        known = {"lab", *lab.config.projects}
-        used = projects_of(lab, connection)
-        members = {name: len(people.members(connection, name)) for name in used}
+    found = options.ask(_projects, afar.projects)
     if options.json:
-        print_json(
-            [{"project": name, "datasets": count, "people": members[name], "listed": name in known}
-             for name, count in used.items()]
-        )  # fmt: skip
+        print_json([asdict(each) for each in found])
         return
     rows = [
-        (name, count, members[name], "" if name in known else "not in aliquot.yaml") for name, count in used.items()
-    ]
+        (each.project, each.datasets, "" if each.people is None else each.people,
+         "" if each.listed else "not in aliquot.yaml")
+        for each in found
+    ]  # fmt: skip
     table(("project", ">datasets", ">people", ""), rows, empty="")
 
 
@@ -41,10 +40,7 @@ def members(project: Annotated[str, Parameter(name="PROJECT")], /, *, options: O
     project
         The project.
     """
-    with options.open() as lab:
-        require_project(lab, project)
-        with lab.catalogue.read() as connection:
-            found = people.members(connection, project)
+    found = options.ask(lambda lab: _members(lab, project), lambda client: afar.members(client, project))
     if options.json:
         print_json([{"name": name, "role": role} for name, role in found.items()])
         return
@@ -78,6 +74,21 @@ def move(
         print_json({"dataset": dataset, "before": before, "project": project})
         return
     line(f"{dataset} belongs to {project} now; it was in {before}.")
+
+
+def _projects(lab: Lab) -> list[afar.ProjectLine]:
+    known = {"lab", *lab.config.projects}
+    with lab.catalogue.read() as connection:
+        return [
+            afar.ProjectLine(name, count, len(people.members(connection, name)), name in known)
+            for name, count in projects_of(lab, connection).items()
+        ]
+
+
+def _members(lab: Lab, project: str) -> dict[str, str]:
+    require_project(lab, project)
+    with lab.catalogue.read() as connection:
+        return {name: str(role) for name, role in people.members(connection, project).items()}
 
 
 in_order(app)

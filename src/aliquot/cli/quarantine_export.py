@@ -1,5 +1,6 @@
 """`aliquot quarantine export`: taking refused files out, to look at them or to send them to somebody."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,11 @@ from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json
 from aliquot.cli.text import plain
 from aliquot.intake import quarantine
+from aliquot.lab import Lab
 from aliquot.lab.held_export import write_folders, write_zip
 from aliquot.model.errors import Invalid
+from aliquot.remote import held_export as afar
+from aliquot.remote.client import Client
 
 
 def export(
@@ -34,19 +38,32 @@ def export(
     numbers, to = [number, *(_number(each) for each in more[:-1])], Path(more[-1]) if more else None
     if to is None:
         raise Invalid("target-absent", f"Say where to: aliquot quarantine export {number} FOLDER")
-    with options.open() as lab:
-        if to.suffix.lower() == ".zip":
-            written = [write_zip(lab, numbers, to)]
-        elif findings or len(numbers) > 1:
-            written = write_folders(lab, numbers, to)
-        else:
-            written = quarantine.export(lab.catalogue, lab.store, number, to)
+    written = options.ask(
+        lambda lab: _export(lab, numbers, to, findings=findings),
+        lambda client: _export_from_afar(client, numbers, to, findings=findings),
+    )
     if options.json:
         said = {"id": number} if len(numbers) == 1 else {"ids": numbers}
         print_json({**said, "files": [str(path) for path in written]})
         return
     for path in written:
         line(plain(str(path)))
+
+
+def _export(lab: Lab, numbers: Sequence[int], to: Path, *, findings: bool) -> list[Path]:
+    if to.suffix.lower() == ".zip":
+        return [write_zip(lab, numbers, to)]
+    if findings or len(numbers) > 1:
+        return write_folders(lab, numbers, to)
+    return quarantine.export(lab.catalogue, lab.store, numbers[0], to)
+
+
+def _export_from_afar(client: Client, numbers: Sequence[int], to: Path, *, findings: bool) -> list[Path]:
+    if to.suffix.lower() == ".zip":
+        return [afar.write_zip(client, numbers, to)]
+    if findings or len(numbers) > 1:
+        return afar.write_folders(client, numbers, to)
+    return afar.export(client, numbers[0], to)
 
 
 def _number(text: str) -> int:

@@ -103,9 +103,10 @@ def age(*, limit: Limit = 10, options: Options = OPTIONS) -> None:
         How many of those that wait longest; 10 by default.
     """
     now = time.time()
-    with options.open() as lab, lab.catalogue.read() as connection:
-        sources = thread.ages(connection, now)
-        oldest = thread.longest(connection, limit)
+    sources, oldest = options.read(
+        lambda connection: (thread.ages(connection, now), thread.longest(connection, limit)),
+        lambda client: afar.ages(client, limit),
+    )
     if options.json:
         waits = [
             {"id": e.id, "path": e.path, "source": e.source, "arrived_at": e.arrived_at, "seconds": now - e.arrived_at,

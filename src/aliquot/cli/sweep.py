@@ -4,8 +4,9 @@ from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import count, size, span
 from aliquot.datasets.sweep_report import WORDS, SweepReport
-from aliquot.lab.acts_data import sweep_store
+from aliquot.lab.upkeep import sweep_lab
 from aliquot.model.errors import Invalid
+from aliquot.remote import upkeep as afar
 
 app = noun("sweep")
 
@@ -26,15 +27,14 @@ def sweep(*, dry_run: bool = False, yes: bool = False, options: Options = OPTION
     """
     if dry_run == yes:
         raise Invalid("sweep-unconfirmed", "Say --dry-run to see what would go, or --yes to let it go.")
-    with options.open() as lab:
-        retention = lab.config.retention
-        report = sweep_store(lab, lab.by, dry_run=dry_run)
-        bucket = lab.store.objects.root is None
+    swept = options.ask(
+        lambda lab: sweep_lab(lab, lab.by, dry_run=dry_run), lambda client: afar.sweep(client, dry_run=dry_run)
+    )
     if options.json:
-        print_json(report.document())
+        print_json(swept.report.document())
     else:
-        _show(report, retention.grace)
-    if bucket:
+        _show(swept.report, swept.grace)
+    if swept.bucket:
         say(
             "Uploads to the bucket that were broken off cannot be listed from here; let a lifecycle rule of the bucket "
             "end incomplete multipart uploads after a day."

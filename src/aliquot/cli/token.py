@@ -1,5 +1,6 @@
 """`aliquot token`: what programs sign in with."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -8,7 +9,9 @@ from aliquot.access import tokens
 from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import ago, local
+from aliquot.lab import Lab
 from aliquot.lab.projects import require_project
+from aliquot.remote import people as afar
 
 app = noun("token")
 
@@ -39,10 +42,10 @@ def create(
     days
         For how long; 90 days by default, 366 at most.
     """
-    with options.open() as lab:
-        only = None if project is None else require_project(lab, project)
-        with lab.catalogue.write() as connection:
-            word, made = tokens.make_token(connection, lab.by, user, name, scope, only, days)
+    word, made = options.ask(
+        lambda lab: _make(lab, user, name, scope, project, days),
+        lambda client: afar.make_token(client, user, name, scope, project, days),
+    )
     if options.json:
         print_json({**made.document(), "word": word})
         return
@@ -66,7 +69,10 @@ def list_tokens(
     all
         Those that have ended, too.
     """
-    found = options.read(lambda connection: tokens.tokens(connection, user, ended=all))
+    found = options.read(
+        lambda connection: tokens.tokens(connection, user, ended=all),
+        lambda client: afar.tokens(client, user, ended=all),
+    )
     if options.json:
         print_json([each.document() for each in found])
         return
@@ -87,11 +93,21 @@ def revoke(number: Annotated[int, Parameter(name="TOKEN")], /, *, options: Optio
     number
         The number that `token list` shows.
     """
-    ended = options.steer(lambda connection, by: tokens.end_token(connection, by, number))
+    ended = options.steer(
+        lambda connection, by: tokens.end_token(connection, by, number), lambda client: afar.end_token(client, number)
+    )
     if options.json:
         print_json(ended.document())
         return
     line(f"Token {number} of {ended.person} has ended.")
+
+
+def _make(
+    lab: Lab, user: str, name: str, scope: Sequence[str], project: str | None, days: float
+) -> tuple[str, tokens.Token]:
+    only = None if project is None else require_project(lab, project)
+    with lab.catalogue.write() as connection:
+        return tokens.make_token(connection, lab.by, user, name, scope, only, days)
 
 
 in_order(app)

@@ -12,7 +12,9 @@ from aliquot.access.rights import EVERYWHERE, RIGHTS, Role
 from aliquot.cli.options import OPTIONS, PLAIN, Options, Plain, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import ago, plain
+from aliquot.lab import Lab
 from aliquot.lab.projects import require_project
+from aliquot.remote import people as afar
 
 app = noun("user")
 
@@ -23,7 +25,7 @@ _Role = Literal["viewer", "technician", "scientist", "administrator"]
 @app.command(name="list")
 def list_people(*, options: Options = OPTIONS) -> None:
     """List the accounts, with their roles."""
-    found = options.read(accounts.people)
+    found = options.read(accounts.people, afar.people)
     if options.json:
         print_json([each.document() for each in found])
         return
@@ -60,16 +62,15 @@ def add(
     title
         The name that people read.
     """
-    with options.open() as lab:
-        place = require_project(lab, project)
-        with lab.catalogue.write() as connection:
-            made = accounts.add_person(connection, lab.by, name, {place: Role(role)}, title)
-            word = links.make_link(connection, lab.by, name, "invitation")
+    made, link = options.ask(
+        lambda lab: _add(lab, name, Role(role), project, title),
+        lambda client: afar.add(client, name, role, project, title),
+    )
     if options.json:
-        print_json({**made.document(), "link": _path(word)})
+        print_json({**made.document(), "link": link})
         return
     line(f"{name} is {roles_in_words(made.roles)}.")
-    _tell_link(name, word, "7 days")
+    _tell_link(name, link, "7 days")
 
 
 @app.command
@@ -92,12 +93,11 @@ def role(
     project
         In this project; by default everywhere.
     """
-    with options.open() as lab:
-        place = require_project(lab, project)
-        given = None if role == "none" else Role(role)
-        changed = lab.catalogue.repeat(
-            lambda connection: accounts.set_role(connection, lab.by, name, place, given)
-        )  # fmt: skip
+    given = None if role == "none" else Role(role)
+    changed = options.ask(
+        lambda lab: _set_role(lab, name, project, given),
+        lambda client: afar.set_role(client, name, EVERYWHERE if project is None else project, given),
+    )
     if options.json:
         print_json(changed.document())
         return
@@ -113,13 +113,11 @@ def invite(name: _Name, /, *, options: Options = OPTIONS) -> None:
     name
         The person.
     """
-    with options.open() as lab, lab.catalogue.write() as connection:
-        purpose = "reset" if accounts.find_person(connection, name).has_password else "invitation"
-        word = links.make_link(connection, lab.by, name, purpose)
+    found, link = options.ask(lambda lab: _invite(lab, name), lambda client: afar.invite(client, name))
     if options.json:
-        print_json({"name": name, "link": _path(word)})
+        print_json({"name": name, "link": link})
         return
-    _tell_link(name, word, "1 hour" if purpose == "reset" else "7 days")
+    _tell_link(name, link, "1 hour" if found.has_password else "7 days")
 
 
 @app.command
@@ -131,7 +129,10 @@ def disable(name: _Name, /, *, options: Options = OPTIONS) -> None:
     name
         The person.
     """
-    changed = options.steer(lambda connection, by: accounts.disable(connection, by, name))
+    changed = options.steer(
+        lambda connection, by: accounts.disable(connection, by, name),
+        lambda client: afar.disable(client, name, disabled=True),
+    )
     print_json(changed.document()) if options.json else line(f"{name} is disabled; sessions and tokens have ended.")
 
 
@@ -144,7 +145,10 @@ def enable(name: _Name, /, *, options: Options = OPTIONS) -> None:
     name
         The person.
     """
-    changed = options.steer(lambda connection, by: accounts.disable(connection, by, name, disabled=False))
+    changed = options.steer(
+        lambda connection, by: accounts.disable(connection, by, name, disabled=False),
+        lambda client: afar.disable(client, name, disabled=False),
+    )
     print_json(changed.document()) if options.json else line(f"{name} may sign in again.")
 
 
@@ -162,8 +166,13 @@ def sessions(
         End the session of this number at once.
     """
     if end is not None:
-        options.steer(lambda connection, by: signed_in.end_session(connection, by, end))
-    found = options.read(lambda connection: signed_in.sessions(connection, name))
+        options.steer(
+            lambda connection, by: signed_in.end_session(connection, by, end),
+            lambda client: afar.end_session(client, end),
+        )
+    found = options.read(
+        lambda connection: signed_in.sessions(connection, name), lambda client: afar.sessions(client, name)
+    )
     if options.json:
         print_json([each.document() for each in found])
         return
@@ -187,6 +196,25 @@ def rights(*, options: Plain = PLAIN) -> None:
     table(("action", "from role", "held", "what it lets a person do"), rows, empty="")
 
 
+def _add(lab: Lab, name: str, role: Role, project: str | None, title: str) -> tuple[accounts.Person, str]:
+    place = require_project(lab, project)
+    with lab.catalogue.write() as connection:
+        made = accounts.add_person(connection, lab.by, name, {place: role}, title)
+        return made, _path(links.make_link(connection, lab.by, name, "invitation"))
+
+
+def _set_role(lab: Lab, name: str, project: str | None, given: Role | None) -> accounts.Person:
+    place = require_project(lab, project)
+    return lab.catalogue.repeat(lambda connection: accounts.set_role(connection, lab.by, name, place, given))
+
+
+def _invite(lab: Lab, name: str) -> tuple[accounts.Person, str]:
+    with lab.catalogue.write() as connection:
+        found = accounts.find_person(connection, name)
+        purpose = "reset" if found.has_password else "invitation"
+        return found, _path(links.make_link(connection, lab.by, name, purpose))
+
+
 def roles_in_words(roles: Mapping[str, str]) -> str:
     """Write a person's roles: `technician; scientist in blue`."""
     parts = [role if project == EVERYWHERE else f"{role} in {project}" for project, role in sorted(roles.items())]
@@ -197,8 +225,8 @@ def _path(word: str) -> str:
     return f"/welcome/{word}"
 
 
-def _tell_link(name: str, word: str, lasts: str) -> None:
-    line(_path(word))
+def _tell_link(name: str, link: str, lasts: str) -> None:
+    line(link)
     say(f"With this path on the lab's address {name} sets a password, once and within {lasts}. It is shown this once.")
 
 

@@ -1,18 +1,23 @@
 """Verifying, with progress."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from aliquot.cli.options import Options
 from aliquot.cli.output import line, print_json, stderr, table
 from aliquot.cli.text import count, size
-from aliquot.datasets.damage import VerifyReport
-from aliquot.datasets.verify import verify
-from aliquot.lab import Lab
+from aliquot.datasets.damage import Progress, VerifyReport
+from aliquot.lab.upkeep import verify_lab
 from aliquot.model.errors import Damaged
+from aliquot.remote import upkeep as afar
 
 
 def verify_and_show(options: Options, dataset: str | None) -> int:
     """Verify a dataset or all; gives the exit code of damage when there is some."""
-    with options.open() as lab:
-        report = _verify(lab, dataset)
+    with _progress() as told:
+        report = options.ask(
+            lambda lab: verify_lab(lab, lab.by, dataset, told), lambda client: afar.verify(client, dataset, told)
+        )
     if options.json:
         print_json(report.document())
     else:
@@ -20,16 +25,17 @@ def verify_and_show(options: Options, dataset: str | None) -> int:
     return 0 if report.sound else Damaged.exit_code
 
 
-def _verify(lab: Lab, dataset: str | None) -> VerifyReport:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+@contextmanager
+def _progress() -> Generator[Progress]:
+    """Draw how far it is; gives what is told of it."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Drawn
 
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(True), TransferSpeedColumn(), TimeRemainingColumn())
     console = stderr()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("verify", total=None)
-        return verify(
-            lab.catalogue, lab.store, dataset, lambda done, total: progress.update(bar, completed=done, total=total)
-        )
+    with Drawn(*columns, console=console, transient=True, disable=not console.is_terminal) as drawn:
+        bar = drawn.add_task("verify", total=None)
+        yield lambda done, total: drawn.update(bar, completed=done, total=total)
 
 
 def _show(report: VerifyReport) -> None:

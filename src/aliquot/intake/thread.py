@@ -1,9 +1,10 @@
 """Work on the quarantine: who shall decide, what was done, and what waits longest."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, cast, func, select, update
+from sqlalchemy import Connection, Integer, cast, func, select, true, update
 
 from aliquot.db.intake_tables import quarantine_event
 from aliquot.db.tables import quarantine
@@ -62,20 +63,20 @@ def replaced_by(connection: Connection, id_: int) -> int | None:
     return connection.execute(select(quarantine.c.id).where(quarantine.c.replaces == id_)).scalar()
 
 
-def ages(connection: Connection, now: float) -> list[Age]:
-    """Say for each source what waits and for how long, the one with the oldest first."""
+def ages(connection: Connection, now: float, projects: Collection[str] | None = None) -> list[Age]:
+    """Say for each source what waits and for how long, the oldest first; in some projects, None: in all."""
     old = func.sum(cast(quarantine.c.arrived_at < now - 7 * DAY, Integer))
     nobodys = func.count() - func.count(quarantine.c.assigned_to)
     oldest = func.min(quarantine.c.arrived_at)
     query = (
         select(quarantine.c.source, func.count(), oldest, old, nobodys)
-        .where(quarantine.c.state == "WAITING")
+        .where(quarantine.c.state == "WAITING", true() if projects is None else quarantine.c.project.in_(projects))
         .group_by(quarantine.c.source)
         .order_by(oldest)
     )
     return [Age(*row) for row in connection.execute(query)]
 
 
-def longest(connection: Connection, limit: int) -> list[Held]:
+def longest(connection: Connection, limit: int, projects: Collection[str] | None = None) -> list[Held]:
     """List what waits longest, the oldest first."""
-    return list_held(connection, oldest_first=True, limit=limit)
+    return list_held(connection, oldest_first=True, limit=limit, projects=projects)

@@ -63,7 +63,7 @@ def zipped(store: Store, gathered: Sequence[Gathered]) -> Iterator[bytes]:
 def write_zip(lab: Lab, numbers: Sequence[int], to: Path) -> Path:
     """Write a zip to a new file; whatever goes wrong, nothing is left that is not whole."""
     gathered = gather(lab, numbers)
-    _require_new(to)
+    require_new(to)
     draft = to.with_name(f".{uuid.uuid4().hex}")
     try:
         with draft.open("xb") as out:
@@ -71,7 +71,7 @@ def write_zip(lab: Lab, numbers: Sequence[int], to: Path) -> Path:
                 out.write(piece)
         draft.rename(to)
     except OSError as error:
-        raise _refused(to, error) from error
+        raise refused_target(to, error) from error
     finally:
         draft.unlink(missing_ok=True)
     return to
@@ -82,7 +82,7 @@ def write_folders(lab: Lab, numbers: Sequence[int], to: Path) -> list[Path]:
     gathered = gather(lab, numbers)
     targets = [to / str(each.held.id) for each in gathered]
     for target in targets:
-        _require_new(target)
+        require_new(target)
     draft = to / f".{uuid.uuid4().hex}"
     try:
         for name, _, content in _members(lab.store, gathered):
@@ -93,7 +93,7 @@ def write_folders(lab: Lab, numbers: Sequence[int], to: Path) -> list[Path]:
         for target in targets:
             (draft / target.name).rename(target)
     except OSError as error:
-        raise _refused(to, error) from error
+        raise refused_target(to, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return targets
@@ -147,12 +147,14 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace") + b"\n"
 
 
-def _require_new(target: Path) -> None:
+def require_new(target: Path) -> None:
+    """Refuse to write where something is."""
     if os.path.lexists(target):
         raise Conflict(
             "target-exists", f"{target} is there already; remove it or name another place.", path=str(target)
         )
 
 
-def _refused(to: Path, error: OSError) -> Invalid:
+def refused_target(to: Path, error: OSError) -> Invalid:
+    """Say that a place cannot be written."""
     return Invalid("target-refused", f"{to} cannot be written ({error.strerror}); name another place.", path=str(to))

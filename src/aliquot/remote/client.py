@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from aliquot import __version__
 from aliquot.model.errors import AliquotError, Invalid, Unavailable
-from aliquot.remote.credentials import origin_of
+from aliquot.remote.credentials import headers_for, is_session, origin_of
 from aliquot.remote.refused import error_from, unlike_a_lab
 
 if TYPE_CHECKING:
@@ -128,6 +128,33 @@ class Client:
             finally:
                 response.close()
 
+    def work(self, model: type[T], path: str, /, progress: Callable[[int, int], None], **query: Any) -> T:
+        """Have work done that takes its time; `progress` is told how much is done, of how much."""
+        request = self._http.build_request("POST", f"/api/v1{path}", params=_plain(query))
+        with _troubles(self.origin):
+            response = self._once(request, stream=True)
+            try:
+                for line in response.iter_lines():
+                    said = self._said(line)
+                    if "problem" in said:
+                        raise error_from(int(said["problem"].get("status", 0)), said["problem"], self.origin)
+                    if "result" in said:
+                        return self._modelled(model, json.dumps(said["result"]).encode(), __version__)
+                    progress(int(said.get("done", 0)), int(said.get("total", 0)))
+            finally:
+                response.close()
+        sentence = f"The connection to {self.origin} broke off; see whether the lab is up, then try again."
+        raise Unavailable("server-unreachable", sentence, url=self.origin)
+
+    def _said(self, line: str) -> dict[str, Any]:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise unlike_a_lab(200, self.origin)
+        return said
+
     @contextmanager
     def told(self, path: str, last: str, patience: float) -> Generator[Iterator[str]]:
         """Open a stream of server-sent events, by its lines; `last` is the id of the last one that was heard.
@@ -197,6 +224,9 @@ class Client:
             except ValueError:
                 problem = None
         error = error_from(response.status_code, problem, self.origin)
+        if error.code == "sign-in-needed" and is_session(self._token):
+            sentence = f"You are signed in at {self.origin} no more: `aliquot login {self.origin} --user NAME`."
+            return type(error)(error.code, sentence, **error.facts)
         if error.code == "sign-in-needed" and not self._token:
             sentence = f"{self.origin} wants to know who you are: `aliquot login {self.origin}`, or set ALIQUOT_TOKEN."
             return type(error)(error.code, sentence, **error.facts)
@@ -210,8 +240,11 @@ class Client:
         if theirs != __version__ and not self._told:
             self._told = True
             self.notice(f"{self.origin} runs Aliquot {theirs}, and this is {__version__}; not all may work.")
+        return self._modelled(model, response.content, theirs)
+
+    def _modelled(self, model: type[T], content: bytes, theirs: str) -> T:
         try:
-            return _adapter(model).validate_json(response.content)
+            return _adapter(model).validate_json(content)
         except ValidationError as error:
             sentence = (
                 f"{self.origin} runs Aliquot {theirs}, whose answer {__version__} does not understand; install that "
@@ -253,7 +286,7 @@ def _open(origin: str, token: str | None) -> "httpx2.Client":
     if token is not None:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise Invalid("token-malformed", "The token is not one that Aliquot has made; sign in again.")
-        headers["authorization"] = f"Bearer {token}"
+        headers |= headers_for(token)
     return httpx2.Client(base_url=origin, headers=headers, timeout=_timeout(_ANSWER), follow_redirects=False)
 
 

@@ -1,4 +1,7 @@
-"""Tokens of servers: from ALIQUOT_TOKEN, or from a file that only its owner can read. Never from an argument."""
+"""Tokens of servers: from ALIQUOT_TOKEN, or from a file that only its owner can read. Never from an argument.
+
+In the place of a token stands a session, for who has signed in with a name and a password.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aliquot.access.secret_words import form_word
 from aliquot.model.errors import Invalid, Unavailable
 
 _OTHERS = 0o077
@@ -32,12 +36,45 @@ def origin_of(url: str) -> str:
 
 def token_for(origin: str) -> str | None:
     """Give the token for a server: that of ALIQUOT_TOKEN, or the one that `aliquot login` has kept."""
-    return os.environ.get("ALIQUOT_TOKEN") or _read().get(origin)
+    return os.environ.get("ALIQUOT_TOKEN") or kept_for(origin)
+
+
+def kept_for(origin: str) -> str | None:
+    """Give what `aliquot login` has kept for a server."""
+    return _read().get(origin)
 
 
 def keep_token(origin: str, token: str) -> Path:
     """Keep a token for a server, in a file that nobody else can read; gives the file."""
     return _write({**_read(), origin: token})
+
+
+SESSION = "session:"
+"""What the word of a session begins with, where it is kept in the place of a token."""
+
+
+def is_session(token: str | None) -> bool:
+    """Say whether what is kept is a session and no token."""
+    return token is not None and token.startswith(SESSION)
+
+
+def headers_for(token: str) -> dict[str, str]:
+    """Give what requests carry with a token, or with a session that is kept in its place."""
+    if not is_session(token):
+        return {"authorization": f"Bearer {token}"}
+    return _cookies("session", token.removeprefix(SESSION))
+
+
+def headers_of_guest(word: str) -> dict[str, str]:
+    """Give what the request carries that signs somebody in: a word that nobody else knows."""
+    return _cookies("guest", word)
+
+
+def _cookies(kind: str, word: str) -> dict[str, str]:
+    # By both names: which one the server reads says whether it is reached over https.
+    return {
+        "cookie": f"aliquot_{kind}={word}; __Host-aliquot_{kind}={word}", "x-csrf-token": form_word(word),
+    }  # fmt: skip
 
 
 def forget_token(origin: str) -> bool:

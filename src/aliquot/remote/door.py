@@ -7,10 +7,10 @@ from aliquot.access.approvals import Approval
 from aliquot.datasets.commit import Committed
 from aliquot.intake.quarantine import Held
 from aliquot.intake.receipts import Receipt
-from aliquot.intake.thread import Event
+from aliquot.intake.thread import Age, Event
 from aliquot.intake.wanted import Wanted
 from aliquot.lab.source_states import SourceState
-from aliquot.remote.client import Client, path_of
+from aliquot.remote.client import PAGE, Client, path_of
 from aliquot.remote.lists import at_most
 
 
@@ -43,6 +43,14 @@ class Thread:
 
     events: list[Event]
     replaced_by: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """What waits at each source, and what waits longest."""
+
+    sources: list[Age]
+    longest: list[Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,12 @@ def one_held(client: Client, number: int) -> Held:
 def thread(client: Client, number: int) -> Thread:
     """Say what was done about it."""
     return client.get(Thread, path_of("quarantine", number, "thread"))
+
+
+def ages(client: Client, limit: int) -> tuple[list[Age], list[Held]]:
+    """Say what waits at each source and for how long, and what waits longest."""
+    found = client.get(Ages, "/quarantine/ages", limit=min(limit, PAGE))
+    return found.sources, found.longest
 
 
 def sources(client: Client) -> list[SourceState]:

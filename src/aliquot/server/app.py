@@ -34,10 +34,12 @@ from aliquot.server.api import receipts as api_receipts
 from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
+from aliquot.server.api import sign_in as api_sign_in
 from aliquot.server.api import sources as api_sources
 from aliquot.server.api import status as api_status
 from aliquot.server.api import tasks as api_tasks
 from aliquot.server.api import tokens as api_tokens
+from aliquot.server.api import upkeep as api_upkeep
 from aliquot.server.api import uploads as api_uploads
 from aliquot.server.api import version_looks as api_version_looks
 from aliquot.server.guard import Guard
@@ -114,9 +116,11 @@ PROGRAMS: tuple[Routes, ...] = (
     api_hub.routes,
     api_projects.routes,
     api_people.routes,
+    api_sign_in.routes,
     api_tokens.routes,
     api_approvals.routes,
     api_audit.routes,
+    api_upkeep.routes,
     api_administration.routes,
     api_me.routes,
     api_status.routes,

@@ -1,5 +1,6 @@
 """`/api/v1/quarantine`: what was refused, for programs."""
 
+import time
 from dataclasses import dataclass, fields
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from aliquot.datasets.commit import Committed
 from aliquot.intake import quarantine, thread
 from aliquot.intake.describe import Given
 from aliquot.intake.quarantine import Held
-from aliquot.intake.thread import Event
+from aliquot.intake.thread import Age, Event
 from aliquot.lab import acts_data, door
 from aliquot.lab.acts_resubmit import resubmit_uploads
 from aliquot.server.api.uploads import Outcome
@@ -37,6 +38,13 @@ class HeldList(BaseModel):
 
     held: list[Held]
     next: str | None = Field(examples=["djE6MTI"])
+
+
+class Ages(BaseModel):
+    """What waits at each source, the one with the oldest first, and what waits longest, the oldest first."""
+
+    sources: list[Age]
+    longest: list[Held]
 
 
 class Release(BaseModel):
@@ -119,6 +127,14 @@ def list_held(
 def send_zip(visit: AVisit, number: Annotated[list[int] | None, Query()] = None) -> Response:
     """Send refused files as a zip, each in a folder of its number, with its findings as a table and as JSON."""
     return pages.send_zip(visit, number)
+
+
+@routes.api("GET", "/quarantine/ages", action="quarantine.read")
+def show_ages(visit: AVisit, limit: Limit = 10) -> Ages:
+    """Say what waits at each source and for how long, and what waits longest."""
+    mine = visit.projects("quarantine.read")
+    with visit.read() as connection:
+        return Ages(sources=thread.ages(connection, time.time(), mine), longest=thread.longest(connection, limit, mine))
 
 
 @routes.api("GET", "/quarantine/{number}", action="quarantine.read", project=project_of_held)

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from aliquot.access import links, people, sessions, tokens
 from aliquot.access.people import Person
-from aliquot.access.rights import RIGHTS, Role
+from aliquot.access.rights import NEVER, RIGHTS, Role
 from aliquot.access.sessions import Session
-from aliquot.access.tokens import NEVER, Token
+from aliquot.access.tokens import Token
 from aliquot.datasets.usage import DatasetUse, StoreUse
 from aliquot.lab.hub_reader import advice
 from aliquot.lab.projects import projects_of, require_project

@@ -1,0 +1,120 @@
+"""Taking refused files out of a lab on a server: as they came, as folders, or as a zip; all of it, or nothing."""
+
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aliquot.intake.quarantine import Held
+from aliquot.lab.held_export import refused_target, require_new
+from aliquot.model.errors import Damaged, Invalid
+from aliquot.remote import door
+from aliquot.remote.client import Client, file_path, path_of
+from aliquot.remote.folders import Coming, write_file
+
+_PIECE = 1 << 20
+
+
+def export(client: Client, number: int, to: Path) -> list[Path]:
+    """Write the files of one as they came, to a new file or into a folder that is there; gives their paths."""
+    held = door.one_held(client, number)
+    folder = to.is_dir()
+    if len(held.files) > 1 and not folder:
+        raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
+    targets = {each: to / each.path.rpartition("/")[2] if folder else to for each in held.files}
+    for target in targets.values():
+        require_new(target)
+    drafts = {each: target.with_name(f".{uuid.uuid4().hex}") for each, target in targets.items()}
+    try:
+        for each, draft in drafts.items():
+            write_file(draft, Coming(each.path, each.digest, partial(_content, client, number, each.path)))
+        for each, draft in drafts.items():
+            draft.rename(targets[each])
+    except OSError as error:
+        raise refused_target(to, error) from error
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+    return list(targets.values())
+
+
+def write_zip(client: Client, numbers: Sequence[int], to: Path) -> Path:
+    """Write a zip to a new file."""
+    require_new(to)
+    draft = to.with_name(f".{uuid.uuid4().hex}")
+    try:
+        _fetch(client, numbers, draft)
+        draft.rename(to)
+    except OSError as error:
+        raise refused_target(to, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return to
+
+
+def write_folders(client: Client, numbers: Sequence[int], to: Path) -> list[Path]:
+    """Write a folder for each below a folder that is there or is made; each file is proved by its digest."""
+    several = [door.one_held(client, each) for each in sorted(set(numbers))]
+    targets = [to / str(each.id) for each in several]
+    for target in targets:
+        require_new(target)
+    draft = to / f".{uuid.uuid4().hex}"
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix="aliquot-quarantine-") as place:
+            archive = Path(place) / "held.zip"
+            _fetch(client, [each.id for each in several], archive)
+            with zipfile.ZipFile(archive) as opened:
+                for each in several:
+                    _unpack(opened, each, draft)
+        for target in targets:
+            (draft / target.name).rename(target)
+    except OSError as error:
+        raise refused_target(to, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return targets
+
+
+def _fetch(client: Client, numbers: Sequence[int], to: Path) -> None:
+    """Fetch the zip; one that breaks off before its end is `Damaged`."""
+    with client.stream("/quarantine/zip", number=[str(each) for each in numbers]) as response, to.open("xb") as out:
+        for piece in response.iter_bytes(_PIECE):
+            out.write(piece)
+    if not zipfile.is_zipfile(to):
+        words = "What came of the refused files breaks off: one of them may be damaged. Let the lab verify them."
+        raise Damaged("transfer-damaged", words)
+
+
+def _unpack(opened: zipfile.ZipFile, held: Held, draft: Path) -> None:
+    # Names are those that we know, and none that the archive says.
+    folder = str(held.id)
+    for name in ("findings.csv", "quarantine.json"):
+        target = draft / folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(_member(opened, f"{folder}/{name}"))
+    for each in held.files:
+        name = f"{folder}/files/{each.path.lstrip('/')}"
+        write_file(draft / name, Coming(each.path, each.digest, partial(_pieces, opened, name)))
+
+
+def _member(opened: zipfile.ZipFile, name: str) -> bytes:
+    return b"".join(_pieces(opened, name))
+
+
+def _pieces(opened: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    try:
+        with opened.open(name) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except (KeyError, zipfile.BadZipFile) as error:
+        words = f"{name} is missing or damaged in what came; take it out again."
+        raise Damaged("transfer-damaged", words, path=name) from error
+
+
+def _content(client: Client, number: int, path: str) -> Iterator[bytes]:
+    with client.stream(path_of("quarantine", number, "content") + file_path(path)) as response:
+        yield from response.iter_bytes(_PIECE)

@@ -1,0 +1,33 @@
+"""`/api/v1/verify`, `/api/v1/sweep`: reading everything again and freeing space, told as it goes."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.responses import Response
+
+from aliquot.lab.upkeep import sweep_lab, verify_lab
+from aliquot.server.routes import Routes
+from aliquot.server.visit import AVisit
+from aliquot.server.working import LINES, told_as_it_goes
+
+routes = Routes("/api/v1")
+
+Dataset = Annotated[str, Query(max_length=200, description="One dataset; empty: all that the lab has.")]
+
+
+@routes.raw("POST", "/verify", action="lab.verify", media=LINES)
+def verify(visit: AVisit, dataset: Dataset = "") -> Response:
+    """Read all bytes again; lines of JSON with `done` and `total` bytes, then `result` with what is damaged.
+
+    It ends when the asker leaves.
+    """
+    return told_as_it_goes(lambda progress: verify_lab(visit.lab, visit.by, dataset or None, progress))
+
+
+@routes.raw("POST", "/sweep", action="lab.sweep", media=LINES)
+def sweep(visit: AVisit, *, dry_run: bool = True) -> Response:
+    """Remove bytes that nothing needs, with `dry_run=false`; otherwise only say what would go.
+
+    Lines of JSON as it goes, the last with its `result`. What has begun is done, whether the asker stays or leaves.
+    """
+    return told_as_it_goes(lambda _progress: sweep_lab(visit.lab, visit.by, dry_run=dry_run))
