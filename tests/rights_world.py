@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from aliquot.access import links, people, sessions, tokens
-from aliquot.access.by import at_the_machine, nobody
+from aliquot.access.by import at_the_machine
 from aliquot.access.rights import EVERYWHERE, NOTHING, Rights, Role
 from aliquot.access.secret_words import form_word
 from aliquot.db.tables import quarantine, receipt, run
@@ -17,56 +17,21 @@ from aliquot.lab import Lab, approving, open_lab
 from aliquot.server.serve import Server
 from aliquot.server.settings import read_settings
 from lab_folder import LabFolder
-
-PROJECTS = {"blue": "azure", "red": "crimson"}
-"""The projects, with the word that names of their things hold and no others."""
+from projects_lab import (
+    MACHINE,
+    PROJECTS,
+    add_person,
+    session_of,
+    table_of,
+    token_of,
+    write_pipeline,
+    write_settings,
+)
 
 
 def other_of(project: str) -> str:
     """Give the other project."""
     return "red" if project == "blue" else "blue"
-
-
-MACHINE = at_the_machine("tester", "here")
-_SETTINGS = """
-lab: riverside
-executor: {kind: process, workers: 1}
-projects: [blue, red]
-sources:
-"""
-_SOURCE = """
-  WORD-reader:
-    watch: ./inbox/WORD
-    settled: {quiet: 0s}
-    project: PROJECT
-    accept: [{type: reading, into: WORD-readings}]
-"""
-_TYPE = """
-type: reading
-recognise: {name: "*.csv"}
-format: table
-table:
-  fields: [{name: well, type: string}, {name: value, type: number, constraints: {minimum: 0}}]
-"""
-_PIPELINE = """
-pipeline: WORD-copies
-project: PROJECT
-inputs: {readings: {dataset: WORD-readings}}
-parameters: {word: {type: string, default: hello}}
-steps:
-  copy:
-    inputs: {file: {from: readings, glob: "/{name}"}}
-    command: cp "$FILE" "$OUT/WORD.csv"
-outputs: {copies: {from: copy, publish: WORD-copies}}
-tables:
-  WORD_values:
-    from: copy
-    glob: "/**.csv"
-    mode: replace
-    schema:
-      primaryKey: well
-      fields: [{name: well, type: string}, {name: value, type: number}]
-"""
 
 
 @dataclass(slots=True)
@@ -100,24 +65,19 @@ class World:
     def someone(self) -> str:
         """Make an account that nobody asks with."""
         name = f"someone{next(self.counter)}"
-        self.lab.catalogue.repeat(lambda c: people.add_person(c, MACHINE, name, {EVERYWHERE: Role.VIEWER}))
+        add_person(self.lab, name, {EVERYWHERE: Role.VIEWER})
         return name
 
     def session(self) -> int:
         """Sign somebody in, and give the number of the session."""
         name = self.someone()
-
-        def work(connection: Connection) -> int:
-            sessions.open_session(connection, people.find_person(connection, name), nobody("there"))
+        session_of(self.lab, name)
+        with self.lab.catalogue.read() as connection:
             return sessions.sessions(connection, name)[0].id
-
-        return self.lab.catalogue.repeat(work)
 
     def token_of(self, name: str) -> int:
         """Make a token of somebody, and give its number."""
-        return self.lab.catalogue.repeat(
-            lambda c: tokens.make_token(c, MACHINE, name, "a test", ["run.read"], days=1)[1].id
-        )
+        return token_of(self.lab, name, ["run.read"])[1].id
 
     def link(self) -> str:
         """Make a one-time link, and give its word."""
@@ -171,25 +131,22 @@ class World:
 def rights_world(folder: Path) -> Iterator[World]:
     """Make the lab, and serve it."""
     made = LabFolder(folder)
-    named = list(PROJECTS.items())
-    fill = lambda text: "".join(text.replace("WORD", word).replace("PROJECT", of) for of, word in named)  # noqa: E731
-    made.write("aliquot.yaml", _SETTINGS + fill(_SOURCE))
-    made.write("types/reading.yaml", _TYPE)
-    for of, word in named:
-        made.write(f"pipelines/{word}.yaml", _PIPELINE.replace("WORD", word).replace("PROJECT", of))
+    write_settings(folder, {project: f"inbox/{word}" for project, word in PROJECTS.items()}, "readings")
+    for of, word in PROJECTS.items():
+        write_pipeline(folder, f"{word}-copies", of, f"{word}-readings", f"{word}-copies")
         made.write(f"inbox/{word}/{word}.csv", "well,value\nA1,1\n")
         for number in (1, 2):
             made.write(f"inbox/{word}/{word}-bad{number}.csv", "well,value\nA1,-5\n")
     made.run("apply")
     made.up(expect=None)
-    for _, word in named:
+    for word in PROJECTS.values():
         made.run("run", "start", f"{word}-copies", "--publish", "--wait")
     # With a second person asked for, nothing is released while everybody tries.
     with (folder / "aliquot.yaml").open("a") as file:
         file.write("approvals: {quarantine.release: true}\n")
     with open_lab(folder) as lab:
         askers = _askers(lab)
-        things = {of: _things(lab, of, word) for of, word in named}
+        things = {of: _things(lab, of, word) for of, word in PROJECTS.items()}
         with Server(lab, read_settings("127.0.0.1:0")) as server:
             yield World(lab, server.address, askers, things)
 
@@ -202,7 +159,7 @@ def _things(lab: Lab, project: str, word: str) -> dict[str, str]:
         arrived = connection.execute(select(receipt.c.id).where(receipt.c.path.contains(word))).scalars().first()
     asked = approving.ask_release(lab, MACHINE, held[0], "it is right")
     return {
-        "word": word, "dataset": f"{word}-readings", "pipeline": f"{word}-copies", "table": f"{word}_values",
+        "word": word, "dataset": f"{word}-readings", "pipeline": f"{word}-copies", "table": table_of(f"{word}-copies"),
         "run": str(number), "held": str(held[0]), "receipt": str(arrived), "approval": str(asked.id),
         "source": f"{word}-reader", "file": f"{word}.csv", "held_file": f"{word}-bad1.csv", "project": project,
     }  # fmt: skip
@@ -223,16 +180,13 @@ def _askers(lab: Lab) -> list[Asker]:
 
 
 def _signed_in(lab: Lab, label: str, roles: Mapping[str, Role]) -> Asker:
-    def work(connection: Connection) -> str:
-        person = people.add_person(connection, MACHINE, label, roles)
-        return sessions.open_session(connection, person, nobody("there")).word
-
-    word = lab.catalogue.repeat(work)
+    add_person(lab, label, roles)
+    word = session_of(lab, label)
     return Asker(label, label, Rights(roles), cookies={"aliquot_session": word}, word=form_word(word))
 
 
 def _with_token(lab: Lab, label: str, of: str, scope: list[str], only: str | None) -> Asker:
-    word, made = lab.catalogue.repeat(lambda c: tokens.make_token(c, MACHINE, of, label, scope, only, 1))
+    word, made = token_of(lab, of, scope, only)
     with lab.catalogue.read() as connection:
         roles = people.find_person(connection, of).roles
     rights = Rights(roles, frozenset(made.scope) - tokens.NEVER, only)

@@ -1,14 +1,11 @@
-"""A lab of two projects that touch each other, served: `azure` stands in what belongs to blue, `crimson` to red."""
+"""A lab of two projects that touch each other, served."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from sqlalchemy import Connection
 
-from aliquot.access import people, sessions, tokens
-from aliquot.access.by import at_the_machine, nobody
 from aliquot.access.rights import EVERYWHERE, Role
 from aliquot.access.secret_words import form_word
 from aliquot.lab import Lab, acts_data, definitions, open_lab
@@ -17,45 +14,8 @@ from aliquot.lab.api_run import Run
 from aliquot.lab.starting import Wish, start_wished
 from aliquot.server.serve import Server
 from aliquot.server.settings import read_settings
+from projects_lab import MACHINE, add_person, session_of, token_of, write_pipeline, write_settings
 
-MACHINE = at_the_machine("tester", "here")
-SETTINGS = """
-lab: riverside
-executor: {kind: process, workers: 1}
-projects: [blue, red]
-sources:
-  azure-reader:
-    watch: ./inbox
-    project: blue
-    accept: [{type: reading, into: azure-arrivals}]
-  crimson-reader:
-    watch: ./outbox
-    project: red
-    accept: [{type: reading, into: crimson-moved}]
-"""
-_TYPE = """
-type: reading
-recognise: {name: "*.csv"}
-format: table
-table:
-  fields: [{name: well, type: string}, {name: value, type: number, constraints: {minimum: 0}}]
-"""
-_PIPELINE = """
-pipeline: NAME
-project: PROJECT
-inputs: {plates: {dataset: INPUT}}
-steps:
-  copy:
-    inputs: {file: {from: plates, glob: "/{name}"}}
-    command: cp "$FILE" "$OUT/"
-outputs: {copies: {from: copy, publish: OUTPUT}}
-tables:
-  TABLE:
-    from: copy
-    glob: "/**.csv"
-    mode: replace
-    schema: {primaryKey: well, fields: [{name: well, type: string}, {name: value, type: number}]}
-"""
 ROLES: Mapping[str, Mapping[str, Role]] = {
     "rob": {"red": Role.TECHNICIAN},
     "sam": {"red": Role.SCIENTIST},
@@ -64,16 +24,6 @@ ROLES: Mapping[str, Mapping[str, Role]] = {
     "ada": {EVERYWHERE: Role.ADMINISTRATOR},
 }
 """The people, with their role by project."""
-
-
-def write_pipeline(folder: Path, name: str, project: str, given: str, publish: str) -> None:
-    """Write a pipeline that copies files."""
-    words = {"NAME": name, "PROJECT": project, "INPUT": given, "OUTPUT": publish, "TABLE": publish.replace("-", "_")}
-    text = _PIPELINE
-    for word, value in words.items():
-        text = text.replace(word, value)
-    (folder / "pipelines").mkdir(exist_ok=True)
-    (folder / f"pipelines/{name}.yaml").write_text(text)
 
 
 class TwoProjects:
@@ -85,19 +35,13 @@ class TwoProjects:
 
     def client(self, name: str) -> httpx.Client:
         """Give a client of somebody who has signed in."""
-
-        def work(connection: Connection) -> str:
-            return sessions.open_session(connection, people.find_person(connection, name), nobody("there")).word
-
-        word = self.lab.catalogue.repeat(work)
+        word = session_of(self.lab, name)
         headers = {"x-csrf-token": form_word(word), "accept": "application/json"}
         return httpx.Client(base_url=self.address, cookies={"aliquot_session": word}, headers=headers, timeout=120)
 
     def token(self, name: str, only: str, *scope: str) -> httpx.Client:
         """Give a client with a token of somebody's for one project."""
-        word, _ = self.lab.catalogue.repeat(
-            lambda connection: tokens.make_token(connection, MACHINE, name, "a test", list(scope), only, 1)
-        )
+        word, _ = token_of(self.lab, name, list(scope), only)
         return httpx.Client(base_url=self.address, headers={"authorization": f"Bearer {word}"}, timeout=120)
 
     def file(self, name: str, text: str = "well,value\nA1,1\n") -> Path:
@@ -123,10 +67,7 @@ class TwoProjects:
 @contextmanager
 def two_projects(folder: Path) -> Generator[TwoProjects]:
     """Make the lab, and serve it: run 1 is blue's and reads red's plates, run 2 is red's and has the same to do."""
-    for each in ("inbox", "outbox", "types"):
-        (folder / each).mkdir(parents=True)
-    (folder / "aliquot.yaml").write_text(SETTINGS)
-    (folder / "types/reading.yaml").write_text(_TYPE)
+    write_settings(folder, {"blue": "inbox", "red": "outbox"}, "arrivals")
     write_pipeline(folder, "azure-joint", "blue", "crimson-plates", "azure-copies")
     write_pipeline(folder, "azure-later", "blue", "azure-plates", "azure-results")
     write_pipeline(folder, "crimson-count", "red", "crimson-plates", "crimson-counts")
@@ -134,7 +75,7 @@ def two_projects(folder: Path) -> Generator[TwoProjects]:
     with open_lab(folder) as lab:
         definitions.apply(lab)
         for name, roles in ROLES.items():
-            lab.catalogue.repeat(lambda c, name=name, roles=roles: people.add_person(c, MACHINE, name, roles))
+            add_person(lab, name, roles)
         with Server(lab, read_settings("127.0.0.1:0")) as server:
             made = TwoProjects(lab, server.address)
             made.take("azure-plates", "blue", "azure.csv")

@@ -19,7 +19,8 @@ from aliquot.lab import definitions
 from aliquot.lab.loads import load_waiting
 from aliquot.model.errors import Invalid
 from aliquot.model.reference import parse_reference
-from two_projects import MACHINE, SETTINGS, TwoProjects, two_projects, write_pipeline
+from projects_lab import MACHINE, write_pipeline
+from two_projects import TwoProjects, two_projects
 
 BAD = "well,value\nA1,-5\n"
 
@@ -77,20 +78,21 @@ def test_a_name_that_a_source_or_pipeline_fills_is_its_projects_before_anything_
 
 def test_apply_refuses_who_would_fill_another_projects_dataset(world: TwoProjects) -> None:
     folder = world.lab.folder
+    settings = (folder / "aliquot.yaml").read_text()
     written = folder / "pipelines/crimson-thief.yaml"
     try:
         write_pipeline(folder, "crimson-thief", "red", "crimson-plates", "azure-plates")
         with pytest.raises(Invalid) as refused:
             definitions.apply(world.lab)
-        assert "pipelines/crimson-thief.yaml:9:" in refused.value.message
+        assert "pipelines/crimson-thief.yaml:10:" in refused.value.message
         assert "the dataset 'azure-plates' is in the project 'blue'" in refused.value.message
         written.unlink()
-        (folder / "aliquot.yaml").write_text(SETTINGS.replace("into: crimson-moved", "into: azure-plates"))
-        with pytest.raises(Invalid, match=r"aliquot\.yaml:13:.*'azure-plates' is in the project 'blue'"):
+        (folder / "aliquot.yaml").write_text(settings.replace("into: crimson-arrivals", "into: azure-plates"))
+        with pytest.raises(Invalid, match=r"aliquot\.yaml:15:.*'azure-plates' is in the project 'blue'"):
             definitions.apply(world.lab)
     finally:
         written.unlink(missing_ok=True)
-        (folder / "aliquot.yaml").write_text(SETTINGS)
+        (folder / "aliquot.yaml").write_text(settings)
 
 
 def test_a_run_takes_the_right_to_read_every_input_that_it_has(world: TwoProjects) -> None:
@@ -105,10 +107,10 @@ def test_a_run_takes_the_right_to_read_every_input_that_it_has(world: TwoProject
 
 
 def test_letting_in_what_was_refused_takes_the_role_where_it_goes(world: TwoProjects) -> None:
-    world.take("crimson-moved", "red", "good.csv")
-    (released,) = world.take("crimson-moved", "red", "bad1.csv", BAD)
-    (again,) = world.take("crimson-moved", "red", "bad2.csv", BAD)
-    world.lab.catalogue.repeat(lambda c: move_dataset(c, MACHINE, "crimson-moved", "blue", ["blue", "red"]))
+    world.take("crimson-arrivals", "red", "good.csv")
+    (released,) = world.take("crimson-arrivals", "red", "bad1.csv", BAD)
+    (again,) = world.take("crimson-arrivals", "red", "bad2.csv", BAD)
+    world.lab.catalogue.repeat(lambda c: move_dataset(c, MACHINE, "crimson-arrivals", "blue", ["blue", "red"]))
     files = {"files": ("bad2.csv", b"well,value\nA1,7\n")}
     with world.client("sam") as sam:
         answer = sam.post(f"/api/v1/quarantine/{released}/release", json={"because": "it is right"})
@@ -120,7 +122,7 @@ def test_letting_in_what_was_refused_takes_the_role_where_it_goes(world: TwoProj
         answer = kim.post(f"/quarantine/{again}/resubmit", files=files, data={"because": "mended"})
         assert answer.status_code == 303, answer.text
     with world.client("ada") as ada:
-        assert ada.get("/api/v1/datasets/crimson-moved").json()["head"] == 3
+        assert ada.get("/api/v1/datasets/crimson-arrivals").json()["head"] == 3
 
 
 def answers_of(client: httpx.Client, method: str, paths: tuple[str, str], **more: Any) -> list[dict[str, Any]]:
@@ -290,7 +292,7 @@ def test_the_form_of_an_upload_says_nothing_of_another_projects_dataset(world: T
     with world.client("rob") as rob, world.client("kim") as kim:
         hidden, gone = (rob.get(f"/uploads.json?into={each}").json() for each in ("azure-arrivals", "nothing"))
         assert hidden | {"into": ""} == gone | {"into": ""}
-        assert "crimson-moved" in gone["datasets"]
+        assert "crimson-arrivals" in gone["datasets"]
         assert kim.get("/uploads.json?into=azure-arrivals").json()["types"] == ["reading"]
 
 

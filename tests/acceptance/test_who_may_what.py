@@ -17,7 +17,8 @@ from aliquot.access.rights import RIGHTS, Rights
 from aliquot.server.app import registered
 from aliquot.server.registered import Registered
 from aliquot.server.routes import PUBLIC
-from rights_world import PROJECTS, Asker, World, other_of, rights_world
+from projects_lab import PROJECTS
+from rights_world import Asker, World, other_of, rights_world
 
 VIEWS = re.compile(r".*/view/.*|.*/shown.*")
 """Pictures of a file that is no spectrum and no picture: refused by what the file is."""
@@ -96,7 +97,7 @@ CASES = (
     Case("GET", "/pipelines/{name}/start", given(run="{other_run}"),
          may_both("pipeline.read", "run.read")),
     Case("POST", "/api/v1/pipelines/{name}/plan", json_of(lambda _w, _a, thing: {
-        "inputs": {"readings": thing["other_dataset"]}}),
+        "inputs": {"plates": thing["other_dataset"]}}),
         may_both("pipeline.read", "dataset.read")),
     Case("GET", "/hub/tables/{name}", lambda *_: {}, may("table.read"), 404, further=True, costly=True),
     Case("GET", "/hub/tables/{name}.json", lambda *_: {}, may("table.read"), 404, further=True, costly=True),
