@@ -32,6 +32,7 @@ Resting = tuple[str, int, int]
 """A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
 
 _AHEAD = 2
+_WRITERS = 2
 _TOGETHER = 64
 
 
@@ -118,8 +119,8 @@ class Batch:
         digests = [digest for digest in read.digests if digest]
         sizes = [size for size, digest in zip(read.sizes, read.digests, strict=True) if digest]
         with self._lock:
+            # As many may wait as readers have room for.
             self._write_later(PackBuffer.around(read.content, digests, sizes), read.release)
-        self._room.acquire()
 
     def _try_file(self, file: Resting) -> Digest | AliquotError:
         path, size, mtime_ns = file
@@ -192,15 +193,13 @@ class Batch:
     def _write_ahead(self) -> None:
         """Hand the full buffer over. Under the lock, so that a flush finds it among what is being written."""
         full, self._buffer = self._buffer, PackBuffer()
-        self._write_later(full)
+        self._write_later(full, self._room.release)
 
-    def _write_later(self, buffer: PackBuffer, then: Callable[[], None] | None = None) -> None:
+    def _write_later(self, buffer: PackBuffer, then: Callable[[], None]) -> None:
         if self._writer is None:
-            self._writer = ThreadPoolExecutor(1, "packs")
+            self._writer = ThreadPoolExecutor(_WRITERS, "packs")
         future = self._writer.submit(self._write, buffer)
-        if then:
-            future.add_done_callback(lambda _: then())
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: then())
         self._writing.append(future)
 
     def _write(self, buffer: PackBuffer) -> list[Location]:

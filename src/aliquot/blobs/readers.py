@@ -169,7 +169,8 @@ class _Reader:
 
     def ask(self, part: Part) -> Part | None:
         """Let files be read into the segment that is free, and give those that are too many for it."""
-        number = self._free.popleft()
+        # The one that was used last: its memory is there already.
+        number = self._free.pop()
         segment = self._segments[number]
         whole, count = part, FILES
         part, rest = whole.cut(count)

@@ -234,21 +234,14 @@ def write_entries(
             .where(entry.c.dataset_id == dataset_id, entry.c.path.in_(part), entry.c.removed.is_(None))
             .values(removed=number)
         )
-    columns = ("dataset_id", "path", "digest", "size", "added", "receipt_id", "task_id")
+    columns = ("path", "digest", "size", "receipt_id", "task_id")
+    same = {"dataset_id": dataset_id, "added": number}
     for first in range(0, len(adds), _AT_ONCE):
         rows = [
-            (
-                dataset_id,
-                each.path,
-                each.digest,
-                each.size,
-                number,
-                receipt_of.get(each.path, each.receipt_id),
-                each.task_id,
-            )
-            for each in adds[first : first + _AT_ONCE]
+            (path, digest, size, receipt_of.get(path, receipt_id), task_id)
+            for path, digest, size, _, receipt_id, task_id in adds[first : first + _AT_ONCE]
         ]
-        insert_rows(connection, entry, columns, rows)
+        insert_rows(connection, entry, columns, rows, same=same)
 
 
 def name_versions(catalogue: Catalogue, store: Store) -> int:

@@ -20,6 +20,8 @@ from aliquot.model.errors import AliquotError
 RESTED_NS = 2 * 10**9
 """So long has a file to rest before one look suffices: the clock of a file server may be a little behind ours."""
 
+_SOON = 2.0
+"""Seconds for which the last files may be expected when their rows are begun: others wait for the catalogue so long."""
 _FEW = 100
 """Files that can be read, if they are small together, while others wait for the catalogue."""
 
@@ -49,12 +51,12 @@ class Arriving:
             self.places += part
 
     @property
-    def seconds_left(self) -> float:
-        """Say how long the rest will take at the rate so far, as far as can be told."""
+    def soon_all(self) -> bool:
+        """Say whether the files are there but for some that will not take longer than the others' rows."""
         read = len(self.entries) + len(self._newer)
-        if not read or self._takes_long(self._newer):
-            return float("inf")
-        return (time.monotonic() - self._began) * (len(self.places) - read) / read
+        if 2 * read < len(self.places) or self._takes_long(self._newer):
+            return False
+        return (time.monotonic() - self._began) * (len(self.places) - read) / max(1, read) < _SOON
 
     def more(self, seconds: float | None = None) -> list[NewEntry] | None:
         """Wait for entries: an empty list when all have come, None when there are none in time."""

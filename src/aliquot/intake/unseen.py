@@ -33,8 +33,6 @@ from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid
 
-_SOON = 0.5
-"""Seconds before all files are read from which on their rows are written: the catalogue is kept from others so long."""
 _DECIDED_ALONE = {"path-clash", "path-refused"}
 _UNTIL_THEN = EMPTY
 """The digest on a receipt until that of the delta is known, at the end of the same transaction."""
@@ -160,7 +158,7 @@ class _Delivery:
 
     def commit_arriving(self, arriving: Arriving, taken: Taken) -> bool:
         """Commit what arrives, as `commit` does: a first version's rows are written before the last files are there."""
-        while arriving.seconds_left > _SOON and arriving.more():
+        while not arriving.soon_all and arriving.more():
             pass
         with self.intake.catalogue.read() as connection:
             others = _has_others(connection, self.intake)
