@@ -27,7 +27,7 @@ from aliquot.intake.judge import Rule
 from aliquot.intake.receipts import NewReceipt, write
 from aliquot.intake.scan import paths_below
 from aliquot.intake.unseen import take_arriving
-from aliquot.model.digest import EMPTY
+from aliquot.model.digest import EMPTY, digest_bytes
 from datasets_world import add, contents, put
 
 pytestmark = [
@@ -92,6 +92,22 @@ def test_a_first_version_is_as_any_other(
     assert rebuild(store, fresh).receipts == 1
     assert contents(fresh, store, "wells") == _there(given)
     fresh.close()
+
+
+def test_what_was_damaged_is_mended_by_the_same_bytes(
+    catalogue: Catalogue, store: Store, given: Path, tmp_path: Path
+) -> None:
+    add(catalogue, store, "others", {"/a": "well 7", "/b": "well 8", "/c": "something else"})
+    (pack,) = (tmp_path / "store" / "packs").glob("*/*")
+    content = pack.read_bytes()
+    pack.chmod(0o600)
+    pack.write_bytes(content.replace(b"well 7", b"WELL 7").replace(b"something", b"SOMETHING"))
+    taken, _ = _take(catalogue, store, given)
+    assert taken.added == FILES
+    assert contents(catalogue, store, "wells") == _there(given)
+    with catalogue.read() as connection:
+        where = places.require(connection, [digest_bytes(b"well 7")])
+    assert store.read_checked(where[digest_bytes(b"well 7")]) == b"well 7"
 
 
 def test_what_comes_later_is_compared_with_what_is_there(catalogue: Catalogue, store: Store, given: Path) -> None:

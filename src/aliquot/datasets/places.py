@@ -134,11 +134,13 @@ def moved_in(catalogue: Catalogue) -> Callable[[Collection[tuple[Location, Locat
     """Give what a batch tells when it has written blobs again whose old place was damaged."""
 
     def moved(moves: Collection[tuple[Location, Location]]) -> None:
-        def work(connection: Connection) -> None:
-            for old, new in moves:
-                same = (blob.c.digest == old.digest, blob.c.pack.is_not_distinct_from(old.pack))
-                connection.execute(update(blob).where(*same).values(pack=new.pack, offset=new.offset))
-
-        catalogue.repeat(work)
+        catalogue.repeat(lambda connection: move(connection, moves))
 
     return moved
+
+
+def move(connection: Connection, moves: Collection[tuple[Location, Location]]) -> None:
+    """Note of blobs that were damaged where they lay that they lie elsewhere now."""
+    for old, new in moves:
+        same = (blob.c.digest == old.digest, blob.c.pack.is_not_distinct_from(old.pack))
+        connection.execute(update(blob).where(*same).values(pack=new.pack, offset=new.offset))

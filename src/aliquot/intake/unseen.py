@@ -133,11 +133,15 @@ class _Delivery:
     where: list[Location] = field(default_factory=list[Location])
     early: list[Location] = field(default_factory=list[Location])
     """Where what was written early lies: the first rows of a version that grows tell of it."""
+    moves: list[tuple[Location, Location]] = field(default_factory=list[tuple[Location, Location]])
+    """Where blobs lie now that were damaged where they lay; noted with the version, whose transaction may be open."""
 
     @classmethod
     def of(cls, intake: Intake) -> Self:
-        batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
-        return cls(intake, batch, Origin(intake.source, time.time(), together=True), time.time_ns())
+        moves: list[tuple[Location, Location]] = []
+        batch = intake.store.batch(places.known_in(intake.catalogue), moves.extend)
+        origin = Origin(intake.source, time.time(), together=True)
+        return cls(intake, batch, origin, time.time_ns(), moves=moves)
 
     def commit(self, entries: Sequence[NewEntry], taken: Taken) -> bool:
         """Commit entries; false, and nothing done, when they are few, or need decisions of their own."""
@@ -162,7 +166,9 @@ class _Delivery:
             pass
         with self.intake.catalogue.read() as connection:
             others = _has_others(connection, self.intake)
-        if not others and (done := self._grow(arriving)):
+        # To a bucket packs take longer than rows do: nobody shall wait for the catalogue meanwhile.
+        in_folder = self.intake.store.objects.root is not None
+        if in_folder and not others and (done := self._grow(arriving)):
             self._tell(done, done.added, taken)
             return True
         while arriving.more():
@@ -219,6 +225,7 @@ class _Delivery:
     def _receipts(self, connection: Connection, draft: Draft) -> Mapping[str, int]:
         one_at_a_time(connection, self.intake.source)
         places.record(connection, [*self.early, *self.where])
+        places.move(connection, self.moves)
         fresh = {each.path for each in draft.adds}
         rows: list[NewReceipt] = []
         if fresh:
@@ -247,6 +254,7 @@ class _Delivery:
     def _ended(self, connection: Connection, receipt_id: int, draft: Draft) -> None:
         assert draft.delta is not None
         places.record(connection, self.where)
+        places.move(connection, self.moves)
         said = self._receipt(draft.delta.digest, draft.adds)
         values = {"digest": said.digest, "size": said.size, "files": said.files}
         connection.execute(update(receipt).where(receipt.c.id == receipt_id).values(values))
