@@ -13,13 +13,17 @@ KILLS ?= 50
 
 ONLY ?=
 
-.PHONY: demo test soak soak-arrivals bench bench-peers screenshots lint docs setup setup-dev clean
+.PHONY: demo test test-sources soak soak-arrivals bench bench-peers screenshots lint docs setup setup-dev clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup-dev
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests
+
+# Every kind of source with 100,000 files, which takes minutes.
+test-sources: setup-dev
+	ALIQUOT_TEST_OBJECTS=100000 $(BIN)/pytest tests/contract/test_sources.py -k many --durations=0
 
 soak: setup-dev
 	$(BIN)/python tests/soak/run.py --events $(EVENTS) $(if $(SEED),--seed $(SEED))

@@ -1,8 +1,9 @@
 """An empty bucket of a real S3 server on loopback, with a gate before it that can be shut."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -20,9 +21,10 @@ class Bucket:
 
     name = "lab"
 
-    def __init__(self) -> None:
+    def __init__(self, page: int = 1000) -> None:
         program = Path(__file__).parent / "s3_server.py"
-        self._server = subprocess.Popen([_PYTHON, program], stdout=subprocess.PIPE, text=True)
+        more = {"MOTO_S3_DEFAULT_MAX_KEYS": str(page)}
+        self._server = subprocess.Popen([_PYTHON, program], stdout=subprocess.PIPE, text=True, env=os.environ | more)
         assert self._server.stdout
         self.endpoint = f"http://127.0.0.1:{self._server.stdout.readline().strip()}"
         self._ask(self.name, "PUT")
@@ -61,6 +63,12 @@ class Bucket:
         finally:
             self.open()
 
+    def seed(self, keys: Sequence[str]) -> None:
+        """Put an object under each key, without asking for each; its content is its key."""
+        data = "\n".join(keys).encode()
+        with urlopen(Request(f"{self.endpoint}/-/seed/{self.name}", data=data, method="POST")):
+            pass
+
     def make(self, name: str) -> None:
         """Make one more bucket, or again one that was removed."""
         self._ask(name, "PUT")
@@ -90,10 +98,10 @@ class Bucket:
 
 
 @contextmanager
-def bucket_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """Serve a bucket, with the environment that a lab on it has."""
+def bucket_of(monkeypatch: pytest.MonkeyPatch, page: int = 1000) -> Iterator[Bucket]:
+    """Serve a bucket, with the environment that a lab on it has; its listings have so many keys on a page."""
     require_service(_PYTHON.exists(), "moto, for an S3 server (`make test` installs it)")
-    bucket = Bucket()
+    bucket = Bucket(page)
     for name, value in {
         "AWS_ENDPOINT": bucket.endpoint,
         "AWS_ALLOW_HTTP": "true",

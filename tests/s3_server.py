@@ -2,14 +2,20 @@
 
 It prints its port. `PUT /-/shut` makes it answer 503 to everything, `/-/expired` as to credentials that have expired,
 `/-/list` as to those that may not list, and `/-/read` as to those that may not read keys with "secret" in them;
-`PUT /-/open` ends that, and `GET /-/refused` says how often it refused something.
+`PUT /-/open` ends that, and `GET /-/refused` says how often it refused something. `POST /-/seed/BUCKET` makes an object
+of each line, whose content is its key: a hundred thousand, one request for each, would take minutes.
+
+A listing costs it the same for every page, however short that is, since it sorts all keys anew; with the environment's
+`MOTO_S3_DEFAULT_MAX_KEYS` pages are longer than those of the real one.
 """
 
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 _ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>{}</Message></Error>"
@@ -35,13 +41,19 @@ class _Gate:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/-/"):
-            if environ["REQUEST_METHOD"] == "PUT":
+            if environ["REQUEST_METHOD"] == "POST":
+                keys = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode().split("\n")
+                self._seed(path.removeprefix("/-/seed/"), keys)
+            elif environ["REQUEST_METHOD"] == "PUT":
                 self._mode = path.removeprefix("/-/")
             return self._plain(start, "200 OK", str(self._refused).encode())
         if self._refuses(environ):
             self._refused += 1
             status, code, text = _ANSWERS[self._mode]
             return self._plain(start, status, _ERROR.format(code, text).encode())
+        if copied := environ.get("HTTP_X_GOOG_COPY_SOURCE"):
+            # So does Cloud Storage call what is the same otherwise.
+            environ["HTTP_X_AMZ_COPY_SOURCE"] = copied
         return self._app(environ, start)
 
     def _refuses(self, environ: dict[str, Any]) -> bool:
@@ -54,6 +66,11 @@ class _Gate:
                 return reads and not lists and "secret" in environ["PATH_INFO"]
             case mode:
                 return mode != "open"
+
+    def _seed(self, bucket: str, keys: list[str]) -> None:
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        for key in keys:
+            backend.put_object(bucket, key, key.encode())
 
     def _plain(self, start: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])

@@ -2,8 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlparse
 
 import obstore
 from obstore.store import MemoryStore, ObjectStore, from_url
@@ -11,6 +14,8 @@ from obstore.store import MemoryStore, ObjectStore, from_url
 from aliquot.intake.bucket import Bucket as BucketPlace
 from aliquot.intake.folder import Folder
 from aliquot.intake.place import Place
+
+_AT_ONCE = 16
 
 
 class Kind(Protocol):
@@ -21,6 +26,10 @@ class Kind(Protocol):
     def place(self) -> Place: ...
 
     def put(self, path: str, data: bytes, mtime: float | None = None) -> None: ...
+
+    def put_many(self, paths: Sequence[str]) -> None: ...
+
+    def get(self, path: str) -> bytes: ...
 
     def delete(self, path: str) -> None: ...
 
@@ -45,6 +54,13 @@ class FolderKind:
         if mtime is not None:
             os.utime(target, (mtime, mtime))
 
+    def put_many(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.put(path, path.encode())
+
+    def get(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
     def delete(self, path: str) -> None:
         (self.root / path).unlink()
 
@@ -64,7 +80,15 @@ class FolderKind:
 class ObjectsKind:
     """A bucket. Objects have the time at which they were written, whatever a file's time was before."""
 
-    def __init__(self, url: str, disk: Path, objects: ObjectStore | None = None, settings: Any = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        disk: Path,
+        objects: ObjectStore | None = None,
+        settings: Any = None,
+        seed: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
+        self._seed = seed
         self.url = url
         self.disk = disk
         self.settings = settings or {}
@@ -76,6 +100,17 @@ class ObjectsKind:
 
     def put(self, path: str, data: bytes, mtime: float | None = None) -> None:
         obstore.put(self.objects, path, data, use_multipart=False)
+
+    def put_many(self, paths: Sequence[str]) -> None:
+        if self._seed:
+            below = urlparse(self.url).path.strip("/")
+            self._seed([f"{below}/{path}" for path in paths])
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda path: self.put(path, path.encode()), paths))
+
+    def get(self, path: str) -> bytes:
+        return bytes(obstore.get(self.objects, path).bytes())
 
     def delete(self, path: str) -> None:
         obstore.delete(self.objects, path)
