@@ -13,6 +13,7 @@ from aliquot.db import Catalogue
 from aliquot.db.tables import source as source_table
 from aliquot.intake.source import SourceIntake
 from aliquot.model.errors import Invalid, Unavailable
+from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Source
 from azurite import azurite_of
 from bucket import Bucket, bucket_of
@@ -102,6 +103,17 @@ def test_keys_that_no_file_could_have_are_told_and_the_others_arrive(
     assert (look.taken.added, [each.file for each in look.findings]) == (2, ["/empty//segment"])
     assert contents(catalogue, store, "plates") == {"/good": "1", "/last/good": "2"}
     assert source.look().taken.safe == []
+
+
+def test_a_long_listing_with_such_a_key_gives_each_object_once(
+    catalogue: Catalogue, kind: ObjectsKind, s3: Bucket, tmp_path: Path
+) -> None:
+    keys = [f"run/{number:05}" for number in range(2_500)]
+    s3.seed([f"{tmp_path.name}/{key}" for key in [*keys, "run/02000//odd", "z"]])
+    told: list[Finding] = []
+    listed = [each.path for page in kind.place().pages((), told.append) for each in page]
+    assert listed == [*(f"/{key}" for key in keys), "/z"]
+    assert [each.file for each in told] == ["/run/02000//odd"]
 
 
 def test_a_folder_mark_is_no_file(

@@ -68,13 +68,16 @@ class Bucket:
         return self._fetcher.digests(landings, lose)
 
     def _list(self, tell: Callable[[Finding], None]) -> Iterator[Sequence[Any]]:
+        last = ""
         try:
-            yield from obstore.list(self._objects, chunk_size=_PAGE)
+            for page in obstore.list(self._objects, chunk_size=_PAGE):
+                yield page
+                last = str(page[-1]["path"]) if page else last
         except obstore.exceptions.InvalidPathError as error:
-            # The client refuses a whole page for one key. What it had given before comes again, which does nothing.
+            # The client refuses a whole page for one key.
             from aliquot.intake.bucket_keys import list_around
 
-            yield from list_around(self.url, self._settings, error, tell)
+            yield from list_around(self.url, self._settings, error, tell, last)
 
     def _file(self, meta: Mapping[str, Any], passed: Callable[[str], bool]) -> File | None:
         key = meta["path"]

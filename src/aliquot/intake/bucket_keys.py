@@ -13,9 +13,9 @@ _ODD = {"", ".", ".."}
 
 
 def list_around(
-    url: str, settings: Mapping[str, str], error: Exception, tell: Callable[[Finding], None]
+    url: str, settings: Mapping[str, str], error: Exception, tell: Callable[[Finding], None], after: str = ""
 ) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """List a bucket whose listing the object store's client refused, and tell each key that cannot be taken in.
+    """List on, `after` a key, where the object store's client refused to, and tell each key that cannot be taken in.
 
     For S3 alone. Other buckets, of which one key keeps the rest from being listed, are `Unavailable`.
     """
@@ -29,7 +29,8 @@ def list_around(
     endpoint = settings.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL")
     s3 = client("s3", settings, endpoint)
     below = f"{prefix}/" if prefix else ""
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=below):
+    since = {"StartAfter": below + after} if after else {}
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=below, **since):
         yield [meta for each in page.get("Contents", ()) if (meta := _meta(each, len(below), tell)) is not None]
 
 
