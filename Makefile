@@ -10,6 +10,7 @@ EVENTS ?= 1000
 SEED ?=
 ARRIVALS ?= 10000
 KILLS ?= 50
+CATALOGUE ?= sqlite
 
 ONLY ?=
 
@@ -30,7 +31,7 @@ soak: setup-dev
 
 # Files at a folder, an S3 bucket and an Azure container, while what takes them in is killed.
 soak-arrivals: setup-dev
-	$(BIN)/python tests/soak/arrivals.py --arrivals $(ARRIVALS) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python tests/soak/arrivals.py --arrivals $(ARRIVALS) --kills $(KILLS) --catalogue $(CATALOGUE) $(if $(SEED),--seed $(SEED))
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py
