@@ -13,6 +13,8 @@ from schemathesis.core.failures import FailureGroup
 from rights_world import Asker, World, rights_world
 
 EXAMPLES = 5
+ENDS = "/api/v1/sessions/end"
+"""What signs out who asks, so that nothing else would be answered."""
 AS_DESCRIBED = [
     checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
     checks.response_headers_conformance, checks.response_schema_conformance,
@@ -69,6 +71,8 @@ def test_every_answer_is_as_the_document_says(world: World) -> None:
 
     for found in schemathesis.openapi.from_dict(document).get_all_operations():
         operation = found.ok()
+        if operation.path == ENDS:
+            continue
         # A path that names nothing, and one that names what is there: otherwise all answers would be 404.
         try_out(operation, {})
         names = [each.name for each in operation.path_parameters]
