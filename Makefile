@@ -42,7 +42,7 @@ bench-peers: setup-dev
 	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet snakemake redun luigi
 	$(BIN)/python benchmarks/run.py peers
 
-# Every page, light and dark, on a desktop and on a phone; ONLY keeps the addresses that hold a word.
+# Every page, light and dark, on a desktop, a phone and a wide screen; ONLY keeps the addresses that hold a word.
 screenshots: setup-dev
 	@$(BIN)/python tests/screenshots.py screenshots $(ONLY)
 

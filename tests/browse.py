@@ -16,6 +16,7 @@ from services import require_service
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 DESKTOP = (1280, 800)
 PHONE = (360, 740)
+WIDE = (2560, 1440)
 _ADDRESSES = "all => all.map(each => each.getAttribute('href'))"
 
 

@@ -1,4 +1,4 @@
-"""`make screenshots`: every page, light and dark, on a desktop and on a phone, as pictures in a folder."""
+"""`make screenshots`: every page, light and dark, on a desktop, a phone and a wide screen, as pictures in a folder."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from aliquot.server.app import registered
-from browse import DESKTOP, PHONE, chromium, reachable, signed_in, watched
+from browse import DESKTOP, PHONE, WIDE, chromium, reachable, signed_in, watched
 from running_server import running_server
 from shown_lab import STARTS, make_shown_lab
 
@@ -25,7 +25,7 @@ def main(folder: Path, only: str = "") -> None:
             found = {route: at for route, at in reachable(page, routes, STARTS).items() if only in route}
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
-                for size, (width, height) in (("desktop", DESKTOP), ("phone", PHONE)):
+                for size, (width, height) in (("desktop", DESKTOP), ("phone", PHONE), ("wide", WIDE)):
                     page.set_viewport_size({"width": width, "height": height})
                     for route, address in found.items():
                         page.goto(address)

@@ -12,7 +12,7 @@ from lab_folder import LabFolder
 
 STARTS = (
     "/runs/4/steer", "/runs/1", "/runs/1/outputs", "/",
-    "/datasets/measurements/1/files/leaf.imzML?mz=104.107&tolerance=0.2&unit=da",
+    "/datasets/measurements/1/files/leaf.imzML?mz=226.226&tolerance=0.2&unit=da",
 )  # fmt: skip
 """Where looking around begins: a run that waits, one that has given files, and what nothing leads to yet."""
 
