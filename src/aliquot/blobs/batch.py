@@ -66,6 +66,14 @@ class Batch:
         self._pack([(digest, data)])
         return Blob(digest, len(data))
 
+    def add_all(self, contents: Sequence[bytes]) -> list[Blob]:
+        """Add the bytes of many blobs, in one go where they are small."""
+        small = [(digest_bytes(data), data) for data in contents if len(data) < SMALL]
+        self._pack(small)
+        if len(small) < len(contents):
+            return [self.add_bytes(data) for data in contents]
+        return [Blob(digest, len(data)) for digest, data in small]
+
     def _pack(self, blobs: Iterable[tuple[Digest, bytes]]) -> None:
         with self._lock:
             for digest, data in blobs:

@@ -13,6 +13,7 @@ from obstore.store import LocalStore, MemoryStore, from_url
 from aliquot.blobs.adopted import Adopted
 from aliquot.blobs.batch import Batch, Known, Moved
 from aliquot.blobs.durable import CHUNK, Writer, copy_and_digest, storage_error
+from aliquot.blobs.neighbours import neighbours
 from aliquot.blobs.layout import ADOPTED, BLOBS, PACKS, blob_key, blob_of_pin, digest_of_key, key_of, pins_below
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FOOTER, SMALL, index_size, read_index
@@ -120,6 +121,24 @@ class Store:
         data = self.read(location)
         _check(digest_bytes(data), location)
         return data
+
+    def read_all_checked(self, locations: Sequence[Location]) -> list[bytes]:
+        """Give the contents of small blobs, digested again; what lies near each other in a pack is read together."""
+        found: dict[Location, bytes] = {}
+        for together in neighbours(locations):
+            first, start = together[0], together[0].offset
+            if len(together) == 1:
+                found[first] = self.read_checked(first)
+                continue
+            end = max(each.offset + each.size for each in together)
+            data = self.objects.read_range(key_of(first), start, end - start)
+            for each in together:
+                content = data[each.offset - start : each.offset - start + each.size]
+                if len(content) < each.size:
+                    raise _cut_off(each)
+                _check(digest_bytes(content), each)
+                found[each] = content
+        return [found[each] for each in locations]
 
     def fetch(self, location: Location, target: Path) -> None:
         """Write a blob's content to a new file, which shares no byte with the store that a writer could reach.

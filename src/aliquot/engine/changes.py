@@ -18,6 +18,8 @@ from aliquot.model.pipeline import Output
 from aliquot.model.reference import Reference
 from aliquot.model.state import State
 
+_AT_ONCE = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -67,9 +69,8 @@ def _made_entries(connection: Connection, run_id: int, step: str, new: list[File
     makers = dict.fromkeys([file.key or "" for file in new], 0)
     if few:
         query = query.where(among(connection, task.c.key, makers))
-    for key, maker in connection.execute(query):
-        if key in makers:
-            makers[key] = maker
+    for part in connection.execute(query).partitions(_AT_ONCE):
+        makers |= {key: maker for key, maker in part if key in makers}
     adds: list[NewEntry] = []
     while new:
         path, digest, size, key = new.pop()

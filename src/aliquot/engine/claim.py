@@ -36,6 +36,11 @@ UNDER_WAY = (State.INITIALIZING, State.RUNNING)
 _RUN_ACTIVE = [state for state in ACTIVE if state is not State.PAUSED]
 _NO_POOLS: Mapping[str, int] = {}
 
+TAKEN = (task.c.id, task.c.run_id, task.c.step, task.c.ordinal, task.c.key, task.c.datum, task.c.recall,
+         task.c.owner, task.c.attempts, task.c.failures, task.c.takeovers, task.c.fence, task.c.not_before,
+         task.c.created_at)  # fmt: skip
+"""What is read of a task that is claimed."""
+
 
 def needs_care(now: float) -> ColumnElement[bool]:
     """Give the condition for a run that nobody looks after and that somebody should."""
@@ -152,7 +157,7 @@ def _taking(*which: ColumnElement[bool] | TextClause) -> ReturningUpdate[*tuple[
             lease_until=bindparam("b_until", type_=Double),
             takeovers=task.c.takeovers + case((task.c.state == State.QUEUED, 0), else_=1),
         )
-        .returning(*task.c)
+        .returning(*TAKEN)
     )
 
 
@@ -260,8 +265,8 @@ def held(connection: Connection, owner: str, fences: Mapping[int, int]) -> set[i
             select(task.c.id, task.c.fence)
             .where(task.c.owner == owner, task.c.id.in_(part), task.c.state.in_(UNDER_WAY))
             .with_for_update()
-        )
-        mine.update(row.id for row in rows if fences[row.id] == row.fence)
+        ).all()
+        mine.update([number for number, fence in rows if fences[number] == fence])
     return mine
 
 

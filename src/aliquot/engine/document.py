@@ -84,7 +84,8 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
             .where(among(connection, key_input.c.key, part))
             .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
         )
-        for key, name, path, digest, size, pack, offset in connection.execute(query):
+        # All at once: to fetch row by row takes as long again.
+        for key, name, path, digest, size, pack, offset in connection.execute(query).all():
             if size is None:
                 size = 0 if digest == EMPTY else -1
             found[key].append((name, path, Location(digest, size, pack, offset or 0)))
@@ -104,9 +105,40 @@ def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Si
                 digest=place.digest,
             )
     step = command.step
+    resources = command.fixed
+    if resources is None or row.failures:
+        resources = _resources(step, row, sizes, files)
+    datum: dict[str, Any] = row.datum
+    call = _call(step.python, command, datum) if step.python else None
+    # A function is told everything by its call.
+    environment, places_of = ({}, {}) if call else _surroundings(command, datum, resources)
+    return TaskDocument(
+        key=Digest(row.key),
+        task=row.id,
+        fence=row.fence,
+        name=f"{command.name}/{row.ordinal}",
+        command=step.command if isinstance(step.command, str) else tuple(step.command),
+        store=store,
+        environment=environment,
+        places=places_of,
+        files=(*command.code, *[TaskFile(f"in/{name}{path}", place) for name, path, place in files]),
+        image=step.image,
+        resources=resources,
+        network=step.network,
+        python=call,
+        ensure=tuple(command.parts.get("ensure", ())),
+        run=row.run_id,
+        depth=command.depth,
+    )
+
+
+def _surroundings(
+    command: Command, datum: Mapping[str, Any], resources: Resources
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Give a command's variables, and those whose value is a place."""
     environment = dict(command.environment)
     places_of = {"OUT": "out", "TASK": "task.json"}
-    parts, exports = row.datum["parts"], row.datum["exports"]
+    parts, exports = datum["parts"], datum["exports"]
     if command.code:
         places_of["BUNDLE"] = "bundle"
     for name, variables in command.variables.items():
@@ -118,40 +150,24 @@ def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Si
         environment |= {each.upper(): value for each, value in captures.items() if not each.isdigit()}
     if exports:
         environment |= {name.upper(): as_text(value) for name, value in exports.items()}
-    resources = command.fixed
-    if resources is None or row.failures:
-        resources = _resources(step, row, sizes, files)
     environment["CPUS"] = f"{resources.cpus:g}"
     if resources.memory:
         environment["MEMORY_MB"] = str(resources.memory // 2**20)
-    return TaskDocument(
-        key=Digest(row.key),
-        task=row.id,
-        fence=row.fence,
-        name=f"{command.name}/{row.ordinal}",
-        command=step.command if isinstance(step.command, str) else tuple(step.command),
-        store=store,
-        environment=environment,
-        places=places_of,
-        files=(*command.code, *(TaskFile(f"in/{name}{path}", place) for name, path, place in files)),
-        image=step.image,
-        resources=resources,
-        network=step.network,
-        python=_call(step.python, command, row) if step.python else None,
-        ensure=tuple(command.parts.get("ensure", ())),
-        run=row.run_id,
-        depth=command.depth,
-    )
+    return environment, places_of
 
 
-def _call(function: str, command: Command, row: TaskRow) -> Call:
-    absent = [name for name in command.variables if name not in row.datum["parts"]]
-    values = {**command.values, **dict.fromkeys(absent)}
+def _call(function: str, command: Command, datum: Mapping[str, Any]) -> Call:
+    parts: Mapping[str, tuple[str, Mapping[str, str], bool]] = datum["parts"]
+    values = dict(command.values)
+    if len(parts) < len(command.variables):
+        values |= dict.fromkeys([name for name in command.variables if name not in parts])
     inputs: dict[str, str] = {}
-    for name, (matched, captures, single) in row.datum["parts"].items():
+    for name, (matched, captures, single) in parts.items():
         inputs[name] = f"in/{name}{matched}" if matched != "/" or single else f"in/{name}"
-        values |= {each: value for each, value in captures.items() if not each.isdigit()}
-    return Call(function, values | row.datum["exports"], inputs)
+        for each, value in captures.items():
+            if not each.isdigit():
+                values[each] = value
+    return Call(function, values | datum["exports"] if datum["exports"] else values, inputs)
 
 
 def _resources(step: Step, row: TaskRow, sizes: Sizes, files: Given) -> Resources:

@@ -19,6 +19,10 @@ _SHOWN_AFTER = 0.5
 """Seconds after which an attempt is shown as running; quicker ones go straight to their end."""
 
 
+_LOOK_AFTER = 0.25
+"""Seconds between two looks at all attempts; between them only those are looked at that the executors name."""
+_FEW = 250
+"""So many attempts are all looked at each time."""
 _UNABLE_FOR = 30.0
 """Seconds for which tasks of a step are left to other hosts, when this one cannot run them."""
 
@@ -73,6 +77,10 @@ class Flights:
         self._flights: dict[int, Flight] = {}
         self._ended: dict[int, Outcome] = {}
         self._executors: dict[str, Executor] = {}
+        # Thousands wait in the executors for their turn: each cycle touches only those of which something is new.
+        self._waiting: dict[int, Flight] = {}
+        self._submitted: dict[str, dict[Handle, Flight]] = {}
+        self._look_at = 0.0
         self.returned: dict[int, int] = {}
         """Fences of tasks that were taken back, until the catalogue says that they wait."""
         self.unable: dict[tuple[int, str], float] = {}
@@ -92,8 +100,10 @@ class Flights:
 
     def add(self, rows: Sequence[TaskRow], *, begun: bool = False) -> None:
         """Take tasks that were claimed; `begun` says that attempts at them run already."""
+        now = time.monotonic()
         for row in rows:
-            self._flights[row.id] = Flight(row, running_since=time.monotonic() if begun else None)
+            flight = Flight(row, running_since=now if begun else None, claimed_at=now)
+            self._flights[row.id] = self._waiting[row.id] = flight
 
     def avoided(self) -> frozenset[tuple[int, str]]:
         """Give the steps of runs of which this host should claim nothing now."""
@@ -104,7 +114,7 @@ class Flights:
     @property
     def waiting(self) -> list[Flight]:
         """List the tasks that are not submitted yet."""
-        return [each for each in self if each.executor is None and each.row.id not in self._ended]
+        return [each for number, each in self._waiting.items() if number not in self._ended]
 
     def fail(self, flight: Flight, cause: Cause, message: str) -> None:
         """End an attempt that cannot be submitted."""
@@ -134,20 +144,22 @@ class Flights:
         for name, several in by_executor.items():
             executor = self._executors[name]
             handles = executor.submit([document for _, document in several])
+            submitted = self._submitted.setdefault(name, {})
             for (flight, _), handle in zip(several, handles, strict=True):
                 flight.executor, flight.handle = executor, handle
+                submitted[handle] = flight
+                self._waiting.pop(flight.row.id, None)
 
     def look(self) -> tuple[list[Ended], list[Flight]]:
         """See which attempts have ended, and which have run for a while without being shown."""
-        by_executor: dict[str, dict[Handle, Flight]] = {}
-        for flight in self:
-            if flight.executor and flight.handle and flight.row.id not in self._ended:
-                by_executor.setdefault(flight.executor.name, {})[flight.handle] = flight
         shown: list[Flight] = []
         now = time.monotonic()
-        for name, by_handle in by_executor.items():
-            for sighting in self._executors[name].look(by_handle):
-                flight = by_handle[sighting.handle]
+        at_all = now >= self._look_at or len(self._flights) <= _FEW
+        for name, submitted in self._submitted.items():
+            executor = self._executors[name]
+            fresh = executor.fresh()
+            for sighting in executor.look(list(submitted) if at_all else [each for each in fresh if each in submitted]):
+                flight = submitted[sighting.handle]
                 if sighting.outcome:
                     self._ended[flight.row.id] = sighting.outcome
                 elif sighting.lost:
@@ -157,6 +169,8 @@ class Flights:
                     flight.running_since = flight.running_since or now
                     if now - flight.running_since >= _SHOWN_AFTER:
                         shown.append(flight)
+        if at_all:
+            self._look_at = now + max(_LOOK_AFTER, 20 * (time.monotonic() - now))
         return [(self._flights[number], outcome) for number, outcome in self._ended.items()], shown
 
     def landed(self, ended: Sequence[Ended]) -> None:
@@ -167,18 +181,24 @@ class Flights:
             # A task that is tried again may have been claimed anew already.
             if self._flights.get(flight.row.id) is flight:
                 del self._flights[flight.row.id]
+                self._waiting.pop(flight.row.id, None)
             if flight.executor and flight.handle:
                 by_executor.setdefault(flight.executor.name, []).append(flight.handle)
         for name, handles in by_executor.items():
             self._executors[name].forget(handles)
+            submitted = self._submitted[name]
+            for handle in handles:
+                submitted.pop(handle, None)
 
     def drop(self, flight: Flight) -> None:
         """Forget a task that was given back before it was submitted."""
         self._flights.pop(flight.row.id, None)
+        self._waiting.pop(flight.row.id, None)
 
     def cancel(self, runs: Collection[int]) -> None:
         """End the attempts of these runs."""
-        self.end([flight for flight in self if flight.row.run_id in runs])
+        if runs:
+            self.end([flight for flight in self if flight.row.run_id in runs])
 
     def end(self, flights: Sequence[Flight]) -> None:
         """End attempts, once each; those that were not submitted end at once."""
@@ -200,17 +220,19 @@ class Flights:
     def withdraw(self, flights: Sequence[Flight]) -> None:
         """Take back those of these attempts that have not begun, into `returned`."""
         for flight in flights:
-            if flight.executor and flight.handle and not flight.executor.withdraw([flight.handle]):
-                continue
-            del self._flights[flight.row.id]
+            if flight.executor and flight.handle:
+                if not flight.executor.withdraw([flight.handle]):
+                    continue
+                self._submitted[flight.executor.name].pop(flight.handle, None)
+            self.drop(flight)
             self.returned[flight.row.id] = flight.row.fence
 
     def wait(self, seconds: float) -> bool:
         """Wait on the executor that is busy, if it is one alone; says whether it was."""
-        busy = {flight.executor.name for flight in self if flight.executor}
+        busy = [name for name, submitted in self._submitted.items() if submitted]
         if len(busy) != 1:
             return False
-        self._executors[busy.pop()].wait(seconds)
+        self._executors[busy[0]].wait(seconds)
         return True
 
     def close(self) -> None:

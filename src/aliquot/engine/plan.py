@@ -105,7 +105,7 @@ def made_by(connection: Connection, run_id: int, step: str, *, exporting: bool =
     )
     # By path and key, not by ordinals: those say in which order tasks were planned, and the result must not. Sorted
     # here, since the database would hold all rows beside ours for it.
-    rows = [tuple(row) for row in connection.execute(query)]
+    rows = [tuple(row) for part in connection.execute(query).partitions(_AT_ONCE) for row in part]
     rows.sort(reverse=True)
     files: list[File] = []
     makers = array("q")
@@ -147,7 +147,7 @@ def outputs_of(connection: Connection, keys: Iterable[str]) -> list[File]:
     files: list[File] = []
     for part in chunks(list(keys)):
         query = select(output.c.path, output.c.digest, output.c.size, output.c.key).where(output.c.key.in_(part))
-        files += [File(row.path, row.digest, row.size, row.key) for row in connection.execute(query)]
+        files += [File(*row) for row in connection.execute(query).all()]
     return sorted(files, key=lambda file: file.path)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, task
-from aliquot.engine.claim import UNDER_WAY
+from aliquot.engine.claim import TAKEN, UNDER_WAY
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
 from aliquot.model.seams import Leftover
@@ -52,6 +52,6 @@ def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> 
             update(task)
             .where(task.c.id.in_(part))
             .values(owner=owner, fence=task.c.fence + 1, lease_until=now + LEASE, takeovers=task.c.takeovers + 1)
-            .returning(*task.c)
+            .returning(*TAKEN)
         ).all()
     return claimed

@@ -26,6 +26,7 @@ from aliquot.engine.reattach import claim_left
 from aliquot.engine.set_back import mend_times
 from aliquot.engine.shares import Shares
 from aliquot.engine.sizing import Learner, Sizes
+from aliquot.model.collector import seldom
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
 from aliquot.model.state import ACTIVE, REFUSED, State
@@ -103,7 +104,8 @@ class Supervisor:
         `Unavailable` when catalogue or store cannot be used now; nothing is lost, and the next call goes on from there.
         """
         try:
-            return self._cycle()
+            with seldom():
+                return self._cycle()
         except Conflict as error:
             self._strays_at = 0.0
             raise Unavailable(error.code, error.message, **error.facts) from error

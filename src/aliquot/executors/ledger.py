@@ -1,7 +1,7 @@
 """The attempts of an executor of this machine, from their submission until their outcome has been recorded."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import task_mark
@@ -21,6 +21,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._attempts: dict[Handle, Attempt] = {}
         self._outcomes: dict[Handle, Outcome] = {}
+        self._fresh: dict[Handle, None] = {}
         self._changed = threading.Event()
         self._closed = False
         self.active = 0
@@ -54,6 +55,12 @@ class Ledger:
             sightings.append(Sighting(handle, running=running, lost=attempt is None, outcome=outcome))
         return sightings
 
+    def fresh(self) -> list[Handle]:
+        """Give the attempts whose outcome was shown since the last time."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        return list(fresh)
+
     def cancel(self, handles: Iterable[Handle], end: Callable[[Attempt, Outcome], None]) -> None:
         """Condemn attempts; those that nobody has begun need not wait for their turn, and `end` is told at once."""
         for handle in handles:
@@ -76,15 +83,17 @@ class Ledger:
                 taken.append(handle)
         return taken
 
-    def end(self) -> None:
-        """Note that one more attempt has an outcome, which is shown once its bytes are durable."""
+    def end(self, count: int = 1) -> None:
+        """Note that so many more attempts have an outcome, which is shown once its bytes are durable."""
         with self._lock:
-            self.active -= 1
+            self.active -= count
 
-    def show(self, ended: Iterable[tuple[Attempt, Outcome]]) -> None:
+    def show(self, ended: Sequence[tuple[Attempt, Outcome]]) -> None:
         """Show outcomes, and wake whoever waits for them."""
         for attempt, outcome in ended:
             self._outcomes[attempt.handle] = outcome
+        with self._lock:
+            self._fresh |= dict.fromkeys([attempt.handle for attempt, _ in ended])
         self._changed.set()
 
     def forget(self, handles: Iterable[Handle]) -> None:
@@ -93,6 +102,7 @@ class Ledger:
             for handle in handles:
                 if self._outcomes.pop(handle, None):
                     del self._attempts[handle]
+                    self._fresh.pop(handle, None)
 
     def wait(self, seconds: float) -> None:
         """Return when outcomes have appeared since the last time, or after so many seconds."""

@@ -77,6 +77,10 @@ class LocalExecutor:
         seen = {each.handle: each for executor, mine in self._divided(asked) for each in executor.look(mine)}
         return [seen[each] for each in asked]
 
+    def fresh(self) -> list[Handle]:
+        """Give the attempts whose outcome has appeared since the last time."""
+        return [handle for each in self._parts() for handle in each.fresh()]
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, with everything that they started."""
         for executor, mine in self._divided(handles):

@@ -3,8 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 
 from aliquot.blobs import Batch
 from aliquot.executors.attempt import Attempt, Verdict
@@ -56,14 +55,15 @@ class Publisher:
         self._collecting[attempt] = self._flushes
         return self._batch
 
-    def ended(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Take the outcome of an attempt that has added all that it has."""
+    def ended(self, *ended: tuple[Attempt, Outcome]) -> None:
+        """Take the outcomes of attempts that have added all that they have."""
         with self._changed:
-            self._ended.append((attempt, outcome))
-            if len(self._ended) == 1:
+            before = len(self._ended)
+            self._ended += ended
+            if not before:
                 self._oldest = time.monotonic()
                 self._changed.notify()
-            elif len(self._ended) == _MANY or self._idle():
+            elif before < _MANY <= len(self._ended) or self._idle():
                 self._changed.notify()
 
     def close(self) -> None:
@@ -113,23 +113,26 @@ class Publisher:
 
     def _durable(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Complete an outcome with locations; one whose bytes are not all safe becomes a failure of ours."""
+        digests = [output.digest for output in outcome.outputs]
+        digests += [log for log in (outcome.stdout, outcome.stderr) if log]
+        if attempt.document.only_checks:
+            # What is only passed on was durable before, and the catalogue knows where it lies by now.
+            passed = {file.blob.digest for file in attempt.document.files}
+            digests = [digest for digest in digests if digest not in passed]
+        if not digests:
+            return outcome
         locations: dict[Digest, Location] = {}
-        # What is only passed on was durable before, and the catalogue knows where it lies by now.
-        passed = {file.blob.digest for file in attempt.document.files} if attempt.document.only_checks else ()
-        for digest in _digests(outcome):
-            if digest in passed:
-                continue
+        for digest in digests:
             location = self._find(digest)
             if location is None:
                 return attempt.failed(_not_stored(self._problem), outcome.exit_code, outcome.tail)
             locations[digest] = location
-        return replace(outcome, locations=tuple(locations.values())) if locations else outcome
+        return outcome.lying_at(tuple(locations.values()))
 
     def _find(self, digest: Digest) -> Location | None:
-        for _, written in reversed(self._written):
-            if location := written.get(digest):
-                return location
-        return None
+        if self._written and (location := self._written[-1][1].get(digest)):
+            return location
+        return next((written[digest] for _, written in self._written if digest in written), None)
 
     def _drop_old(self, shown: list[Attempt]) -> None:
         for attempt in shown:
@@ -146,12 +149,3 @@ def _not_stored(problem: Exception | None) -> Verdict:
         reason = problem.message if isinstance(problem, AliquotError) else f"{type(problem).__name__}: {problem}"
     message = f"The results could not be stored: {reason.rstrip('.')}. The attempt can be made again."
     return Verdict(Cause.OURS, message, isinstance(problem, Unavailable))
-
-
-def _digests(outcome: Outcome) -> Iterator[Digest]:
-    for output in outcome.outputs:
-        yield output.digest
-    if outcome.stdout:
-        yield outcome.stdout
-    if outcome.stderr:
-        yield outcome.stderr

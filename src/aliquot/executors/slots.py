@@ -131,6 +131,10 @@ class SlotExecutor:
         """See what became of attempts; one of another executor's is lost."""
         return self._ledger.look(handles)
 
+    def fresh(self) -> list[Handle]:
+        """Give the attempts whose outcome has appeared since the last time."""
+        return self._ledger.fresh()
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, those that wait as well as those that run."""
 
@@ -256,7 +260,7 @@ class SlotExecutor:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self._ledger.end()
-        self._publisher.ended(attempt, outcome)
+        self._publisher.ended((attempt, outcome))
 
     def _crowded(self) -> bool:
         """Say whether more attempts wait than the slots will begin in the next moment."""

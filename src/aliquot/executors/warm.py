@@ -7,25 +7,29 @@ import time
 from collections.abc import Iterable, Sequence
 
 from aliquot.blobs import Store
-from aliquot.executors.attempt import Attempt, Verdict
+from aliquot.executors.attempt import Attempt
 from aliquot.executors.command import default_path
-from aliquot.executors.conclusions import fault_verdict, system_verdict
+from aliquot.executors.conclusions import fault_verdict
 from aliquot.executors.distributions import python_identity
 from aliquot.executors.ledger import Ledger
 from aliquot.executors.line import Line
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
+from aliquot.executors.warm_call import calls_of, weight
 from aliquot.executors.warm_process import Code, WarmProcess, code_of
-from aliquot.executors.warm_turn import Turn, call_of, is_large
+from aliquot.executors.warm_turn import Around, Ended, Turn
 from aliquot.executors.watch import Watch
 from aliquot.model.errors import AliquotError, Invalid
 from aliquot.model.seams import Handle, Leftover, Sighting
 from aliquot.model.task import Cause, Outcome, TaskDocument
 
 _AHEAD_SECONDS = 1.5
-_MOST_AHEAD = 6000
-_TURN_SECONDS = 0.25
-_MOST_CALLS = 512
+_MOST_AHEAD = 5000
+_TURN_SECONDS = 0.3
+"""How much a worker is given at a time; it gets more when it has half of it left."""
+_MOST_CALLS = 1000
+_MOST_GIVEN = 64 * 1024 * 1024
+"""Bytes of calls after which a turn is let come to its end, and its room on the disk is used again."""
 _FIRST_CALLS = 8
 _MOST_BYTES = 4 * 1024 * 1024
 _CROWDED_SECONDS = 0.7
@@ -57,6 +61,7 @@ class WarmExecutor:
         self._places = itertools.count(1)
         self._mean = 0.0
         self._publisher = Publisher(store.batch(), lambda: self._ledger.active == 0, self._ledger.show, self._crowded)
+        self._around = Around(self._watch, self._publisher.open_batch, self._end, self._give_back, self._more)
         self._threads = [
             threading.Thread(target=self._serve, name=f"aliquot-warm-{number}", daemon=True)
             for number in range(self._workers)
@@ -97,9 +102,13 @@ class WarmExecutor:
         """See what became of attempts; one of another executor's is lost."""
         return self._ledger.look(handles)
 
+    def fresh(self) -> list[Handle]:
+        """Give the attempts whose outcome has appeared since the last time."""
+        return self._ledger.fresh()
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, those that wait as well as those that run."""
-        self._ledger.cancel(handles, self._end)
+        self._ledger.cancel(handles, lambda attempt, outcome: self._end([(attempt, outcome)]))
         self._watch.hurry()
 
     def withdraw(self, handles: Iterable[Handle]) -> list[Handle]:
@@ -132,21 +141,24 @@ class WarmExecutor:
 
     def _serve(self) -> None:
         while (attempts := self._next()) is not None:
-            began = time.monotonic()
             try:
                 self._make(attempts)
             except Exception as error:  # noqa: BLE001  # must end as outcomes, not as a thread that is gone
                 self._fail_begun(attempts, error)
-            spent = (time.monotonic() - began) / max(1, len(attempts))
-            self._mean = spent if not self._mean else 0.7 * self._mean + 0.3 * spent
+
+    def _learn(self, turn: Turn) -> None:
+        """Take into the mean what calls have taken since the last time."""
+        made, seconds = turn.pace()
+        if made:
+            self._mean = 0.5 * (self._mean or seconds / made) + 0.5 * seconds / made
 
     def _fail_begun(self, attempts: Sequence[Attempt], error: Exception) -> None:
         """End the attempts of a turn that still have no outcome."""
         with self._changed:
             waiting = set(self._waiting)
             open_ones = [each for each in attempts if each in self._begun and each not in waiting]
-        for attempt in open_ones:
-            self._end(attempt, attempt.failed(fault_verdict(error, str(self._owner.folder))))
+        verdict = fault_verdict(error, str(self._owner.folder))
+        self._end([(attempt, attempt.failed(verdict)) for attempt in open_ones])
 
     def _next(self) -> list[Attempt] | None:
         """Take attempts for one turn: of one function, as many as are done in a moment, and not all from the others."""
@@ -158,63 +170,95 @@ class WarmExecutor:
                         return None
                     self._changed.wait(_IDLE_SECONDS / 3)
                     continue
-                most = min(_MOST_CALLS, math.ceil(_TURN_SECONDS / self._mean)) if self._mean else _FIRST_CALLS
-                most = min(most, math.ceil(len(self._waiting) / self._workers))
-                attempts = self._some(most)
-            taken: list[Attempt] = []
-            for attempt in attempts:
-                if attempt not in self._begun and not attempt.claim():
-                    continue
-                self._begun.add(attempt)
-                if attempt.verdict:
-                    self._end(attempt, attempt.failed(attempt.verdict))
-                else:
-                    taken.append(attempt)
-            if taken:
+                attempts = self._some(self._most())
+            if taken := self._claimed(attempts):
                 return taken
+
+    def _most(self) -> int:
+        most = min(_MOST_CALLS, math.ceil(_TURN_SECONDS / self._mean)) if self._mean else _FIRST_CALLS
+        return min(most, math.ceil(len(self._waiting) / self._workers))
 
     def _some(self, most: int) -> list[Attempt]:
         attempts = [self._waiting.popleft()]
-        if is_large(attempts[0].document):
+        size = weight(attempts[0].document)
+        if size is None:
             return attempts
         code = code_of(attempts[0].document)
-        size = _bytes(attempts[0].document)
         while self._waiting and len(attempts) < most:
             document = self._waiting.first().document
-            size += _bytes(document)
-            if size > _MOST_BYTES or is_large(document) or code_of(document) != code:
+            more = weight(document)
+            if more is None or (size := size + more) > _MOST_BYTES or code_of(document) != code:
                 break
             attempts.append(self._waiting.popleft())
         return attempts
 
+    def _claimed(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Keep the attempts that are still to be made, and end those that were condemned while they waited."""
+        taken: list[Attempt] = []
+        for attempt in attempts:
+            if attempt not in self._begun and not attempt.claim():
+                continue
+            self._begun.add(attempt)
+            if attempt.verdict:
+                self._end([(attempt, attempt.failed(attempt.verdict))])
+            else:
+                taken.append(attempt)
+        return taken
+
     def _make(self, attempts: Sequence[Attempt]) -> None:
         """Make attempts in a worker that fits; they end, or they go back into the queue."""
-        for attempt in attempts:
-            attempt.began = time.time()
         code = code_of(attempts[0].document)
+        now = time.time()
+        for attempt in attempts:
+            attempt.began = now
         try:
             process = self._take_process(code) or self._start(code)
         except (AliquotError, OSError) as error:
-            for attempt in attempts:
-                self._end(attempt, attempt.failed(_verdict(error, str(self._owner.folder))))
+            verdict = fault_verdict(error, str(self._owner.folder))
+            self._end([(attempt, attempt.failed(verdict)) for attempt in attempts])
             return
-        ready: list[Attempt] = []
-        calls: list[bytes] = []
-        for attempt in attempts:
-            try:
-                calls.append(call_of(attempt.document, self._store, process.directory.folder))
-                ready.append(attempt)
-            except (AliquotError, OSError) as error:
-                self._end(attempt, attempt.failed(_verdict(error, process.directory.folder)))
-        if len(ready) < len(attempts) and not ready:
+        ready, calls = self._called(attempts, process)
+        if not ready:
             process.close()
             return
-        turn = Turn(process, ready, self._watch, self._publisher.open_batch, self._end, self._give_back)
+        turn = Turn(process, ready, self._around)
         try:
             turn.run(calls)
+            self._learn(turn)
         except Exception as error:  # noqa: BLE001  # a fault of ours must end as outcomes, not as a thread that is gone
             turn.fail(error)
         self._put_back(process, broken=turn.broken)
+
+    def _called(self, attempts: Sequence[Attempt], process: WarmProcess) -> tuple[list[Attempt], list[bytes]]:
+        """Make the calls of attempts; one whose files cannot be had ends."""
+        folder = process.directory.folder
+        ready: list[Attempt] = []
+        calls: list[bytes] = []
+        for attempt, call in zip(attempts, calls_of(attempts, self._store, folder), strict=True):
+            if isinstance(call, bytes):
+                ready.append(attempt)
+                calls.append(call)
+            else:
+                self._end([(attempt, attempt.failed(fault_verdict(call, folder)))])
+        return ready, calls
+
+    def _more(self, turn: Turn) -> tuple[Sequence[Attempt], Sequence[bytes]]:
+        """Give a worker that has little left further attempts of its function, if theirs is the next turn."""
+        self._learn(turn)
+        taken: list[Attempt] = []
+        with self._changed:
+            most = self._most() - turn.waiting
+            if most < 1 or turn.process.given > _MOST_GIVEN:
+                return (), ()
+            first = self._waiting.first().document
+            if weight(first) is None or code_of(first) != turn.process.code:
+                return (), ()
+            taken = self._some(most)
+        try:
+            return self._called(taken := self._claimed(taken), turn.process)
+        except Exception:
+            self._give_back([each for each in taken if each in self._begun])
+            raise
 
     def _start(self, code: Code) -> WarmProcess:
         place = self._owner.folder / str(next(self._places))
@@ -258,20 +302,12 @@ class WarmExecutor:
                 self._waiting.appendleft(again)
             self._changed.notify_all()
 
-    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _end(self, ended: Sequence[Ended]) -> None:
         with self._changed:
-            self._begun.discard(attempt)
-        self._ledger.end()
-        self._publisher.ended(attempt, outcome)
+            self._begun.difference_update([attempt for attempt, _ in ended])
+        self._ledger.end(len(ended))
+        self._publisher.ended(*ended)
 
     def _crowded(self) -> bool:
         """Say whether more attempts wait than the workers will begin in the next moment."""
         return len(self._waiting) * self._mean > _CROWDED_SECONDS * self._workers
-
-
-def _bytes(document: TaskDocument) -> int:
-    return sum([file.blob.size for file in document.files])
-
-
-def _verdict(error: AliquotError | OSError, folder: str) -> Verdict:
-    return Verdict(Cause.OURS, error.message) if isinstance(error, AliquotError) else system_verdict(error, folder)

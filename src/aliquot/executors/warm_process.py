@@ -49,6 +49,8 @@ class WarmProcess:
         self.code = code
         self.used = False
         self.idle_since = 0.0
+        self.given = 0
+        """Bytes of calls that it was given in this turn."""
         self._place = place
         self.directory = WorkingDirectory(place / "task", place)
         for part in ("in", "bundle", TEMPORARY):
@@ -96,18 +98,25 @@ class WarmProcess:
         """Let it make calls, one after the other."""
         os.ftruncate(self._replies, 0)
         os.ftruncate(self._calls, 0)
-        os.lseek(self._calls, 0, os.SEEK_SET)
-        view = memoryview(b"".join(calls))
-        while view:
-            view = view[os.write(self._calls, view) :]
-        self._read = 0
+        self._read = self.given = 0
         self.page.current = -1
-        self.page.until = len(calls)
+        self.page.until = 0
+        self.add(calls)
         with suppress(OSError):
             self._control.send(wire.GO)
 
+    def add(self, calls: Sequence[bytes]) -> None:
+        """Give it calls behind those that it has."""
+        view = memoryview(b"".join(calls))
+        while view:
+            written = os.pwrite(self._calls, view, self.given)
+            view = view[written:]
+            self.given += written
+        # Only now: the worker takes it that what it may make is there.
+        self.page.until += len(calls)
+
     def go_on(self) -> None:
-        """Let it go on after it was looked at."""
+        """Let it go on, after it was looked at or when it came to the end of what there was."""
         with suppress(OSError):
             self._control.send(wire.ON)
 

@@ -27,7 +27,7 @@ class Results:
 
     def __init__(self, folder: str, *, wanted: bool) -> None:
         self._folder = folder
-        self._wanted = wanted
+        self.wanted = wanted
         self._number = 0
         self._kept = False
         self.out = ""
@@ -39,7 +39,7 @@ class Results:
             return self.out
         self._number += 1
         self.out = f"{self._folder}/out-{self._number}"
-        if self._wanted:
+        if self.wanted:
             os.mkdir(self.out)  # noqa: PTH102  # for every datum
         return self.out
 
@@ -49,15 +49,16 @@ class Results:
         self.exports: Any = None
         self.look = False
 
-    def clean(self, *, alone: bool) -> None:
+    def clean(self) -> None:
         """Empty the call's folder; `OSError` when it is gone, or when somebody still writes there.
 
-        It serves the next call as well where the process is `alone`, without a thread that might still write; else it
-        is removed.
+        It serves the next call as well where the process has no other thread that might still write; else it is
+        removed.
         """
         self._kept = False
-        if not self._wanted:
+        if not self.wanted:
             return
+        alone = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
         for name in os.listdir(self.out):  # noqa: PTH208  # for every datum
             remove(f"{self.out}/{name}")
         if alone and self.out.endswith(f"-{self._number}"):
@@ -72,7 +73,7 @@ class Results:
     def take(self, value: Any, *, look: bool) -> None:
         """Take what a function returned, together with what it left in `out/`."""
         returned, exports = _returned(value)
-        left = None if look else self._collect() if self._wanted else []
+        left = None if look else self._collect() if self.wanted else []
         if left is None:
             self._write(returned, exports)
             self.look = True
@@ -116,7 +117,7 @@ class Results:
 
     def _write(self, files: list[tuple[str, bytes]], exports: Any) -> None:
         """Put everything into the folder, and show it to the executor as `out/`."""
-        if not self._wanted:
+        if not self.wanted:
             Path(self.out).mkdir()
         if exports is not None:
             files = [*files, (f"/{_EXPORTS}", json.dumps(exports).encode())]

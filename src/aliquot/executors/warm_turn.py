@@ -2,60 +2,84 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from aliquot.blobs import Batch, Store
-from aliquot.executors import warm_wire as wire
+from aliquot.blobs import Batch
+from aliquot.executors import steps
 from aliquot.executors.attempt import Attempt, Verdict
 from aliquot.executors.captured import tail
-from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, signal_name, system_verdict
-from aliquot.executors.steps import Ended, conclude, keep
+from aliquot.executors.conclusions import SIGNALLED, fault_verdict, kernel_oom_verdict, signal_name
 from aliquot.executors.warm_process import WarmProcess
 from aliquot.executors.watch import Seen, Watch
 from aliquot.executors.working_directory import WorkingDirectory
-from aliquot.model.errors import AliquotError
+from aliquot.model.blob import Blob
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome, OutputFile, TaskDocument, Usage
+from aliquot.model.task import Cause, Outcome, OutputFile, Usage
 
 _TICK = 0.02
 _LONG = 1.0
 """Seconds after which what waits behind a call is given to other workers."""
 
+Ended = tuple[Attempt, Outcome]
+Answer = tuple[Attempt, dict[str, Any], memoryview]
 
-class Turn:
-    """The attempts of one turn. `ended` is told of each that has an outcome; `left` are those that were not made.
 
-    The turn ends early when the process is gone (then `broken`), is worn, or makes others wait for long.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a turn needs of its executor.
+
+    `ended` takes outcomes, and `give_back` attempts that were not made. `more` gives further attempts and their calls
+    to a turn that has few left, often none.
     """
 
-    def __init__(
-        self,
-        process: WarmProcess,
-        attempts: Sequence[Attempt],
-        watch: Watch,
-        open_batch: Callable[[Attempt], Batch],
-        ended: Callable[[Attempt, Outcome], None],
-        give_back: Callable[[Sequence[Attempt]], None],
-    ) -> None:
-        self._process = process
-        self._attempts = list(attempts)
-        self._watch = watch
-        self._open_batch = open_batch
-        self._ended = ended
-        self._give_back = give_back
+    watch: Watch
+    open_batch: Callable[[Attempt], Batch]
+    ended: Callable[[Sequence[Ended]], None]
+    give_back: Callable[[Sequence[Attempt]], None]
+    more: "Callable[[Turn], tuple[Sequence[Attempt], Sequence[bytes]]]"
+
+
+class Turn:
+    """The attempts of one turn, and what follows them while the worker is at it.
+
+    The turn ends early when the process is gone (then `broken`), is worn, or makes others wait for long; what was not
+    made is given back.
+    """
+
+    def __init__(self, process: WarmProcess, attempts: Sequence[Attempt], around: Around) -> None:
+        self.process = self._process = process
+        # Those without an answer: the first is the call that is made, number `_position` of the turn.
+        self._attempts = deque(attempts)
+        self._around = around
         self._position = 0
         self._watched: Attempt | None = None
         self._seen_at = (-1, 0.0)
+        self._closing = False
+        self._low = 0
+        self._paced = (0, 0.0)
         self.broken = False
+
+    @property
+    def waiting(self) -> int:
+        """Say how many calls the worker has before it, with the one that it makes."""
+        return len(self._attempts)
+
+    def pace(self) -> tuple[int, float]:
+        """Give how many calls were made since the last time, and in how many seconds; not those of the worker's start."""
+        made, since = self._paced
+        self._paced = (self._position, time.monotonic())
+        return self._position - made, self._paced[1] - since
 
     def run(self, calls: Sequence[bytes]) -> None:
         """Make the turn; `calls` are the attempts' own, in their order."""
         for attempt in self._attempts:
             attempt.running = True
+        self._low = len(self._attempts) // 2
+        self._paced = (0, time.monotonic())
         self._process.begin(calls)
         over = False
         while not over:
@@ -66,37 +90,59 @@ class Turn:
                 over = self._take_answers() or self._bury()
             elif not over:
                 self._attend()
+                self._feed()
         self._unwatch()
-        self._process.used = True
-        self._return(self._attempts[self._position :])
+        self._return(list(self._attempts))
 
     def fail(self, error: Exception) -> None:
         """End what is left of a turn that could not be gone on with, by a fault of ours."""
         self.broken = True
         self._unwatch()
         words = f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."
-        for attempt in self._attempts[self._position :]:
-            self._ended(attempt, attempt.failed(Verdict(Cause.OURS, words)))
+        left = list(self._attempts)
+        self._attempts.clear()
+        self._around.ended([(attempt, attempt.failed(Verdict(Cause.OURS, words))) for attempt in left])
 
     def _take_answers(self) -> bool:
         """Bring attempts to their end that were answered; says whether the turn is over."""
-        for header, body in self._process.answers():
-            if "end" in header:
-                self.broken |= header["worn"]
-                return True
-            if "broken" in header:
-                return self._refuse(header["broken"])
-            attempt = self._attempts[self._position]
-            seen = self._unwatch() if self._watched is attempt else None
-            outcome = self._conclude(attempt, header, body, seen)
-            self._position += 1
-            self._ended(attempt, outcome)
-        return False
+        ended: list[Ended] = []
+        plain: list[Answer] = []
+        over = False
+        try:
+            for header, body in self._process.answers():
+                if "end" in header:
+                    self.broken |= header["worn"]
+                    over = self.broken or self._closing or not self._attempts
+                    if not over:
+                        # What was added last came too late for it.
+                        self._process.go_on()
+                    break
+                if over := "broken" in header:
+                    self._refuse(header["broken"])
+                    break
+                attempt = self._attempts[0]
+                seen = self._unwatch() if self._watched is attempt else None
+                attempt.began = header["started"]
+                if not self._process.used:
+                    self._process.used = True
+                    self._paced = (0, time.monotonic() - max(0.0, time.time() - attempt.began))
+                peak = max(header["rss"], seen.peak if seen else 0)
+                attempt.usage = Usage(header["wall"], header["cpu"], peak)
+                if header["look"] or header["error"] or attempt.verdict:
+                    ended.append((attempt, self._conclude(attempt, header, body)))
+                else:
+                    plain.append((attempt, header, body))
+                self._attempts.popleft()
+                self._position += 1
+        finally:
+            if plain:
+                ended += self._complete(plain)
+            if ended:
+                self._around.ended(ended)
+        return over
 
-    def _conclude(self, attempt: Attempt, header: dict[str, Any], body: memoryview, seen: Seen | None) -> Outcome:
-        attempt.began = header["started"]
-        peak = max(header["rss"], seen.peak if seen else 0)
-        attempt.usage = Usage(wall=header["wall"], cpu=header["cpu"], peak_memory=peak)
+    def _conclude(self, attempt: Attempt, header: dict[str, Any], body: memoryview) -> Outcome:
+        """Give the outcome of an attempt that failed, or that left what has to be looked at."""
         verdict = Verdict(Cause(header["cause"]), header["error"]) if header["error"] else None
         if header["look"]:
             outcome = self._look_at(attempt, header, body, verdict)
@@ -105,19 +151,33 @@ class Turn:
             self._process.go_on()
             return outcome
         verdict = attempt.verdict or verdict
-        return (
-            attempt.failed(verdict, 1) if verdict else self._safely(attempt, partial(_complete, attempt, header, body))
-        )
+        assert verdict
+        return attempt.failed(verdict, 1)
+
+    def _complete(self, answers: Sequence[Answer]) -> list[Ended]:
+        """Give the outcomes of attempts that went well and whose results are in their answers, all stored at once."""
+        try:
+            batch = None
+            for attempt, _, _ in answers:
+                batch = self._around.open_batch(attempt)
+            assert batch
+            stored = iter(batch.add_all([data for _, header, body in answers for data in _contents(header, body)]))
+            return [(attempt, _completed(attempt, header, stored)) for attempt, header, _ in answers]
+        except Exception as error:  # noqa: BLE001  # a fault must end as outcomes, not as a thread that is gone
+            verdict = fault_verdict(error, self._process.directory.folder)
+            return [(attempt, attempt.failed(verdict)) for attempt, _, _ in answers]
 
     def _look_at(self, attempt: Attempt, header: dict[str, Any], body: memoryview, verdict: Verdict | None) -> Outcome:
         """Collect what could not be answered: logs, and results that lie in the folder."""
         directory = self._process.directory
         if "files" not in header or attempt.verdict:
-            return self._safely(attempt, partial(_concluded, attempt, directory, Ended(int(bool(verdict)), verdict)))
+            ending = steps.Ended(int(bool(verdict)), verdict)
+            return self._safely(attempt, partial(_concluded, attempt, directory, ending))
 
         def work(batch: Batch) -> Outcome:
-            outcome = _complete(attempt, header, body, batch)
-            logs = keep(directory.stdout, batch), keep(directory.stderr, batch)
+            stored = iter(batch.add_all(_contents(header, body)))
+            outcome = _completed(attempt, header, stored)
+            logs = steps.keep(directory.stdout, batch), steps.keep(directory.stderr, batch)
             return replace(outcome, stdout=logs[0], stderr=logs[1], tail=tail(directory.stdout, directory.stderr))
 
         return self._safely(attempt, work)
@@ -125,34 +185,29 @@ class Turn:
     def _safely(self, attempt: Attempt, work: Callable[[Batch], Outcome]) -> Outcome:
         """Do the last of an attempt; whatever happens, it gives an outcome."""
         try:
-            return work(self._open_batch(attempt))
-        except AliquotError as error:
-            return attempt.failed(Verdict(Cause.OURS, error.message))
-        except OSError as error:
-            return attempt.failed(system_verdict(error, self._process.directory.folder))
+            return work(self._around.open_batch(attempt))
         except Exception as error:  # noqa: BLE001  # a fault of ours must end as an outcome, not as a thread that is gone
-            words = f"A fault of Aliquot: {type(error).__name__}: {error}. Report it."
-            return attempt.failed(Verdict(Cause.OURS, words))
+            return attempt.failed(fault_verdict(error, self._process.directory.folder))
 
-    def _refuse(self, words: str) -> bool:
+    def _refuse(self, words: str) -> None:
         """Fail the whole turn: the function cannot be had, and no other attempt would find it."""
         self._process.end()
         self.broken = True
         directory = self._process.directory
-        for attempt in self._attempts[self._position :]:
+        ended: list[Ended] = []
+        while self._attempts:
+            attempt = self._attempts.popleft()
             attempt.began = attempt.began or time.time()
-            ended = Ended(1, Verdict(Cause.USER, words))
-            outcome = self._safely(attempt, partial(_concluded, attempt, directory, ended))
-            self._ended(attempt, outcome)
-        self._position = len(self._attempts)
-        return True
+            ending = steps.Ended(1, Verdict(Cause.USER, words))
+            ended.append((attempt, self._safely(attempt, partial(_concluded, attempt, directory, ending))))
+        self._around.ended(ended)
 
     def _bury(self) -> bool:
         """Find out what the process died of; that is the outcome of the attempt that it was making."""
         self.broken = True
-        if self._position == len(self._attempts):
+        if not self._attempts:
             return True
-        attempt = self._attempts[self._position]
+        attempt = self._attempts[0]
         seen = self._unwatch() if self._watched is attempt else None
         code = os.waitstatus_to_exitcode(self._process.end())
         code = code if code >= 0 else SIGNALLED - code
@@ -163,39 +218,53 @@ class Turn:
         attempt.began = attempt.began or time.time()
         attempt.usage = Usage(wall=time.monotonic() - self._seen_at[1], peak_memory=seen.peak if seen else 0)
         directory = self._process.directory
-        ended = Ended(code, verdict or Verdict(Cause.USER, _death(code)))
-        outcome = self._safely(attempt, partial(_concluded, attempt, directory, ended))
-        self._position += 1
-        self._ended(attempt, outcome)
+        ending = steps.Ended(code, verdict or Verdict(Cause.USER, _death(code)))
+        outcome = self._safely(attempt, partial(_concluded, attempt, directory, ending))
+        self._attempts.popleft()
+        self._around.ended([(attempt, outcome)])
         return True
 
     def _attend(self) -> None:
         """Hold the call that is being made to its limits, and let nobody wait behind a long one."""
         now = time.monotonic()
-        if self._position == len(self._attempts):
+        if not self._attempts:
             return
+        attempt = self._attempts[0]
         if self._seen_at[0] != self._position:
             self._unwatch()
             self._seen_at = (self._position, now)
-            if not self._attempts[self._position].verdict:
+            if not attempt.verdict:
                 return
-        attempt = self._attempts[self._position]
         if self._watched is None:
             attempt.began = time.time()
             with attempt.lock:
                 attempt.stop = self._process.signal
             began = self._seen_at[1]
-            self._watch.add(attempt, self._process.directory, self._process.memory, lambda: began)
+            self._around.watch.add(attempt, self._process.directory, self._process.memory, lambda: began)
             self._watched = attempt
-        waiting = self._attempts[self._position + 1 :]
-        if not waiting or now - self._seen_at[1] < _LONG:
+        if len(self._attempts) == 1 or now - self._seen_at[1] < _LONG:
             return
+        self._closing = True
         if self._process.page.until > self._position + 1:
             # Looked at in the next tick: until then the worker may not have seen it.
             self._process.page.until = self._position + 1
         elif self._process.page.current <= self._position:
-            del self._attempts[self._position + 1 :]
+            self._attempts.popleft()
+            waiting = list(self._attempts)
+            self._attempts = deque([attempt])
             self._return(waiting)
+
+    def _feed(self) -> None:
+        """Put further calls behind those that wait, so that the worker goes on without a pause."""
+        if self._closing or len(self._attempts) > self._low:
+            return
+        attempts, calls = self._around.more(self)
+        if attempts:
+            for attempt in attempts:
+                attempt.running = True
+            self._attempts.extend(attempts)
+            self._low = len(self._attempts) // 2
+            self._process.add(calls)
 
     def _unwatch(self) -> Seen | None:
         if self._watched is None:
@@ -203,65 +272,40 @@ class Turn:
         attempt, self._watched = self._watched, None
         with attempt.lock:
             attempt.stop = None
-        return self._watch.remove(attempt)
+        return self._around.watch.remove(attempt)
 
     def _return(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             attempt.running = False
         if attempts:
-            self._give_back(attempts)
+            self._around.give_back(attempts)
 
 
-def _concluded(attempt: Attempt, directory: WorkingDirectory, ended: Ended, batch: Batch) -> Outcome:
-    return conclude(attempt, directory, batch, ended)
+def _concluded(attempt: Attempt, directory: WorkingDirectory, ending: steps.Ended, batch: Batch) -> Outcome:
+    return steps.conclude(attempt, directory, batch, ending)
 
 
-def is_large(document: TaskDocument) -> bool:
-    """Say whether a datum's files are put into the folder, and not into the call."""
-    sizes = [file.blob.size for file in document.files if file.path.startswith("in/")]
-    return sum(sizes) > wire.MOST or max(sizes, default=0) >= wire.SMALL
-
-
-def call_of(document: TaskDocument, store: Store, folder: str) -> bytes:
-    """Make the call of an attempt, with its files in it; large ones are put into the folder instead."""
-    assert document.python is not None
-    large = is_large(document)
-    listed: list[tuple[str, int]] = []
-    parts: list[bytes] = []
-    for file in document.files:
-        if not file.path.startswith("in/"):
-            continue
-        if large:
-            target = Path(folder, file.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            store.fetch(file.blob, target)
-            listed.append((file.path, -1))
-        else:
-            parts.append(store.read_checked(file.blob))
-            listed.append((file.path, file.blob.size))
-    call = document.python
-    look = document.resources.disk is not None or bool(document.ensure)
-    return wire.frame({"values": call.values, "inputs": call.inputs, "files": listed, "look": look}, parts)
-
-
-def _complete(attempt: Attempt, header: dict[str, Any], body: memoryview, batch: Batch) -> Outcome:
-    outputs: list[OutputFile] = []
+def _contents(header: dict[str, Any], body: memoryview) -> list[bytes]:
+    """Cut an answer's files out of its frame."""
+    files = header["files"]
+    if len(files) == 1:
+        return [bytes(body)]
+    contents: list[bytes] = []
     start = 0
-    for path, size in header["files"]:
-        blob = batch.add_bytes(bytes(body[start : start + size]))
-        outputs.append(OutputFile(path, blob.digest, size))
+    for _, size in files:
+        contents.append(bytes(body[start : start + size]))
         start += size
+    return contents
+
+
+def _completed(attempt: Attempt, header: dict[str, Any], stored: Iterator[Blob]) -> Outcome:
+    """Give the outcome of an attempt that went well; the next blobs of `stored` are its files."""
+    document, usage, began = attempt.document, attempt.usage, attempt.began
+    outputs = tuple([OutputFile(path, *next(stored)) for path, _ in header["files"]])
     return Outcome(
-        task=attempt.document.task,
-        fence=attempt.document.fence,
-        state=State.COMPLETE,
-        exit_code=0,
-        outputs=tuple(outputs),
-        exports=header["exports"],
-        usage=attempt.usage,
-        started_at=attempt.began,
-        ended_at=attempt.began + attempt.usage.wall,
-    )
+        document.task, document.fence, State.COMPLETE, exit_code=0, outputs=outputs, exports=header["exports"],
+        usage=usage, started_at=began, ended_at=began + usage.wall,
+    )  # fmt: skip
 
 
 def _death(code: int) -> str:

@@ -16,7 +16,7 @@ CALLS, REPLIES, PAGE = "calls", "replies", "page"
 """The files beside a worker's folder."""
 
 GO, LOOK, ON = b"g", b".", b"c"
-"""What is said over the socket: begin a turn; there is something to look at; it was looked at."""
+"""What is said over the socket: begin a turn; there is something to look at; go on."""
 
 PAGE_SIZE = 4096
 SMALL = 128 * 1024
@@ -49,7 +49,10 @@ def frames(data: bytes) -> Iterator[tuple[dict[str, Any], memoryview, int]]:
 
 
 class Page:
-    """How far a worker is in its turn (`current`, from 0), and before which call it has to stop (`until`)."""
+    """How far a worker is in its turn (`current`, from 0), and before which call it has to stop (`until`).
+
+    That may be raised while the turn lasts, when further calls are there.
+    """
 
     def __init__(self, handle: int) -> None:
         self._memory = mmap(handle, PAGE_SIZE)

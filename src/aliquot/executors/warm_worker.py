@@ -24,6 +24,8 @@ from aliquot.model.function import STEP_MARK
 
 _PARENT_DEATH_SIGNAL = 1
 _CHILD_SUBREAPER = 36
+_WALL = 0x40000000
+"""Of `waitid`: children of every kind."""
 _MOST_CALLS = 20_000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PARTS = ("in", "tmp", "bundle")
@@ -50,17 +52,22 @@ class Worker:
         self._libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         self._inputs: set[str] = set()
         self._made = 0
+        # The call that comes next in its turn, and where it begins in the file.
+        self._index = self._start = 0
         self._function = load(name, self.folder)
         self._name = name
         self._parameters = inspect.signature(self._function).parameters
         self._takes_all = any(each.kind is each.VAR_KEYWORD for each in self._parameters.values())
         self._kinds = {each: _kind(parameter.annotation) for each, parameter in self._parameters.items()}
         self._results = Results(self.folder, wanted=self._takes_all or "out" in self._parameters)
-        self._most = self._resident() + most_memory
+        self._held = self._resident()
+        self._most = self._held + most_memory
 
     def serve(self) -> None:
-        """Make the calls of one turn after the other, until the executor is gone."""
-        while self._control.recv(1) == wire.GO:
+        """Make the calls of one turn after the other, or go on where one came to its end; until the executor is gone."""
+        while (word := self._control.recv(1)) in {wire.GO, wire.ON}:
+            if word == wire.GO:
+                self._index = self._start = 0
             worn = self._turn()
             self._reply({"end": True, "worn": worn})
             self._control.send(wire.LOOK)
@@ -68,19 +75,23 @@ class Worker:
                 return
 
     def _turn(self) -> bool:
-        calls = os.pread(self._calls, os.fstat(self._calls).st_size, 0)
-        for index, (header, body, _) in enumerate(wire.frames(calls)):
-            self._page.current = index
-            if index >= self._page.until:
-                break
-            look = self._call(header, body)
-            if look:
-                self._control.send(wire.LOOK)
-                if self._control.recv(1) != wire.ON:
-                    sys.exit(0)
-            # What a process holds or has left behind is nobody's later: another one makes the next calls.
-            if not self._clean() or self._worn():
-                return True
+        while self._index < self._page.until:
+            first = self._start
+            size = os.fstat(self._calls).st_size - first
+            for header, body, end in wire.frames(os.pread(self._calls, size, first)):
+                self._page.current = self._index
+                if self._index >= self._page.until:
+                    return False
+                look = self._call(header, body)
+                if look:
+                    self._control.send(wire.LOOK)
+                    if self._control.recv(1) != wire.ON:
+                        sys.exit(0)
+                self._index += 1
+                self._start = first + end
+                # What a process holds or has left behind is nobody's later: another one makes the next calls.
+                if not self._clean() or self._worn():
+                    return True
         return False
 
     def _call(self, header: dict[str, Any], body: memoryview) -> bool:
@@ -98,6 +109,7 @@ class Worker:
             reply |= self._explain(error)
         printed = self._flush()
         reply |= {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "rss": self._resident()}
+        self._held = reply["rss"]
         reply["look"] = look = printed or self._results.look
         parts = []
         if not self._results.look and not reply["error"]:
@@ -112,7 +124,9 @@ class Worker:
         inputs: dict[str, str] = header["inputs"]
         contents = _contents(header["files"], body)
         given: dict[str, Any] = dict(header["values"])
-        given["out"] = Path(self._results.open())
+        out = self._results.open()
+        if self._results.wanted:
+            given["out"] = Path(out)
         for name, place in inputs.items():
             files = {path: data for path, data in contents.items() if path.startswith(f"in/{name}/")}
             kind = self._kinds.get(name, "path" if self._takes_all else None)
@@ -176,7 +190,7 @@ class Worker:
         """Empty the folder for the next call; says whether that was possible."""
         os.chdir(self.folder)
         try:
-            self._results.clean(alone=len(os.listdir("/proc/self/task")) == 1)  # noqa: PTH208
+            self._results.clean()
             for name in os.listdir():  # noqa: PTH208  # for every datum
                 if name not in _PARTS and not self._results.keeps(name):
                     remove(name)
@@ -194,7 +208,8 @@ class Worker:
 
     def _worn(self) -> bool:
         self._made += 1
-        return self._made >= _MOST_CALLS or self._resident() > self._most or _has_children()
+        grown = self._held > self._most and self._resident() > self._most
+        return self._made >= _MOST_CALLS or grown or _has_children()
 
     def _resident(self) -> int:
         return int(os.pread(self._statm, 200, 0).split()[1]) * _PAGE
@@ -244,10 +259,12 @@ def _read(path: str, data: bytes | None) -> bytes:
 
 
 def _has_children() -> bool:
+    """Say whether the process has children, without reaping any."""
     try:
-        return any(each.read_bytes() for each in Path("/proc/self/task").glob("*/children"))
-    except OSError:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _WALL)
+    except ChildProcessError:
         return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

@@ -76,6 +76,10 @@ class Executor(Protocol):
         """See what became of attempts."""
         ...
 
+    def fresh(self) -> Sequence[Handle]:
+        """Give the attempts whose outcome has appeared since the last time: a hint where to look, not the truth."""
+        ...
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         """End attempts, with everything that they started."""
         ...
