@@ -71,6 +71,10 @@ class Echo:
         """All have ended."""
         return [Sighting(handle, outcome=self._outcomes[handle]) for handle in handles]
 
+    def fresh(self) -> Sequence[Handle]:
+        """All have ended."""
+        return list(self._outcomes)
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         """All have ended."""
 

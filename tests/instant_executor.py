@@ -59,6 +59,9 @@ class InstantExecutor:
             found.append(Sighting(handle, running=outcome is None, lost=document is None, outcome=outcome))
         return found
 
+    def fresh(self) -> list[Handle]:
+        return list(self.documents)
+
     def cancel(self, handles: Iterable[Handle]) -> None:
         self.canceled += handles
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, any_, func, literal, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, Text, any_, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
@@ -92,6 +92,13 @@ def among(connection: Connection, column: ColumnElement[str], values: Iterable[s
     """
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(values), postgresql.ARRAY(Text())))
+    return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
+
+
+def among_numbers(connection: Connection, column: ColumnElement[int], values: Iterable[int]) -> ColumnElement[bool]:
+    """Give the condition that a column is one of these whole numbers, as `among` does for texts."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(values), postgresql.ARRAY(BigInteger())))
     return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Double,
     Integer,
-    Row,
     TextClause,
     and_,
     bindparam,
@@ -23,11 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from aliquot.db.rows import chunks
+from aliquot.db.rows import among_numbers, chunks
 from aliquot.db.tables import attempt, run, task
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
 from aliquot.engine.shares import IS_UNDER_WAY, TAKES_TASKS, WAITS, Line, Shares
+from aliquot.engine.taken import TAKEN, Taken, taken
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Cause
@@ -35,11 +35,7 @@ from aliquot.model.task import Cause
 UNDER_WAY = (State.INITIALIZING, State.RUNNING)
 _RUN_ACTIVE = [state for state in ACTIVE if state is not State.PAUSED]
 _NO_POOLS: Mapping[str, int] = {}
-
-TAKEN = (task.c.id, task.c.run_id, task.c.step, task.c.ordinal, task.c.key, task.c.datum, task.c.recall,
-         task.c.owner, task.c.attempts, task.c.failures, task.c.takeovers, task.c.fence, task.c.not_before,
-         task.c.created_at)  # fmt: skip
-"""What is read of a task that is claimed."""
+_AT_ONCE = 5_000
 
 
 def needs_care(now: float) -> ColumnElement[bool]:
@@ -77,7 +73,7 @@ def claim_tasks(
     most: int,
     pools: Mapping[str, int] = _NO_POOLS,
     avoided: Collection[tuple[int, str]] = (),
-) -> Sequence[Row[*tuple[Any, ...]]]:
+) -> list[Taken]:
     """Take up to `most` tasks that wait, or whose lease has lapsed, and raise their fence; in the order of their turn.
 
     `pools` gives the limit of each pool; of the steps of runs in `avoided` nothing that waits is taken. A claim reads
@@ -91,14 +87,14 @@ def claim_tasks(
     claimed = _take(connection, _LAPSED, owner, now, most)
     shares = Shares(connection, now, pools, avoided)
     for by_run in shares.by_priority() if len(claimed) < most else ():
-        group: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+        group: dict[int, list[Taken]] = {}
         room = most - len(claimed)
         while room > 0 and by_run:
             for number, quota in shares.quotas(list(by_run), room).items():
-                taken = _take_of_run(connection, owner, now, quota, shares, by_run[number])
-                group.setdefault(number, []).extend(taken)
-                room -= len(taken)
-                if len(taken) < quota:
+                several = _take_of_run(connection, owner, now, quota, shares, by_run[number])
+                group.setdefault(number, []).extend(several)
+                room -= len(several)
+                if len(several) < quota:
                     # Nothing more waits there: what is left of its share goes to the others.
                     del by_run[number]
         claimed += [row for turn in zip_longest(*group.values()) for row in turn if row is not None]
@@ -108,15 +104,15 @@ def claim_tasks(
 
 def _take_of_run(
     connection: Connection, owner: str, now: float, quota: int, shares: Shares, lines: Sequence[Line]
-) -> list[Row[*tuple[Any, ...]]]:
-    taken: list[Row[*tuple[Any, ...]]] = []
+) -> list[Taken]:
+    all_of_them: list[Taken] = []
     for line in lines:
-        few = int(min(quota - len(taken), shares.room(line)))
+        few = int(min(quota - len(all_of_them), shares.room(line)))
         if few > 0:
             rows = _take(connection, _WAITING, owner, now, few, b_run=line.run, b_step=line.step)
             shares.took(line, len(rows))
-            taken += rows
-    return taken
+            all_of_them += rows
+    return all_of_them
 
 
 def _take(
@@ -126,9 +122,10 @@ def _take(
     now: float,
     most: int,
     **which: Any,
-) -> list[Row[*tuple[Any, ...]]]:
+) -> list[Taken]:
     given = {"b_owner": owner, "b_now": now, "b_until": now + LEASE, "b_most": most}
-    return sorted(connection.execute(statement, {**given, **which}).all(), key=lambda row: row.id)
+    # Their numbers come first.
+    return sorted(taken(connection.execute(statement, {**given, **which}).all()))
 
 
 def _taking(*which: ColumnElement[bool] | TextClause) -> ReturningUpdate[*tuple[Any, ...]]:
@@ -180,13 +177,11 @@ def give_back(connection: Connection, owner: str, fences: Mapping[int, int]) -> 
         )
 
 
-def keep_new_work(
-    connection: Connection, claimed: Sequence[Row[*tuple[Any, ...]]], known: Collection[str]
-) -> list[Row[*tuple[Any, ...]]]:
+def keep_new_work(connection: Connection, claimed: Sequence[Taken], known: Collection[str]) -> Sequence[Taken]:
     """Complete what another run has done meanwhile, put back what is claimed twice under one key, and give the rest."""
-    first: dict[str, int] = {}
-    for row in claimed:
-        first.setdefault(row.key, row.id)
+    first = {row.key: row.id for row in reversed(claimed)}
+    if not known and len(first) == len(claimed):
+        return claimed
     done = [row.id for row in claimed if row.key in known]
     twice = [row.id for row in claimed if row.key not in known and first[row.key] != row.id]
     for part in chunks(done):
@@ -260,10 +255,10 @@ def let_the_dead_go(connection: Connection) -> list[str]:
 def held(connection: Connection, owner: str, fences: Mapping[int, int]) -> set[int]:
     """Say which tasks an owner still holds under the fence that it knows; the rest is somebody else's now."""
     mine: set[int] = set()
-    for part in chunks(list(fences)):
+    for part in chunks(list(fences), _AT_ONCE):
         rows = connection.execute(
             select(task.c.id, task.c.fence)
-            .where(task.c.owner == owner, task.c.id.in_(part), task.c.state.in_(UNDER_WAY))
+            .where(task.c.owner == owner, among_numbers(connection, task.c.id, part), task.c.state.in_(UNDER_WAY))
             .with_for_update()
         ).all()
         mine.update([number for number, fence in rows if fences[number] == fence])

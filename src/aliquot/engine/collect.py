@@ -30,6 +30,7 @@ STATE_OF = {
 }
 """In which state an attempt ends, by the cause of its failure."""
 
+_COMPLETE = State.COMPLETE.value
 _LONGEST_MESSAGE = 2_000
 _LONGEST_TAIL = 20_000
 
@@ -42,9 +43,7 @@ def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
     valid = [_judged(flight, outcome) for flight, outcome in ended if flight.row.id in mine]
     if not valid:
         return
-    # In one order everywhere, so that two supervisors with equal blobs wait for each other at most once.
-    locations = sorted((place for _, outcome, _ in valid for place in outcome.locations), key=lambda each: each.digest)
-    places.record(connection, locations)
+    places.record(connection, [place for _, outcome, _ in valid for place in outcome.locations])
     _write_results(connection, [each for each in valid if each[1].state is State.COMPLETE])
     valid = [
         (flight, compare(connection, flight.row.key, outcome), exports)
@@ -53,8 +52,9 @@ def collect(connection: Connection, owner: str, ended: Sequence[Ended]) -> None:
         for flight, outcome, exports in valid
     ]
     record_attempts(connection, [_attempt_values(flight, outcome) for flight, outcome, _ in valid])
+    now = time.time()
     update_rows(
-        connection, task, _TASK, ("id", "fence"), [_task_values(flight, outcome) for flight, outcome, _ in valid]
+        connection, task, _TASK, ("id", "fence"), [_task_values(flight, outcome, now) for flight, outcome, _ in valid]
     )
 
 
@@ -131,11 +131,12 @@ _ATTEMPT = ("task_id", "fence", "executor", "handle", "state", "cause", "message
 
 
 def _attempt_values(flight: Flight, outcome: Outcome) -> tuple[Any, ...]:
-    ended = outcome.state is not State.RUNNING
-    used = outcome.usage
+    row, state, used = flight.row, outcome.state, outcome.usage
+    ended = state is not State.RUNNING
     return (
-        flight.row.id, flight.row.fence, flight.executor.name if flight.executor else "", flight.handle or "",
-        outcome.state.value, outcome.cause.value if outcome.cause else None, outcome.message, outcome.exit_code,
+        row.id, row.fence, flight.executor.name if flight.executor else "", flight.handle or "",
+        _COMPLETE if state is State.COMPLETE else state.value,
+        outcome.cause.value if outcome.cause else None, outcome.message, outcome.exit_code,
         *((used.wall, used.cpu, used.peak_memory) if ended else (None, None, None)),
         flight.input_bytes, flight.asked and _asked(flight.asked), outcome.stdout, outcome.stderr,
         outcome.tail, outcome.image_digest, outcome.started_at or None,
@@ -152,14 +153,16 @@ def _asked(given: Resources) -> str:
 _TASK = ("state", "cause", "message", "attempts", "failures", "not_before", "ended_at")
 
 
-def _task_values(flight: Flight, outcome: Outcome) -> tuple[Any, ...]:
-    row, now = flight.row, time.time()
+def _task_values(flight: Flight, outcome: Outcome, now: float) -> tuple[Any, ...]:
+    row = flight.row
     failures: dict[str, int] = row.failures or {}
-    cause = None if outcome.state is State.COMPLETE else outcome.cause or Cause.OURS
-    state, attempts, not_before, ended_at = State.COMPLETE, row.attempts, row.not_before, now
-    if cause is not None:
-        state = STATE_OF[cause]
-    if cause is not None and cause is not Cause.CANCELED:
+    attempts, not_before, ended_at = row.attempts, row.not_before, now
+    if outcome.state is State.COMPLETE:
+        kept = json_text(failures) if failures else None
+        return _COMPLETE, None, outcome.message, attempts, kept, not_before, ended_at, row.id, row.fence
+    cause = outcome.cause or Cause.OURS
+    state = STATE_OF[cause]
+    if cause is not Cause.CANCELED:
         counted = WAITED if outcome.may_pass else cause.value
         failures = {**failures, counted: failures.get(counted, 0) + 1}
         attempts += 1

@@ -12,7 +12,8 @@ from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
 from aliquot.engine.pipelines import Applied
-from aliquot.engine.sizing import Sizes
+from aliquot.engine.sizing import UNKNOWN, Sizes
+from aliquot.engine.taken import Taken
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import Damaged
@@ -20,7 +21,10 @@ from aliquot.model.glob import compile_glob
 from aliquot.model.pipeline import AUTO, Step
 from aliquot.model.task import Call, Resources, TaskDocument, TaskFile
 
-TaskRow = Row[*tuple[Any, ...]]
+RunRow = Row[*tuple[Any, ...]]
+
+TaskRow = Taken | Row[*tuple[Any, ...]]
+"""A task that was claimed, or one of the past."""
 
 
 @dataclass(slots=True)
@@ -42,7 +46,7 @@ class Command:
     """What each task of the step may use, where nothing is left to what similar ones needed."""
 
 
-def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str) -> Command:
+def command_of(connection: Connection, applied: Applied, run: RunRow, step: str) -> Command:
     """Gather what the documents of a run's step have in common."""
     definition = applied.pipeline.steps[step]
     code = bundled(definition, applied.bundle)
@@ -62,11 +66,9 @@ def command_of(connection: Connection, applied: Applied, run: TaskRow, step: str
     asked = definition.resources
     return Command(
         definition, files, environment, f"{applied.pipeline.pipeline}/{step}", kept.parts, variables, values,
-        kept.position, fixed=None if asked.learns else _UNKNOWN.resources(asked, 0),
+        kept.position, fixed=None if asked.learns else UNKNOWN.resources(asked, 0),
     )  # fmt: skip
 
-
-_UNKNOWN = Sizes()
 
 _AT_ONCE = 5_000
 
@@ -92,7 +94,7 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
     return dict(found)
 
 
-def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Sizes = _UNKNOWN) -> TaskDocument:
+def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Sizes = UNKNOWN) -> TaskDocument:
     """Make the document of a claimed task; `Damaged` when nobody knows where one of its files lies.
 
     Memory and time grow with its failures where the step says so.

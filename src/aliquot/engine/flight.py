@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from aliquot.engine.document import Command, TaskRow
+from aliquot.engine.document import Command
+from aliquot.engine.taken import Taken
 from aliquot.model.errors import AliquotError, Unavailable
 from aliquot.model.seams import Executor, Handle
 from aliquot.model.state import State
@@ -36,7 +37,7 @@ class Flight:
     `claimed_at`; `given_up` that the task gets no other attempt; `asked` what it may use.
     """
 
-    row: TaskRow
+    row: Taken
     command: Command | None = None
     executor: Executor | None = None
     handle: Handle | None = None
@@ -98,7 +99,7 @@ class Flights:
         known = self._executors.values() or [self._executor_for(None)]
         return max(executor.capacity for executor in known) - len(self._flights)
 
-    def add(self, rows: Sequence[TaskRow], *, begun: bool = False) -> None:
+    def add(self, rows: Sequence[Taken], *, begun: bool = False) -> None:
         """Take tasks that were claimed; `begun` says that attempts at them run already."""
         now = time.monotonic()
         for row in rows:

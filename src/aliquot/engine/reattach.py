@@ -2,22 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, run, task
-from aliquot.engine.claim import TAKEN, UNDER_WAY
+from aliquot.engine.claim import UNDER_WAY
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
+from aliquot.engine.taken import TAKEN, Taken, taken
 from aliquot.model.seams import Leftover
 from aliquot.model.state import State
 
-TaskRow = Row[*tuple[Any, ...]]
 
-
-def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> list[TaskRow]:
+def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> list[Taken]:
     """Claim the tasks of attempts that were left behind, as far as nobody else has taken them up; gives their rows.
 
     The attempts go on: their rows move to the new fence. A task counts as ours to take when its row is still at the
@@ -39,7 +37,7 @@ def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> 
             same = (row.fence, row.key) == (wanted[row.id].fence, wanted[row.id].key)
             if same and (row.lease_until < now or surely_dead(row.owner)):
                 ours.append(row.id)
-    claimed: list[TaskRow] = []
+    claimed: list[Taken] = []
     for part in chunks(ours):
         # Before the tasks, which say under which fence their attempts are.
         fence = select(task.c.fence).where(task.c.id == attempt.c.task_id).scalar_subquery()
@@ -48,10 +46,11 @@ def claim_left(connection: Connection, owner: str, left: Sequence[Leftover]) -> 
             .where(attempt.c.task_id.in_(part), attempt.c.fence == fence, attempt.c.ended_at.is_(None))
             .values(fence=attempt.c.fence + 1)
         )
-        claimed += connection.execute(
+        rows = connection.execute(
             update(task)
             .where(task.c.id.in_(part))
             .values(owner=owner, fence=task.c.fence + 1, lease_until=now + LEASE, takeovers=task.c.takeovers + 1)
             .returning(*TAKEN)
-        ).all()
+        )
+        claimed += taken(rows.all())
     return claimed

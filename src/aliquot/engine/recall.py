@@ -14,6 +14,7 @@ from aliquot.db.tables import blob, key_input, output, result, run, run_step, ta
 from aliquot.engine.control import find_run
 from aliquot.engine.gate import RECALL
 from aliquot.engine.pipelines import by_id
+from aliquot.engine.taken import Taken
 from aliquot.model.errors import Conflict
 from aliquot.model.state import ACTIVE, State
 from aliquot.model.task import Outcome
@@ -142,7 +143,7 @@ def _of_swept_outputs(number: int, steps: Collection[str], column: Column[Any]) 
     )
 
 
-def wait_for_inputs(connection: Connection, owner: str, rows: Sequence[TaskRow]) -> None:
+def wait_for_inputs(connection: Connection, owner: str, rows: Sequence[Taken]) -> None:
     """Let claimed tasks wait as if never claimed: their inputs are being made again.
 
     The longer a task is there, the longer it waits, so that thousands of them cost little while hours of work are done.

@@ -87,6 +87,10 @@ class Sizes:
         return ordered if len(ordered) >= _FEW else []
 
 
+UNKNOWN = Sizes()
+"""Nothing is known, or nothing has to be."""
+
+
 def sizes_of(connection: Connection, pipeline: str, step: str) -> Sizes:
     """Read what the latest attempts of a step needed."""
     rows = [row for row in attempts_of(connection, pipeline, step, _MOST) if row.input_bytes is not None]

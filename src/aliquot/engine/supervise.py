@@ -16,7 +16,7 @@ from aliquot.db.tables import run, task
 from aliquot.engine import claim, recall
 from aliquot.engine.advance import Advance, RunRow, is_over
 from aliquot.engine.collect import collect, record_attempts, running_values
-from aliquot.engine.document import Command, TaskRow, command_of, document, input_places
+from aliquot.engine.document import Command, command_of, document, input_places
 from aliquot.engine.flight import Ended, Flight, Flights, Prepared
 from aliquot.engine.gate import Gate
 from aliquot.engine.lease import LEASE
@@ -25,7 +25,8 @@ from aliquot.engine.plan import known_keys
 from aliquot.engine.reattach import claim_left
 from aliquot.engine.set_back import mend_times
 from aliquot.engine.shares import Shares
-from aliquot.engine.sizing import Learner, Sizes
+from aliquot.engine.sizing import UNKNOWN, Learner, Sizes
+from aliquot.engine.taken import Taken
 from aliquot.model.collector import seldom
 from aliquot.model.errors import AliquotError, Conflict, Unavailable
 from aliquot.model.seams import Executor
@@ -60,7 +61,7 @@ class _Taken:
     """What is ours after a cycle's transaction: runs, new tasks, and whether some turned out to be done already."""
 
     runs: list[RunRow]
-    tasks: Sequence[TaskRow] = ()
+    tasks: Sequence[Taken] = ()
     known: bool = False
 
 
@@ -307,10 +308,10 @@ class Supervisor:
         if swept:
             self._recall(swept)
 
-    def _sizes(self, connection: Connection, row: TaskRow, command: Command) -> Sizes:
+    def _sizes(self, connection: Connection, row: Taken, command: Command) -> Sizes:
         """Give what similar datums needed, where the step leaves that open."""
-        if not command.step.resources.learns:
-            return Sizes()
+        if command.fixed:
+            return UNKNOWN
         pipeline, _, step = command.name.partition("/")
         return self._learner.sizes(connection, pipeline, step, anew=bool(row.failures))
 
@@ -337,7 +338,7 @@ class Supervisor:
             else:
                 self._flights.drop(flight)
 
-    def _command(self, connection: Connection, row: TaskRow) -> Command:
+    def _command(self, connection: Connection, row: Taken) -> Command:
         place = (row.run_id, row.step)
         if place not in self._commands:
             if len(self._commands) > 1000:

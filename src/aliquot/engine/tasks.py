@@ -86,5 +86,5 @@ def _datum(planned: Planned) -> str:
 
 
 def _part(part: Part) -> str:
-    captures = json_text(part.captures) if part.captures else "{}"
-    return f"{_quoted(part.input)}:[{_quoted(part.matched)},{captures},{'true' if part.single else 'false'}]"
+    captures = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in part.captures.items()])
+    return f"{_quoted(part.input)}:[{_quoted(part.matched)},{{{captures}}},{'true' if part.single else 'false'}]"

@@ -46,17 +46,19 @@ class LocalExecutor:
         """Start attempts, or find them again when they were started already."""
         calls = [each for each in documents if each.python]
         commands = [each for each in documents if not each.python]
-        handles: dict[tuple[int, int], Handle] = {}
+        begun: list[Handle] = []
+        called: list[Handle] = []
         if commands:
-            for document, handle in zip(commands, self._processes.submit(commands), strict=True):
-                handles[document.task, document.fence] = handle
-                self._in_processes.add(handle)
+            begun = self._processes.submit(commands)
+            self._in_processes.update(begun)
         if calls:
             warm = self._warm = self._warm or self._make_warm()
-            for document, handle in zip(calls, warm.submit(calls), strict=True):
-                handles[document.task, document.fence] = handle
-                self._in_workers.add(handle)
-        return [handles[each.task, each.fence] for each in documents]
+            called = warm.submit(calls)
+            self._in_workers.update(called)
+        if not begun or not called:
+            return begun or called
+        each_of = iter(begun), iter(called)
+        return [next(each_of[each.python is not None]) for each in documents]
 
     @property
     def runtime(self) -> str:
@@ -74,7 +76,10 @@ class LocalExecutor:
     def look(self, handles: Iterable[Handle]) -> list[Sighting]:
         """See what became of attempts."""
         asked = list(handles)
-        seen = {each.handle: each for executor, mine in self._divided(asked) for each in executor.look(mine)}
+        divided = self._divided(asked)
+        if len(divided) == 1:
+            return divided[0][0].look(asked)
+        seen = {each.handle: each for executor, mine in divided for each in executor.look(mine)}
         return [seen[each] for each in asked]
 
     def fresh(self) -> list[Handle]:
@@ -122,10 +127,9 @@ class LocalExecutor:
 
     def _divided(self, handles: Iterable[Handle]) -> list[tuple[Executor, list[Handle]]]:
         """Give each part the handles that are its own; what neither knows is for the processes to judge."""
-        mine: list[Handle] = []
-        others: list[Handle] = []
-        for each in handles:
-            (mine if each in self._in_workers else others).append(each)
+        asked = list(handles)
+        mine = [each for each in asked if each in self._in_workers]
+        others = asked if not mine else [each for each in asked if each not in self._in_workers]
         divided: list[tuple[Executor, list[Handle]]] = [(self._processes, others)] if others else []
         if mine and self._warm:
             divided.append((self._warm, mine))

@@ -16,12 +16,12 @@ from aliquot.executors.line import Line
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
 from aliquot.executors.warm_call import calls_of, weight
-from aliquot.executors.warm_process import Code, WarmProcess, code_of
+from aliquot.executors.warm_process import Code, WarmProcess, code_of, same_code
 from aliquot.executors.warm_turn import Around, Ended, Turn
 from aliquot.executors.watch import Watch
 from aliquot.model.errors import AliquotError, Invalid
 from aliquot.model.seams import Handle, Leftover, Sighting
-from aliquot.model.task import Cause, Outcome, TaskDocument
+from aliquot.model.task import Cause, TaskDocument
 
 _AHEAD_SECONDS = 1.5
 _MOST_AHEAD = 5000
@@ -183,11 +183,11 @@ class WarmExecutor:
         size = weight(attempts[0].document)
         if size is None:
             return attempts
-        code = code_of(attempts[0].document)
+        first = attempts[0].document
         while self._waiting and len(attempts) < most:
             document = self._waiting.first().document
             more = weight(document)
-            if more is None or (size := size + more) > _MOST_BYTES or code_of(document) != code:
+            if more is None or (size := size + more) > _MOST_BYTES or not same_code(first, document):
                 break
             attempts.append(self._waiting.popleft())
         return attempts

@@ -39,6 +39,22 @@ def code_of(document: TaskDocument) -> Code:
     return Code(document.python.function, bundle, document.resources.memory)
 
 
+def same_code(document: TaskDocument, other: TaskDocument) -> bool:
+    """Say whether one worker can make both attempts: what `code_of` would say, for less."""
+    assert document.python is not None
+    assert other.python is not None
+    if (document.python.function, document.resources.memory) != (other.python.function, other.resources.memory):
+        return False
+    files, others = document.files, other.files
+    at = 0
+    # The bundle comes first, and its files are the same objects for all tasks of a step.
+    while at < min(len(files), len(others)) and files[at] is others[at]:
+        at += 1
+    return not any(file.path.startswith("bundle/") for file in (*files[at:], *others[at:])) or (
+        code_of(document) == code_of(other)
+    )
+
+
 class WarmProcess:
     """One worker: its process, its folder, and what is said between it and us.
 

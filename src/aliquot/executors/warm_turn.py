@@ -69,7 +69,7 @@ class Turn:
         return len(self._attempts)
 
     def pace(self) -> tuple[int, float]:
-        """Give how many calls were made since the last time, and in how many seconds; not those of the worker's start."""
+        """Give how many calls were made since the last time, and in how many seconds, without a worker's start."""
         made, since = self._paced
         self._paced = (self._position, time.monotonic())
         return self._position - made, self._paced[1] - since

@@ -25,6 +25,7 @@ MOST = 1024 * 1024
 """How many bytes of files travel in one frame."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+_decode = json.JSONDecoder().raw_decode
 
 
 def frame(header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
@@ -44,7 +45,7 @@ def frames(data: bytes) -> Iterator[tuple[dict[str, Any], memoryview, int]]:
         end = first + text + body
         if end > len(data):
             return
-        yield json.loads(str(view[first : first + text], "ascii")), view[first + text : end], end
+        yield _decode(str(view[first : first + text], "ascii"))[0], view[first + text : end], end
         start = end
 
 

@@ -64,7 +64,7 @@ class Worker:
         self._most = self._held + most_memory
 
     def serve(self) -> None:
-        """Make the calls of one turn after the other, or go on where one came to its end; until the executor is gone."""
+        """Make the calls of one turn after the other, or go on with one where it ended, until the executor is gone."""
         while (word := self._control.recv(1)) in {wire.GO, wire.ON}:
             if word == wire.GO:
                 self._index = self._start = 0

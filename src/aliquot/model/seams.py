@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from aliquot.model.digest import Digest
 from aliquot.model.finding import Report
@@ -13,8 +13,7 @@ Handle = NewType("Handle", str)
 """An executor's own name for an attempt, enough to find it again after a restart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """What an executor saw of one handle.
 
     `running` is true from the moment at which the command may have begun. With `outcome` the attempt has ended and
