@@ -103,6 +103,10 @@ class Flights:
         """Take tasks that were claimed; `begun` says that attempts at them run already."""
         now = time.monotonic()
         for row in rows:
+            older = self._flights.get(row.id)
+            if older and older.executor and older.handle:
+                # Claimed anew, after we had lost it: what comes of the older attempt is nothing to us any more.
+                self._submitted[older.executor.name].pop(older.handle, None)
             flight = Flight(row, running_since=now if begun else None, claimed_at=now)
             self._flights[row.id] = self._waiting[row.id] = flight
 

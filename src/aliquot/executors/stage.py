@@ -55,7 +55,7 @@ def run_document(document: TaskDocument, folder: Path, store: Store) -> Outcome:
     slot = Slot(place, (directory.stdout, directory.stderr), turns, patience=_GRACE)
     runner = ProcessRunner(slot, watch, path, owner, inside_image=True)
     try:
-        publisher.ended(attempt, perform(attempt, directory, store, runner, publisher.open_batch))
+        publisher.ended((attempt, perform(attempt, directory, store, runner, publisher.open_batch)))
     finally:
         publisher.close()
         watch.close()
