@@ -65,14 +65,16 @@ class Flights:
     """The attempts of one supervisor. Nothing is forgotten before `landed` says that its end is in the catalogue.
 
     `executors` lists those that may have attempts of supervisors that are gone; by default the one of steps without
-    an image.
+    an image. `clock` gives seconds that never go back.
     """
 
     def __init__(
         self,
         executor_for: Callable[[str | None], Executor],
         executors: Callable[[], Sequence[Executor]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._executor_for = executor_for
         self.executors_here = executors or (lambda: [executor_for(None)])
         self._flights: dict[int, Flight] = {}
@@ -101,7 +103,7 @@ class Flights:
 
     def add(self, rows: Sequence[Taken], *, begun: bool = False) -> None:
         """Take tasks that were claimed; `begun` says that attempts at them run already."""
-        now = time.monotonic()
+        now = self._clock()
         for row in rows:
             older = self._flights.get(row.id)
             if older and older.executor and older.handle:
@@ -112,7 +114,7 @@ class Flights:
 
     def avoided(self) -> frozenset[tuple[int, str]]:
         """Give the steps of runs of which this host should claim nothing now."""
-        now = time.monotonic()
+        now = self._clock()
         self.unable = {place: until for place, until in self.unable.items() if until > now}
         return frozenset(self.unable)
 
@@ -136,7 +138,7 @@ class Flights:
                 executor = self._executor_for(document.image)
             except Unavailable as error:
                 log.warning("this host cannot run a task now; others may", task=flight.row.id, reason=error.message)
-                self.unable[flight.row.run_id, flight.row.step] = time.monotonic() + _UNABLE_FOR
+                self.unable[flight.row.run_id, flight.row.step] = self._clock() + _UNABLE_FOR
                 self.withdraw([flight])
                 continue
             except AliquotError as error:
@@ -158,7 +160,7 @@ class Flights:
     def look(self) -> tuple[list[Ended], list[Flight]]:
         """See which attempts have ended, and which have run for a while without being shown."""
         shown: list[Flight] = []
-        now = time.monotonic()
+        now = self._clock()
         at_all = now >= self._look_at or len(self._flights) <= _FEW
         for name, submitted in self._submitted.items():
             executor = self._executors[name]
@@ -175,7 +177,7 @@ class Flights:
                     if now - flight.running_since >= _SHOWN_AFTER:
                         shown.append(flight)
         if at_all:
-            self._look_at = now + max(_LOOK_AFTER, 20 * (time.monotonic() - now))
+            self._look_at = now + max(_LOOK_AFTER, 20 * (self._clock() - now))
         return [(self._flights[number], outcome) for number, outcome in self._ended.items()], shown
 
     def landed(self, ended: Sequence[Ended]) -> None:
