@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, Text, any_, func, literal, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, Text, any_, bindparam, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
@@ -95,11 +95,17 @@ def among(connection: Connection, column: ColumnElement[str], values: Iterable[s
     return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
 
 
-def among_numbers(connection: Connection, column: ColumnElement[int], values: Iterable[int]) -> ColumnElement[bool]:
-    """Give the condition that a column is one of these whole numbers, as `among` does for texts."""
-    if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(values), postgresql.ARRAY(BigInteger())))
-    return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
+def among_numbers(dialect: str, column: ColumnElement[int]) -> ColumnElement[bool]:
+    """Give the condition, for statements that are made once, that a column is one of the whole `numbers` given."""
+    if dialect == "postgresql":
+        return column == any_(bindparam("b_numbers", type_=postgresql.ARRAY(BigInteger())))
+    return column.in_(select(func.json_each(bindparam("b_numbers")).table_valued("value", name="wanted").c.value))
+
+
+def numbers(connection: Connection, values: Iterable[int]) -> dict[str, Any]:
+    """Give the parameter that a statement with `among_numbers` takes."""
+    listed = list(values)
+    return {"b_numbers": listed if connection.dialect.name == "postgresql" else json_text(listed)}
 
 
 def each_of(connection: Connection, values: Iterable[str]) -> Any:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
-from aliquot.db.tables import run, task
+from aliquot.db.tables import run, run_step, task
 from aliquot.engine.claim import cancel_tasks, has_open_tasks
 from aliquot.engine.environments import COMING
 from aliquot.engine.gate import RECALL, Gate, judge
@@ -22,6 +22,7 @@ from aliquot.engine.turns import Turn, take_turn
 from aliquot.engine.waits import MAY_COME, Waits
 from aliquot.model.collector import seldom
 from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Unavailable
+from aliquot.model.free_memory import give_back
 from aliquot.model.quantity import time_in_words
 from aliquot.model.schedule import RunLimit
 from aliquot.model.seams import Executor
@@ -29,6 +30,8 @@ from aliquot.model.state import ACTIVE, ENDED, State, before
 
 log: Any = structlog.get_logger()
 
+_MANY = 20_000
+"""So many datums of a run leave much memory free behind them."""
 _LOOK_AGAIN = 1.0
 """Seconds until a run whose image is being fetched is looked at again."""
 
@@ -168,6 +171,11 @@ class Advance:
     def _finish(self, row: RunRow, applied: Applied) -> bool:
         if row.publish and self._made_again(row, applied):
             return False
+        with self._catalogue.read() as connection:
+            datums = connection.execute(select(func.sum(run_step.c.datums)).where(run_step.c.run_id == row.id)).scalar()
+        if (datums or 0) >= _MANY:
+            # Thousands of attempts have come and gone; what is published is held at once.
+            give_back()
         verdict = finish(self._catalogue, self._store, row, applied)
         if verdict is None:
             return False

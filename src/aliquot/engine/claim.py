@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from itertools import zip_longest
 from typing import Any
 
@@ -10,19 +11,19 @@ from sqlalchemy import (
     Connection,
     Double,
     Integer,
+    Select,
     TextClause,
     and_,
     bindparam,
     case,
     exists,
-    literal,
     or_,
     select,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from aliquot.db.rows import among_numbers, chunks
+from aliquot.db.rows import among_numbers, chunks, numbers
 from aliquot.db.tables import attempt, run, task
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
@@ -63,8 +64,8 @@ def can_claim(
     connection: Connection, now: float, pools: Mapping[str, int], avoided: Collection[tuple[int, str]] = ()
 ) -> bool:
     """Say whether there is a task to claim: one that waits and that its pool lets start, or one whose lease lapsed."""
-    lapsed = select(task.c.id).where(*_lapsed(literal(now))).limit(1)
-    return connection.execute(lapsed).first() is not None or bool(Shares(connection, now, pools, avoided).open_lines)
+    lapsed = connection.execute(_ANY_LAPSED, {"b_now": now}).first()
+    return lapsed is not None or bool(Shares(connection, now, pools, avoided).open_lines)
 
 
 def claim_tasks(
@@ -158,14 +159,16 @@ def _taking(*which: ColumnElement[bool] | TextClause) -> ReturningUpdate[*tuple[
     )
 
 
-def _lapsed(now: ColumnElement[float]) -> list[ColumnElement[bool] | TextClause]:
+def _lapsed(now: ColumnElement[Any]) -> list[ColumnElement[bool] | TextClause]:
     return [IS_UNDER_WAY, task.c.lease_until < now, exists().where(run.c.id == task.c.run_id, TAKES_TASKS)]
 
 
-_LAPSED = _taking(*_lapsed(bindparam("b_now", type_=Double)))
+_NOW: ColumnElement[Any] = bindparam("b_now", type_=Double)
+_LAPSED = _taking(*_lapsed(_NOW))
+_ANY_LAPSED = select(task.c.id).where(*_lapsed(_NOW)).limit(1)
 _WAITING = _taking(
     task.c.run_id == bindparam("b_run"), task.c.step == bindparam("b_step"), WAITS,
-    task.c.not_before <= bindparam("b_now", type_=Double),
+    task.c.not_before <= _NOW,
 )  # fmt: skip
 
 
@@ -252,15 +255,20 @@ def let_the_dead_go(connection: Connection) -> list[str]:
     return dead
 
 
+@cache
+def _held(dialect: str) -> Select[int, int]:
+    return (
+        select(task.c.id, task.c.fence)
+        .where(task.c.owner == bindparam("b_owner"), among_numbers(dialect, task.c.id), task.c.state.in_(UNDER_WAY))
+        .with_for_update()
+    )
+
+
 def held(connection: Connection, owner: str, fences: Mapping[int, int]) -> set[int]:
     """Say which tasks an owner still holds under the fence that it knows; the rest is somebody else's now."""
     mine: set[int] = set()
     for part in chunks(list(fences), _AT_ONCE):
-        rows = connection.execute(
-            select(task.c.id, task.c.fence)
-            .where(task.c.owner == owner, among_numbers(connection, task.c.id, part), task.c.state.in_(UNDER_WAY))
-            .with_for_update()
-        ).all()
+        rows = connection.execute(_held(connection.dialect.name), {"b_owner": owner, **numbers(connection, part)}).all()
         mine.update([number for number, fence in rows if fences[number] == fence])
     return mine
 
@@ -280,8 +288,10 @@ def cancel_tasks(connection: Connection, run_id: int) -> int:
 
 def has_open_tasks(connection: Connection, run_id: int) -> bool:
     """Say whether a run has tasks that have not ended."""
-    query = select(task.c.id).where(task.c.run_id == run_id, task.c.ended_at.is_(None)).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_OPEN, {"b_run": run_id}).first() is not None
+
+
+_OPEN = select(task.c.id).where(task.c.run_id == bindparam("b_run"), task.c.ended_at.is_(None)).limit(1)
 
 
 def _end_lost_attempts(connection: Connection, ids: Sequence[int]) -> None:

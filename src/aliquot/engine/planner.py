@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from aliquot.datasets.read import Version, resolve
 from aliquot.db import Catalogue
@@ -219,12 +219,14 @@ def bound_versions(connection: Connection, row: RunRow) -> dict[str, Version]:
 
 def unplanned_steps(connection: Connection, run_id: int) -> list[str]:
     """List the steps of a run whose last planning is still to come, in order."""
-    query = (
-        select(run_step.c.step)
-        .where(run_step.c.run_id == run_id, run_step.c.planned_at.is_(None))
-        .order_by(run_step.c.position)
-    )
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(_UNPLANNED, {"b_run": run_id}).scalars())
+
+
+_UNPLANNED = (
+    select(run_step.c.step)
+    .where(run_step.c.run_id == bindparam("b_run"), run_step.c.planned_at.is_(None))
+    .order_by(run_step.c.position)
+)
 
 
 def _standing(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, text
+from sqlalchemy import Connection, Double, Select, and_, bindparam, exists, func, select, text
 
 from aliquot.db.tables import run, run_step, task
 from aliquot.model.state import State
@@ -108,22 +108,12 @@ class Shares:
 
 def waiting_lines(connection: Connection, now: float) -> list[Line]:
     """List the steps of running runs that have a task whose time has come; costs a probe for each step."""
-    waiting = exists(select(task.c.id).where(_of_the_step(), WAITS, task.c.not_before <= now).correlate(run, run_step))
-    query = (
-        select(run.c.id, run_step.c.step, run.c.priority, run_step.c.pool)
-        .join_from(run, run_step, run_step.c.run_id == run.c.id)
-        .where(TAKES_TASKS, waiting)
-        .order_by(run.c.id, run_step.c.position.desc())
-    )
-    return [Line(*row) for row in connection.execute(query)]
+    return [Line(*row) for row in connection.execute(_LINES, {"b_now": now}).all()]
 
 
 def under_way(connection: Connection) -> dict[tuple[int, str], int]:
     """Count the tasks under way by run and step, over all supervisors."""
-    # Each of them has a lease; said in so many words, SQLite takes the small index and not the one over all tasks.
-    held = and_(IS_UNDER_WAY, task.c.lease_until >= 0)
-    query = select(task.c.run_id, task.c.step, func.count()).where(held).group_by(task.c.run_id, task.c.step)
-    return {(number, step): count for number, step, count in connection.execute(query)}
+    return {(number, step): count for number, step, count in connection.execute(_UNDER_WAY).all()}
 
 
 def pools_in_use(connection: Connection, counts: Mapping[tuple[int, str], int]) -> Counter[str]:
@@ -160,5 +150,23 @@ def fill(loads: Mapping[int, int], amount: int) -> dict[int, int]:
     return given
 
 
-def _of_the_step() -> ColumnElement[bool]:
-    return and_(task.c.run_id == run.c.id, task.c.step == run_step.c.step)
+def _lines() -> Select[int, str, int, str | None]:
+    of_the_step = and_(task.c.run_id == run.c.id, task.c.step == run_step.c.step)
+    soon = task.c.not_before <= bindparam("b_now", type_=Double)
+    waiting = exists(select(task.c.id).where(of_the_step, WAITS, soon).correlate(run, run_step))
+    return (
+        select(run.c.id, run_step.c.step, run.c.priority, run_step.c.pool)
+        .join_from(run, run_step, run_step.c.run_id == run.c.id)
+        .where(TAKES_TASKS, waiting)
+        .order_by(run.c.id, run_step.c.position.desc())
+    )
+
+
+# Made once: SQLAlchemy takes longer over a statement than the database, and these are asked in every cycle.
+_LINES = _lines()
+# Each of them has a lease; said in so many words, SQLite takes the small index and not the one over all tasks.
+_UNDER_WAY = (
+    select(task.c.run_id, task.c.step, func.count())
+    .where(IS_UNDER_WAY, task.c.lease_until >= 0)
+    .group_by(task.c.run_id, task.c.step)
+)

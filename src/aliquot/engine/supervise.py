@@ -43,6 +43,7 @@ _SHARES_AFTER = 0.5
 """Seconds between two looks at whether claimed tasks should give way to others."""
 _LEASES_AFTER = min(5.0, LEASE / 4)
 """Seconds between two looks at who holds what."""
+_ACTIVE = select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
 MOST_TAKEOVERS = 50
 """How often a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
@@ -216,7 +217,7 @@ class Supervisor:
     def _look_around(self) -> _View:
         now = time.time()
         with self.catalogue.read() as connection:
-            runs = list(connection.execute(select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)).all())
+            runs = list(connection.execute(_ACTIVE).all())
             tasks_wait = bool(runs) and claim.can_claim(connection, now, self._pools, self._flights.avoided())
         if len(self._check_at) > 2 * len(runs) + 100:
             self._check_at = {row.id: self._check_at.get(row.id, 0.0) for row in runs}
@@ -232,8 +233,8 @@ class Supervisor:
             taken = _Taken([row for row in view.runs if row.owner == self.owner])
             if view.runs_wait:
                 claim.claim_runs(connection, self.owner)
-                query = select(run).where(run.c.owner == self.owner, run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
-                taken.runs = list(connection.execute(query).all())
+                mine = _ACTIVE.where(run.c.owner == self.owner)
+                taken.runs = list(connection.execute(mine).all())
             if view.tasks_wait and room > 0:
                 claimed = claim.claim_tasks(connection, self.owner, room, self._pools, self._flights.avoided())
                 known = known_keys(connection, [row.key for row in claimed if not row.recall])
