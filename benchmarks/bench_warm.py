@@ -87,7 +87,7 @@ def in_executor(store: Store, where: dict[str, Location], folder: Path) -> float
     began = time.monotonic()
     left = set(executor.submit(documents))
     while left:
-        ended = [each for each in executor.look(left) if each.outcome]
+        ended = [each for each in executor.look(executor.fresh()) if each.outcome]
         assert all(each.outcome and each.outcome.state == "COMPLETE" for each in ended)
         left.difference_update(each.handle for each in ended)
         executor.forget([each.handle for each in ended])

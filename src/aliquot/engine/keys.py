@@ -119,8 +119,13 @@ class Keys:
         # A captured value reaches the command as a variable, and so does the place of a single file.
         files = ",".join([_part(part) for part in datum])
         captured = named(datum)
-        text = f"[[{files}],{_text(captured) if captured else '{}'},{_text(exports) if exports else '{}'}]\n"
+        text = f"[[{files}],{{{_captured(captured)}}},{_text(exports) if exports else '{}'}]\n"
         return Digest(PREFIX + blake3(self._common + text.encode()).hexdigest())
+
+
+def _captured(captured: Mapping[str, str]) -> str:
+    """Write captures as `_text` would within its braces; mostly there is one."""
+    return ",".join([f"{_quoted(name)}:{_quoted(captured[name])}" for name in sorted(captured)])
 
 
 def _part(part: Part) -> str:

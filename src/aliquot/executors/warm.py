@@ -28,8 +28,8 @@ _MOST_AHEAD = 5000
 _TURN_SECONDS = 0.3
 """How much a worker is given at a time; it gets more when it has half of it left."""
 _MOST_CALLS = 1000
-_MOST_GIVEN = 64 * 1024 * 1024
-"""Bytes of calls after which a turn is let come to its end, and its room on the disk is used again."""
+_MOST_SAID = 64 * 1024 * 1024
+"""Bytes of calls and answers after which a turn is let come to its end, and its room on the disk is used again."""
 _FIRST_CALLS = 8
 _MOST_BYTES = 4 * 1024 * 1024
 _CROWDED_SECONDS = 0.7
@@ -248,7 +248,7 @@ class WarmExecutor:
         taken: list[Attempt] = []
         with self._changed:
             most = self._most() - turn.waiting
-            if most < 1 or turn.process.given > _MOST_GIVEN:
+            if most < 1 or turn.process.said > _MOST_SAID:
                 return (), ()
             first = self._waiting.first().document
             if weight(first) is None or code_of(first) != turn.process.code:

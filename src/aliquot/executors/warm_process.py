@@ -65,8 +65,7 @@ class WarmProcess:
         self.code = code
         self.used = False
         self.idle_since = 0.0
-        self.given = 0
-        """Bytes of calls that it was given in this turn."""
+        self._given = 0
         self._place = place
         self.directory = WorkingDirectory(place / "task", place)
         for part in ("in", "bundle", TEMPORARY):
@@ -114,7 +113,7 @@ class WarmProcess:
         """Let it make calls, one after the other."""
         os.ftruncate(self._replies, 0)
         os.ftruncate(self._calls, 0)
-        self._read = self.given = 0
+        self._read = self._given = 0
         self.page.current = -1
         self.page.until = 0
         self.add(calls)
@@ -125,11 +124,16 @@ class WarmProcess:
         """Give it calls behind those that it has."""
         view = memoryview(b"".join(calls))
         while view:
-            written = os.pwrite(self._calls, view, self.given)
+            written = os.pwrite(self._calls, view, self._given)
             view = view[written:]
-            self.given += written
+            self._given += written
         # Only now: the worker takes it that what it may make is there.
         self.page.until += len(calls)
+
+    @property
+    def said(self) -> int:
+        """Give the bytes of calls and answers of this turn, which lie on the disk until it ends."""
+        return self._given + self._read
 
     def go_on(self) -> None:
         """Let it go on, after it was looked at or when it came to the end of what there was."""
