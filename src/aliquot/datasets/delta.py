@@ -23,8 +23,8 @@ FORMAT = 1
 
 _MARK = "\0path"
 
-_text = json.JSONEncoder(ensure_ascii=False).encode
 _quoted = encode_basestring
+"""Writes text as `canonical` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _line(change: NewEntry | str) -> str:
 
 def _add_line(entry: NewEntry) -> str:
     """Write the line of an add, as `canonical` would: put together by hand, since there are many and all alike."""
-    path, origin = _text(entry.path), entry.origin
+    path, origin = _quoted(entry.path), entry.origin
     if isinstance(origin, Origin):
         before, after = _around_path(origin)
         said = f'"origin":{before},' if origin.together else f'"origin":{before}{path}{after},'
@@ -148,7 +148,7 @@ def _add_line(entry: NewEntry) -> str:
 
 @lru_cache(maxsize=64)
 def _around_path(origin: Origin) -> tuple[str, str]:
-    before, _, after = canonical(origin.document(_MARK)).decode().partition(_text(_MARK))
+    before, _, after = canonical(origin.document(_MARK)).decode().partition(_quoted(_MARK))
     return before, after
 
 

@@ -76,14 +76,17 @@ def name_matches(glob: str, name: str) -> bool:
     Instruments' computers write `PLATE.CSV` and `scan.imzml` for what everybody else calls `.csv` and `.imzML`.
     """
     compiled = _compiled("/" + glob)
-    names = [name]
+    # By thousands, and most names are written as they should be.
+    if compiled.match("/" + name) is not None:
+        return True
     if ending := _ENDING.search(glob):
         written = ending[0]
-        if name.lower().endswith(written.lower()):
-            names.append(name[: -len(written)] + written)
+        if not name.lower().endswith(written.lower()):
+            return False
+        name = name[: -len(written)] + written
     elif ending := _ENDING.search(name):
-        names.append(name[: ending.start()] + ending[0].lower())
-    return any(compiled.match("/" + each) is not None for each in names)
+        name = name[: ending.start()] + ending[0].lower()
+    return compiled.match("/" + name) is not None
 
 
 class _Look:
