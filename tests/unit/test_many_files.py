@@ -1,6 +1,10 @@
 """A folder of thousands of files is taken in as one delivery, whatever is odd among them."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from aliquot.blobs import Store
 from aliquot.blobs.batch import MANY_FILES
@@ -11,6 +15,16 @@ from datasets_world import contents
 FOLDERS = 20
 
 
+@pytest.fixture(params=[True, False], ids=["all cores", "one core"])
+def cores(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the test have all cores, or one, where readers would not help."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before if request.param else {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("cores")
 def test_thousands_of_files_come_together(catalogue: Catalogue, store: Store, tmp_path: Path) -> None:
     given = tmp_path / "given"
     for number in range(MANY_FILES + 5):

@@ -84,10 +84,10 @@ def _take_folder(intake: Intake, folder: Path, taken: Taken) -> tuple[Finding, .
     listing = chain.from_iterable(paths_below(folder, findings.append))
     readers, before_ns = useful_readers(), time.time_ns() - RESTED_NS
     while first := list(islice(listing, MANY_FILES)):
-        if len(first) == MANY_FILES and readers:
-            rest = islice(listing, BATCH_FILES - MANY_FILES)
+        rest = islice(listing, BATCH_FILES - MANY_FILES)
+        if readers and len(first) == MANY_FILES:
             first = take_arriving(intake, folder, chain(first, rest), readers, before_ns, taken)
-        _take_unseen(intake, look_at(folder, first), taken)
+        _take_unseen(intake, look_at(folder, chain(first, rest)), taken)
     return tuple(findings)
 
 
