@@ -63,7 +63,7 @@ def _addresses() -> list[str]:
         if (
             route.method != "GET"
             or route.path.removesuffix(".json").endswith(READ_WHOLE)
-            or route.path in {"/logout", "/events/stream"}
+            or route.path.startswith(("/logout", "/events/"))
         ):
             continue
         noun = route.path.removeprefix("/api/v1").split("/")[1]
