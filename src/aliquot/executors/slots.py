@@ -221,8 +221,12 @@ class SlotExecutor:
         def abandoned() -> bool:
             return attempt.verdict is not None
 
-        with self._width.take(cpus, abandoned), self._turns.hold(min(self._workers, math.ceil(cpus)) - 1, abandoned):
-            yield
+        with self._width.take(cpus, abandoned):
+            if cpus <= 1:
+                yield
+                return
+            with self._turns.hold(min(self._workers, math.ceil(cpus)) - 1, abandoned):
+                yield
 
     def _next(self, *, spare: bool) -> Attempt | None:
         if spare:
