@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from sqlalchemy import event
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
@@ -304,3 +305,16 @@ def test_what_waits_keeps_nothing_else_from_coming(yard: Yard) -> None:
     yard.kind.put("a07.two", b"2")
     yard.look(source)
     assert len(yard.plates) == 12
+
+
+def test_what_lay_there_before_a_source_began_is_not_asked_about_at_each_look(yard: Yard) -> None:
+    for number in range(20):
+        yard.kind.put(f"{number}", b"old")
+    source = yard.open(since="now")
+    yard.look(source)
+    asked: list[str] = []
+    event.listen(yard.catalogue.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    yard.look(source)
+    assert not [each for each in asked if "FROM receipt" in each]
+    yard.kind.put("new", b"1")
+    assert yard.look(source).taken.added == 1

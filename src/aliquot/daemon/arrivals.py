@@ -208,7 +208,8 @@ class Arrivals:
                 listener.looked(each.name, look)
         each.quiet = not moved and not look.more and look.next_at is None
         pause = each.pace.after(took, moved=moved or bool(look.pending))
-        soon = look.more or (moved and (until_idle or each.folder is not None))
+        # Where nothing has settled, looking at once would find the same.
+        soon = moved and (look.more or until_idle or each.folder is not None)
         each.next_at = time.monotonic() + (_SOON if soon else pause)
         if look.next_at is not None:
             each.next_at = min(each.next_at, look.next_at + _SOON)

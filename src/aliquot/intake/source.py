@@ -157,11 +157,8 @@ class SourceIntake:
         """Give those of some files that are new."""
         assert self._since is not None
         known = self._ask(files) if self._source.after == "keep" else self._safe
-        return [
-            each
-            for each in files
-            if each not in known and self._since.holds(each) and not self._ties.is_marker(each.path)
-        ]
+        return [each for each in files if each not in known and self._since.holds(each)
+                and not self._ties.is_marker(each.path)]  # fmt: skip
 
     def _is_idle_marker(self, file: File) -> bool:
         return self._ties.is_marker(file.path) and file.path not in self._called
@@ -186,7 +183,9 @@ class SourceIntake:
             yield Path(here[0].files[0].absolute) if here else None
 
     def _ask(self, files: Sequence[File]) -> set[File]:
-        idle = {file for file in files if self._is_idle_marker(file)} if self._ties.markers else set[File]()
+        """Give those of some files that are no news; of what came before the source began, there is no receipt."""
+        assert self._since is not None
+        idle = {file for file in files if not self._since.holds(file) or self._is_idle_marker(file)}
         return idle | taken(self._catalogue, self.name, [file for file in files if file not in idle] if idle else files)
 
     def _clear(
