@@ -54,10 +54,10 @@ def apply_sent(lab: Lab, by: By, files: Mapping[str, bytes], because: str, also:
     locations = batch.flush()
 
     def asked(connection: Connection, approval: Approval) -> None:
-        places.record(connection, locations)
         also(connection, Applied([], approval))
 
-    return Applied([], approving.ask_publish(lab, by, because, found, blob.digest, asked))
+    kept = approving.Sent(blob.digest, locations)
+    return Applied([], approving.ask_publish(lab, by, because, found, kept, asked))
 
 
 def apply_signed(lab: Lab, by: By, document: Mapping[str, Any], signed: definitions.Beside) -> None:
