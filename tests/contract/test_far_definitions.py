@@ -130,15 +130,14 @@ def test_a_folder_that_defines_nothing_is_not_sent(far: Far, tmp_path: Path) -> 
     assert (at_home.code, "folder-not-here" in at_home.err) == (2, True)
 
 
-@pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../x", "types/../../x", "aliquot.yaml", "types//a.yaml", "a\\b", "types/\x1b.yaml"]
-)
-def test_a_path_that_leads_elsewhere_is_refused(far: Far, path: str) -> None:
-    sent = {"files": [{"path": path, "data": base64.b64encode(b"x").decode()}]}
+def test_a_path_that_leads_elsewhere_is_refused(far: Far) -> None:
     headers = {"authorization": f"Bearer {far.token}"}
-    for address in ("/definitions", "/definitions/difference"):
-        answer = httpx.post(f"{far.url}/api/v1{address}", json=sent, headers=headers, timeout=60)
-        assert (answer.status_code, answer.json()["code"]) == (422, "definitions-path")
+    strange = ("/etc/passwd", "../x", "types/../../x", "aliquot.yaml", "types//a.yaml", "a\\b", "types/\x1b.yaml")
+    for path in strange:
+        sent = {"files": [{"path": path, "data": base64.b64encode(b"x").decode()}]}
+        for address in ("/definitions", "/definitions/difference"):
+            answer = httpx.post(f"{far.url}/api/v1{address}", json=sent, headers=headers, timeout=60)
+            assert (answer.status_code, answer.json()["code"]) == (422, "definitions-path"), path
     assert not (far.folder.parent / "x").exists()
 
 
