@@ -15,7 +15,9 @@ import pytest
 from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.note import NoteFile
 from aliquot.executors.process import ProcessExecutor
-from aliquot.executors.slot import LeftSlot, shepherd_lives
+from aliquot.executors.slot import LeftSlot, Order, Slot, shepherd_lives
+from aliquot.executors.turns import Turns
+from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Resources, TaskDocument
@@ -113,8 +115,11 @@ def test_what_has_ended_meanwhile_is_collected(place: Place, tmp_path: Path) -> 
     assert living_of(dead) == []
 
 
-def test_results_that_nobody_was_there_to_take_stay_and_are_collected(place: Place, tmp_path: Path) -> None:
-    document = place.document('sleep 1; cp "$READS" "$OUT/copy"', {"in/reads/a": b"1234"})
+@pytest.mark.parametrize(
+    "more", ["true", "head -c 400000 /dev/zero > $OUT/large", "echo '{\"n\": 1}' > $OUT/exports.json"]
+)
+def test_results_that_nobody_was_there_to_take_stay_and_are_collected(place: Place, tmp_path: Path, more: str) -> None:
+    document = place.document(f'sleep 1; cp "$READS" "$OUT/copy"; {more}', {"in/reads/a": b"1234"})
     dead = leave(place, document)
     notes = NoteFile(tmp_path / "work" / dead.split(":")[1] / "0")
     place.until(lambda: (found := notes.read()) is not None and found.ended)
@@ -252,6 +257,27 @@ def test_a_shepherd_that_stays_alone_ends_its_command(tmp_path: Path) -> None:
     assert (note.exit_code, note.ended_for) == (137, "alone")
     place.until(lambda: not shepherd_lives(note))
     left.close()
+    place.executor.close()
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, True), (3600.0, False)])
+def test_results_of_a_long_command_stay_in_their_place_until_they_are_collected(
+    tmp_path: Path, seconds: float, kept: bool
+) -> None:
+    place = Place(tmp_path, lambda store, work: ProcessExecutor(store, work, 1), None)
+    folder = tmp_path / "place"
+    directory = WorkingDirectory(folder / "task", folder)
+    slot = Slot(folder, (directory.stdout, directory.stderr), Turns(1))
+    order = Order(place.document(""), "/bin/sh", ["sh", "-c", "echo dear > out/r"], {}, files=[], gathers=seconds)
+    answer = slot.run(order)
+    slot.settle()
+    left = LeftSlot(folder)
+    note = left.note()
+    assert (note is not None and note.exit_code == 0) is kept
+    assert (folder / "task" / "out" / "r").exists() is kept
+    assert (answer.files is None) is kept
+    left.close()
+    slot.close()
     place.executor.close()
 
 

@@ -15,6 +15,8 @@ from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.task import Cause, TaskDocument, Usage
 
 _SHELL = "/bin/sh"
+_BRIEF = 10.0
+"""Seconds of a command that is soon made again, if its supervisor is killed with its results."""
 
 
 class ProcessRunner:
@@ -53,7 +55,7 @@ class ProcessRunner:
             answer = self._slot.run(
                 Order(
                     document, program, argv, values,
-                    files=directory.packed, doubt=directory.doubted, gathers=_may_be_gathered(directory, document),
+                    files=directory.packed, doubt=directory.doubted, gathers=_gathers(directory, document),
                 )
             )  # fmt: skip
         except OSError as error:
@@ -122,9 +124,9 @@ class LeftProcess:
         self._slot.close()
 
 
-def _may_be_gathered(directory: WorkingDirectory, document: TaskDocument) -> bool:
-    """Say whether nobody has to look at the files in the folder itself when the command has ended."""
-    return directory.packed is not None and not document.ensure and document.resources.disk is None
+def _gathers(directory: WorkingDirectory, document: TaskDocument) -> float:
+    """Say of a command of how many seconds the shepherd may take up the results: of none, if somebody looks at them."""
+    return _BRIEF if directory.packed is not None and not document.ensure and document.resources.disk is None else 0.0
 
 
 def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:

@@ -98,9 +98,9 @@ class Shepherd:
     def _answer(self, order: dict[str, Any]) -> None:
         note, laid = self._carry_out(order)
         files = None
-        if order["gathers"] and note.exit_code == 0 and not note.ended_for:
+        if note.exit_code == 0 and not note.ended_for and note.wall < order["gathers"]:
             files = gather(f"{self._folder.path}/out")
-        elif note.exit_code is not None:
+        if files is None and note.exit_code is not None:
             self._noted(note)
         answer = {
             "note": note.fields(),

@@ -40,7 +40,8 @@ class Order:
 
     `name` and `image` are those of a container; `undo` is a command that ends what killing the program does not.
     `files` are for the shepherd to lay out, all that the command finds; None when that was done. `doubt`: somebody
-    else was at work in the folder since. `gathers`: it may take up what the command leaves.
+    else was at work in the folder since. `gathers`: if the command took less than so many seconds, the shepherd may
+    take up what it leaves; that is then with the supervisor alone, and is made again if it is killed.
     """
 
     document: TaskDocument
@@ -52,7 +53,7 @@ class Order:
     undo: Sequence[str] = ()
     files: Sequence[Packed] | None = None
     doubt: bool = False
-    gathers: bool = False
+    gathers: float = 0.0
 
     def words(self) -> dict[str, Any]:
         """Give the order as the shepherd reads it."""
@@ -155,10 +156,10 @@ class Slot:
                 receive(self._line.fileno())
 
     def _say(self, wish: str) -> bool:
-        if self._line is None:
-            return False
         try:
             with self._sending:
+                if self._line is None:
+                    return False
                 send(self._line.fileno(), {"wish": wish})
         except OSError:
             return False
@@ -217,11 +218,14 @@ class Slot:
 
     def _lose(self) -> None:
         if self._line and self._process:
-            self._line.close()
             with suppress(ProcessLookupError):
                 self._process.kill()
+            # Others may be about to say something: the number of a closed line can be a file of theirs a moment later.
+            with self._sending:
+                self._line.close()
+                self._line = None
             self._process.wait()
-            self._line = self._process = None
+            self._process = None
             self._turns.recover(self._seat)
 
 
