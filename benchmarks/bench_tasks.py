@@ -37,6 +37,7 @@ from aliquot.engine.start import Order, start
 from aliquot.engine.supervise import Supervisor
 from aliquot.executors.command import default_path, environment
 from aliquot.executors.process import ProcessExecutor
+from aliquot.model.collector import settle
 from aliquot.model.digest import digest_document
 from aliquot.model.seams import Executor
 from aliquot.model.task import TaskDocument
@@ -225,6 +226,7 @@ def write_makefile(folder: Path, files: list[Path]) -> Path:
 def engine(folder: Path) -> None:
     """Be the program that is measured: run, run again, take one file more in, run."""
     lab = Lab(folder)
+    settle()
     files = sorted((folder / "files").iterdir())
     print("ready", flush=True)
     sys.stdin.readline()

@@ -29,6 +29,7 @@ from aliquot.engine.start import Order, start
 from aliquot.engine.supervise import Supervisor
 from aliquot.executors.local import LocalExecutor
 from aliquot.model.blob import Location
+from aliquot.model.collector import settle
 from aliquot.model.digest import digest_bytes, digest_document
 from aliquot.model.task import Call, TaskDocument, TaskFile
 
@@ -116,6 +117,7 @@ def in_engine(folder: Path, store: Store, files: list[Path]) -> tuple[float, flo
     executor = LocalExecutor(store, folder / "work", WORKERS)
     supervisor = Supervisor(catalogue, store, lambda _: executor)
     supervisor.open()
+    settle()
     began, cpu = time.monotonic(), _cpu()
     with catalogue.write() as connection:
         number = start(connection, Order(current(connection, "turn"), publish=True))

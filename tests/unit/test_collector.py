@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aliquot.model.collector import seldom
+from aliquot.model.collector import seldom, settle
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,15 @@ def test_what_is_off_or_seldom_already_stays_so(threshold: int) -> None:
     gc.set_threshold(threshold, 10, 10)
     with seldom():
         assert gc.get_threshold() == (threshold, 10, 10)
+
+
+def test_a_program_that_has_started_is_not_searched_again() -> None:
+    settle()
+    try:
+        assert gc.get_threshold() == (50_000, 10, 10)
+        assert gc.get_freeze_count() > 1_000
+        with seldom():
+            assert gc.get_threshold() == (50_000, 10, 10)
+        assert gc.get_threshold() == (50_000, 10, 10)
+    finally:
+        gc.unfreeze()

@@ -20,6 +20,7 @@ from aliquot.engine.triggers import next_due
 from aliquot.lab import Lab
 from aliquot.lab.definitions import nothing_applied, pending
 from aliquot.lab.tracing import tracing
+from aliquot.model.collector import settle
 from aliquot.model.errors import Invalid
 
 log: Any = structlog.get_logger()
@@ -40,6 +41,7 @@ def keep(options: Options, again: str, *, until_idle: bool, beside: Beside | Non
         warn_of_changes(lab)
         daemon, waiting = Daemon(lab), Waiting()
         # From its first word on it ends as it should when it is told to.
+        settle()
         with stops(daemon.stop) as asked:
             if not lines:
                 ends = "when nothing is left to do" if until_idle else "with Ctrl-C"

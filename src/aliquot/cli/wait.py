@@ -8,6 +8,7 @@ from aliquot.engine.supervise import Supervisor
 from aliquot.lab import Lab
 from aliquot.lab.loads import load_waiting
 from aliquot.lab.runs import RunLine, run_line, steps
+from aliquot.model.collector import settle
 from aliquot.model.errors import Unavailable
 from aliquot.model.state import ENDED, State
 
@@ -41,6 +42,7 @@ def wait_for(lab: Lab, number: int, *, as_json: bool) -> int:
 def _supervise(lab: Lab, number: int) -> RunLine:
     supervisor = Supervisor(lab.catalogue, lab.store, lab.executor_for, pools=lab.config.pools)
     supervisor.open()
+    settle()
     failures = 0
     try:
         while True:

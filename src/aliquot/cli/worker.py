@@ -10,6 +10,7 @@ from aliquot.cli.summary import show_summary
 from aliquot.cli.text import plain
 from aliquot.daemon import Worker
 from aliquot.lab.tracing import tracing
+from aliquot.model.collector import settle
 from aliquot.model.errors import Invalid
 
 app = noun(
@@ -39,6 +40,7 @@ def worker(*, workers: int | None = None, until_idle: bool = False, options: Opt
         if not as_lines:
             ends = "when no run is left" if until_idle else "with Ctrl-C"
             say(f"Working on the runs of {plain(lab.config.lab)}; it ends {ends}.")
+        settle()
         with stops(work.stop) as asked, Progress(lab, silent=as_lines):
             summary = work.run(until_idle=until_idle)
     if options.json:

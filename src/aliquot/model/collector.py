@@ -36,3 +36,13 @@ class _Seldom:
 
 
 seldom = _Seldom()
+
+
+def settle() -> None:
+    """Suit the searches to a program that has started, lives long, and makes and keeps records by thousands.
+
+    What is there by now is never searched again: a few hundred thousand objects that stay, for every full search.
+    Not for a library, in whose process others may yet let go of what they hold.
+    """
+    gc.freeze()
+    gc.set_threshold(max(_YOUNG, gc.get_threshold()[0]), *gc.get_threshold()[1:])
