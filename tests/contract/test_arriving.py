@@ -127,6 +127,15 @@ def test_a_file_that_goes_meanwhile_is_told_and_the_rest_comes(catalogue: Catalo
     assert contents(catalogue, store, "wells") == _there(given)
 
 
+def test_few_that_can_be_read_make_no_delivery(catalogue: Catalogue, store: Store, given: Path) -> None:
+    for file in sorted(given.rglob("*.txt"))[5:]:
+        file.unlink()
+    taken, back = _take(catalogue, store, given, more=[f"gone {number}" for number in range(FILES)])
+    assert (taken, len(back)) == (Taken(), FILES + 5)
+    with catalogue.read() as connection:
+        assert connection.execute(select(func.count()).select_from(version)).scalar_one() == 0
+
+
 def test_a_name_that_no_dataset_can_hold_goes_the_way_of_all_others(
     catalogue: Catalogue, store: Store, given: Path
 ) -> None:

@@ -167,8 +167,8 @@ class _Delivery:
         with self.intake.catalogue.read() as connection:
             others = _has_others(connection, self.intake)
         # To a bucket packs take longer than rows do: nobody shall wait for the catalogue meanwhile.
-        in_folder = self.intake.store.objects.root is not None
-        if in_folder and not others and (done := self._grow(arriving)):
+        grows = self.intake.store.objects.root is not None and len(arriving.entries) >= MANY and not others
+        if grows and (done := self._grow(arriving)):
             self._tell(done, done.added, taken)
             return True
         while arriving.more():
