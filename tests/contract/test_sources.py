@@ -36,7 +36,7 @@ GOOD = b"id,name\n1,a\n2,b\n"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Bucket]:
-    with pytest.MonkeyPatch.context() as patch, bucket_of(patch, max(1000, OBJECTS // 20)) as bucket:
+    with pytest.MonkeyPatch.context() as patch, bucket_of(patch, max(1000, OBJECTS // 5)) as bucket:
         yield bucket
 
 
