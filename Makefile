@@ -24,7 +24,7 @@ test: setup-dev
 
 # Every kind of source with 100,000 files, which takes minutes.
 test-sources: setup-dev
-	ALIQUOT_TEST_OBJECTS=100000 $(BIN)/pytest tests/contract/test_sources.py -k many --durations=0
+	ALIQUOT_TEST_OBJECTS=100000 $(BIN)/pytest tests/contract/test_sources.py -k many --durations=0 --timeout=3600
 
 soak: setup-dev
 	$(BIN)/python tests/soak/run.py --events $(EVENTS) $(if $(SEED),--seed $(SEED))
