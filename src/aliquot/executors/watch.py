@@ -140,7 +140,7 @@ class Watch:
         directory.stderr.trim()
         if limits.time is not None and ran >= limits.time:
             each.attempt.condemn(Cause.TIMEOUT, over_time(limits.time))
-        if each.memory and now >= each.next_memory and (limits.memory or ran >= _PEAK_INTERVAL):
+        if each.memory and now >= each.next_memory and (limits.memory or ran >= _INTERVAL):
             self._judge_memory(each, each.memory, limits.memory)
             each.next_memory = time.monotonic() + (_CLOSE_INTERVAL if limits.memory else _PEAK_INTERVAL)
         if limits.disk is not None and now >= each.next_disk:
