@@ -146,8 +146,11 @@ class Slot:
         return Answer(note, words["files"], words["silent"])
 
     def tidy(self) -> bool:
-        """Have the shepherd empty the folder, before anything else that is asked of it; False when there is none."""
-        return self._say("tidy")
+        """Have the shepherd empty the folder, and wait for it: others may need the room; False when there is none."""
+        if not self._say("tidy"):
+            return False
+        self.settle()
+        return True
 
     def settle(self) -> None:
         """Return when the shepherd has done all that was asked of it, so that the folder can be another's."""
