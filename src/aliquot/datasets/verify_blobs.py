@@ -76,7 +76,9 @@ class BlobReader:
         there = blob.c.swept_at.is_(None)
         if self._dataset_id is None:
             return there
-        as_file = select(entry.c.id).where(entry.c.digest == blob.c.digest, entry.c.dataset_id == self._dataset_id)
+        # Looked for by the digest: by the dataset, SQLite would go through all files of that for each blob.
+        of_dataset = entry.c.dataset_id + 0 == self._dataset_id
+        as_file = select(entry.c.id).where(entry.c.digest == blob.c.digest, of_dataset)
         as_delta = select(version.c.delta).where(version.c.dataset_id == self._dataset_id)
         return there & (as_file.exists() | blob.c.digest.in_(as_delta))
 
