@@ -33,7 +33,8 @@ def put(parts: tuple[Catalogue, Store], files: dict[str, str], remove: tuple[str
     commit(*parts, Change("texts", adds, remove))
 
 
-def test_a_level_is_shown_in_pages(parts: tuple[Catalogue, Store]) -> None:
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_a_level_is_shown_in_pages(parts: tuple[Catalogue, Store], few: int) -> None:
     put(parts, dict.fromkeys(PATHS, "x") | {f"/many/{n:04}/x": "x" for n in range(COUNTED + 20)})
     put(parts, {}, ("/z",))
     with parts[0].read() as connection:
@@ -41,18 +42,18 @@ def test_a_level_is_shown_in_pages(parts: tuple[Catalogue, Store]) -> None:
         for limit in (1, 2, 3, 100):
             names, start = [], ""
             while True:
-                found = level(connection, first, "/", start, limit)
+                found = level(connection, first, "/", start, limit, few=few)
                 names += [each.name + "/" for each in found.folders] + [each.name for each in found.files]
                 start = found.next
                 if not start:
                     break
             assert sorted(names) == ["a.txt", "a/", "a0", "b/", "many/", "z"]
-        counts = {each.name: each.files for each in level(connection, first).folders}
+        counts = {each.name: each.files for each in level(connection, first, few=few).folders}
         assert counts == {"a": 3, "b": 2, "many": COUNTED + 1}
-        assert [each.name for each in level(connection, first, "a").files] == ["b0", "ö &<b>.txt"]
+        assert [each.name for each in level(connection, first, "a", few=few).files] == ["b0", "ö &<b>.txt"]
         second = at(connection, find_dataset(connection, "texts"), 2)
-        assert "z" not in [each.name for each in level(connection, second).files]
-        assert level(connection, first, "/none/").files == []
+        assert "z" not in [each.name for each in level(connection, second, few=few).files]
+        assert level(connection, first, "/none/", few=few).files == []
 
 
 @pytest.mark.parametrize("few", [True, False])

@@ -14,8 +14,11 @@ from aliquot.model.digest import Digest
 
 COUNTED = 100
 """Files of a folder that are counted; one more says that there are more."""
+FEW = 2_000
+"""Rows up to a version that are read whole: the paths of the index may be those of a million that came later."""
 _AT_ONCE = 200
 _FEW = 10
+_COLUMNS = (entry.c.path, entry.c.digest, entry.c.size, entry.c.added, entry.c.receipt_id, entry.c.task_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,19 @@ class Level:
     next: str
 
 
-def level(connection: Connection, of: Version, folder: str = "/", start: str = "", limit: int = 100) -> Level:
-    """List one folder of a version, from `start` on, which an earlier level's `next` was; none is an empty level."""
+def level(
+    connection: Connection, of: Version, folder: str = "/", start: str = "", limit: int = 100, few: int = FEW
+) -> Level:
+    """List one folder of a version, from `start` on, which an earlier level's `next` was; none is an empty level.
+
+    Up to `few` rows are read whole; of more, those that are shown.
+    """
     folder = "/" + folder.strip("/") + "/" if folder.strip("/") else "/"
     # '0' is the character after '/': the range holds exactly what lies in the folder.
     start, end = max(start, folder), folder[:-1] + "0"
+    early = _early(connection, of, few)
+    if early is not None:
+        return _level_of([row for row in early if folder < row.path < end], folder, start, limit)
     names: list[str] = []
     files: list[FileLine] = []
     at_once = _FEW
@@ -89,9 +100,39 @@ def level(connection: Connection, of: Version, folder: str = "/", start: str = "
     return Level(folder, folders, files, start if more else "")
 
 
+def _early(connection: Connection, of: Version, few: int) -> list[Any] | None:
+    """Give all rows of a version in the order of their paths, where so few were added up to it."""
+    until = (
+        select(entry.c.id).where(entry.c.dataset_id == of.dataset_id, entry.c.added <= of.number).limit(few + 1)
+    ).subquery()  # fmt: skip
+    if connection.execute(select(func.count()).select_from(until)).scalar_one() > few:
+        return None
+    query = select(*_COLUMNS).where(entry.c.dataset_id == of.dataset_id, *live_at(of.number))
+    return sorted(connection.execute(query), key=lambda row: row.path)
+
+
+def _level_of(rows: Sequence[Any], folder: str, start: str, limit: int) -> Level:
+    names: dict[str, int] = {}
+    files: list[FileLine] = []
+    following = ""
+    for row in rows:
+        name, slash, _ = row.path[len(folder) :].partition("/")
+        if name in names and slash:
+            names[name] += 1
+        elif row.path >= start and not following:
+            if len(names) + len(files) == limit:
+                following = row.path
+            elif slash:
+                names[name] = 1
+            else:
+                files.append(FileLine(name, row.path, Digest(row.digest), *row[2:]))
+    folders = [Folder(name, f"{folder}{name}/", min(count, COUNTED + 1)) for name, count in names.items()]
+    return Level(folder, folders, files, following)
+
+
 def _rows(connection: Connection, of: Version, start: str, end: str, limit: int) -> list[Any]:
     query = (
-        select(entry.c.path, entry.c.digest, entry.c.size, entry.c.added, entry.c.receipt_id, entry.c.task_id)
+        select(*_COLUMNS)
         .where(entry.c.dataset_id == of.dataset_id, entry.c.path >= start, entry.c.path < end, *live_at(of.number))
         .order_by(entry.c.path)
         .limit(limit)
