@@ -619,7 +619,8 @@ def test_a_full_disk_is_said_in_words(place: Place, small_disk: Path, tmp_path: 
         written = tight.run('head -c 20000000 /dev/zero > "$OUT/big"')
         assert (written.state, written.cause) == (State.SYSTEM_ERROR, Cause.OURS)
         assert "full" in written.message
-        assert tight.run("true").state is State.COMPLETE
+        after = tight.run("true")
+        assert after.state is State.COMPLETE, after.message
     finally:
         tight.executor.close()
 

@@ -125,10 +125,7 @@ class Slot:
 
         `LayingFailed` when its files cannot be put in place.
         """
-        try:
-            self._notes.reserve()
-        except OSError as error:
-            raise LayingFailed(error.errno, error.strerror) from error
+        self._reserve()
         line = self._open()
         self._task = order.document.task, order.document.fence
         try:
@@ -144,6 +141,17 @@ class Slot:
         if note.error:
             raise (OSError if words["laid"] else LayingFailed)(note.error, os.strerror(note.error))
         return Answer(note, words["files"], words["silent"])
+
+    def _reserve(self) -> None:
+        try:
+            with suppress(OSError):
+                self._notes.reserve()
+                return
+            # What the last command has left may be what fills the disk, and just about to go.
+            self.settle()
+            self._notes.reserve()
+        except OSError as error:
+            raise LayingFailed(error.errno, error.strerror) from error
 
     def tidy(self) -> bool:
         """Have the shepherd empty the folder, and wait for it: others may need the room; False when there is none."""

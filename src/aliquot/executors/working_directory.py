@@ -94,7 +94,11 @@ class WorkingDirectory:
         if not (self.silent and self.stdout.whole and self.stderr.whole):
             self.stdout.clear()
             self.stderr.clear()
-        if self._in_hands and (self.left_files is not None or (self._hands and self._hands.tidy())):
+        if self._in_hands and self.left_files is not None:
+            return
+        if self._in_hands and self._hands and self._hands.tidy():
+            # What is large, or has filled the disk, is gone when others hear of the outcome.
+            self._hands.settle()
             return
         self._take_back()
         self._place.clean()
