@@ -93,8 +93,35 @@ def test_what_a_folder_defines_is_compared_and_then_registered(far: Far, desk: P
     assert "Nothing has changed; 3 definitions are registered." in aliquot("--server", far.url, "apply", str(desk)).out
     # What is left out goes, as at home.
     (desk / "pipelines/scripted.yaml").unlink()
-    assert "- gone" in aliquot("--server", far.url, "apply", str(desk)).out
+    assert "- gone" in aliquot("--server", far.url, "apply", str(desk), "--base", base(far, desk)).out
     assert "scripted" not in applied(far.folder)
+
+
+def base(far: Far, desk: Path) -> str:
+    """Give what a comparison says that it was made with."""
+    said = aliquot("--server", far.url, "apply", str(desk), "--dry-run")
+    return said.err.partition("--base ")[2].strip()
+
+
+def test_what_a_colleague_has_registered_since_goes_only_where_that_was_seen(far: Far, desk: Path) -> None:
+    (desk / "pipelines/scripted.yaml").rename(desk / "scripted.yaml")
+    seen_before = httpx.post(
+        f"{far.url}/api/v1/definitions/difference", timeout=60, headers={"authorization": f"Bearer {far.token}"},
+        json={"files": [{"path": "types/plate.yaml", "data": base64.b64encode(TYPE.encode()).decode()}]},
+    ).json()["base"]  # fmt: skip
+    colleague = shutil.copytree(desk, desk.with_name("colleague"))
+    (colleague / "scripted.yaml").rename(colleague / "pipelines/scripted.yaml")
+    assert there(far, str(colleague))[0] == 0
+    # An older folder takes away nothing that its person has not seen to go.
+    code, told = there(far, str(desk))
+    assert (code, told["code"], told["facts"]["gone"]) == (4, "definitions-would-go", ["pipeline scripted"])
+    assert "pipeline scripted" in told["message"]
+    code, told = there(far, str(desk), "--base", seen_before)
+    assert (code, told["code"], told["facts"]["gone"]) == (4, "definitions-moved", ["pipeline scripted"])
+    assert "scripted" in applied(far.folder)
+    assert there(far, str(desk), "--base", base(far, desk))[0] == 0
+    assert "scripted" not in applied(far.folder)
+    assert aliquot("apply", "--base", seen_before, "--lab", str(far.folder)).code == 2
 
 
 def test_mistakes_are_told_at_their_places_as_at_home(far: Far, desk: Path) -> None:
@@ -176,7 +203,8 @@ def test_a_second_person_signs_what_was_sent_and_nothing_else(tmp_path: Path, de
             assert sweepable(lab.catalogue, Retention()) > 0
         assert set(applied(far.folder)["scripted"]) == {"code/say.py"}
         (desk / "pipelines/scripted.yaml").unlink()
-        asked = there(again, str(desk), "--because", "not needed")[1]
+        assert there(again, str(desk), "--because", "not needed")[1]["code"] == "definitions-would-go"
+        asked = there(again, str(desk), "--because", "not needed", "--base", base(again, desk))[1]
         # What somebody else has registered meanwhile was not signed for.
         with open_lab(far.folder) as lab:
             with lab.catalogue.write() as connection:

@@ -118,7 +118,15 @@ def test_a_second_person_signs_from_afar(far: Far, tmp_path: Path, monkeypatch: 
     assert (other.code, "approval-signer" in other.err) == (2, True)
     signed_in(far, monkeypatch, "root")
     assert typed(monkeypatch, "wrong words here", *give, "root").code == 2
-    assert "is APPROVED" in typed(monkeypatch, PASSWORD, *give, "root").out
+    # The answer may be lost on the way, and the same is sent again.
+    headers = credentials.headers_for(credentials.kept_for(far.url) or "") | {"idempotency-key": "signed"}
+    wish = {"decision": "approve", "password": PASSWORD, "because": "seen"}
+    address = f"{far.url}/api/v1/approvals/{asked['id']}/decide"
+    told = [httpx.post(address, json=wish, headers=headers, timeout=60) for _ in range(2)]
+    assert [(each.status_code, each.json()["state"]) for each in told] == [(200, "APPROVED")] * 2
+    assert told[0].json() == told[1].json()
+    again = typed(monkeypatch, PASSWORD, *give, "root")
+    assert (again.code, "approval-decided" in again.err) == (4, True)
     assert there(far, "approval", "list") == []
     assert [each["state"] for each in there(far, "approval", "list", "--all")] == ["APPROVED"]
 
@@ -137,6 +145,49 @@ def test_a_session_ends_here_and_there(far: Far, monkeypatch: pytest.MonkeyPatch
     credentials.keep_token(far.url, kept)
     ended = aliquot("user", "list", "--server", far.url)
     assert (ended.code, "--user NAME" in ended.err) == (2, True)
+
+
+def test_a_session_that_cannot_be_ended_is_not_forgotten(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_in(far, monkeypatch, "root")
+    kept = credentials.kept_session(far.url)
+    assert kept is not None
+    nowhere = "http://127.0.0.1:1"
+    credentials.keep_session(nowhere, *kept)
+    lost = aliquot("logout", nowhere)
+    assert (lost.code, "the session lives on there until" in lost.err) == (5, True), lost
+    assert credentials.kept_session(nowhere) == kept
+    # One that has ended by its own time lives on nowhere.
+    credentials.keep_session(nowhere, kept[0], 1.0)
+    assert aliquot("logout", nowhere).code == 0
+    assert credentials.kept_session(nowhere) is None
+    assert aliquot("logout", far.url).code == 0
+
+
+def test_a_session_goes_before_a_token_and_leaves_it(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials.keep_token(far.url, far.token)
+    signed_in(far, monkeypatch, "root")
+    assert there(far, "user", "list")
+    word, _ = credentials.kept_session(far.url) or ("", 0.0)
+    # A session that is over by its own time leaves the token to work.
+    credentials.keep_session(far.url, word, 1.0)
+    assert credentials.token_for(far.url) == far.token
+    credentials.keep_session(far.url, "session:over", 1e12)
+    over = aliquot("run", "list", "--server", far.url)
+    assert (over.code, f"aliquot logout {far.url}" in over.err) == (2, True)
+    credentials.keep_session(far.url, word, 1e12)
+    said = aliquot("logout", far.url)
+    assert (said.code, "signed out" in said.out, credentials.token_for(far.url)) == (0, True, far.token)
+    assert aliquot("run", "list", "--server", far.url).code == 0
+    assert "forgotten" in aliquot("logout", far.url).out
+    assert credentials.token_for(far.url) is None
+
+
+def test_who_signs_in_is_told_that_the_variable_goes_before(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALIQUOT_TOKEN", far.token)
+    for typed_in, words in ((PASSWORD, ("--user", "root")), (far.token, ())):
+        said = typed(monkeypatch, typed_in, "login", far.url, *words)
+        assert (said.code, "ALIQUOT_TOKEN is set" in said.err) == (0, True)
+    assert aliquot("logout", far.url).code == 0
 
 
 def test_signing_in_is_refused_without_the_word_that_ties_it_to_who_asks(far: Far) -> None:

@@ -12,7 +12,7 @@ from aliquot.datasets.read import one_entry, resolve
 from aliquot.datasets.remove import remove_paths
 from aliquot.db import Catalogue
 from aliquot.db.tables import version
-from aliquot.intake import quarantine, receipts
+from aliquot.intake import quarantine, receipts, taking_out
 from aliquot.intake.by_hand import ingest, receipts_name
 from aliquot.model.errors import AliquotError, Conflict, Damaged, Invalid, Missing
 from aliquot.model.reference import parse_reference
@@ -149,11 +149,11 @@ def test_a_release_that_clashes_decides_nothing(catalogue: Catalogue, store: Sto
 def test_exported_bytes_are_the_ones_that_came(catalogue: Catalogue, store: Store, place: Path) -> None:
     id_ = _refuse(catalogue, store, place)
     (place / "out").mkdir()
-    assert quarantine.export(catalogue, store, id_, place / "out") == [place / "out/x.csv"]
-    assert quarantine.export(catalogue, store, id_, place / "y.csv") == [place / "y.csv"]
+    assert taking_out.export(catalogue, store, id_, place / "out") == [place / "out/x.csv"]
+    assert taking_out.export(catalogue, store, id_, place / "y.csv") == [place / "y.csv"]
     assert (place / "out/x.csv").read_text() == (place / "y.csv").read_text() == BAD
     with pytest.raises(Conflict, match="there already"):
-        quarantine.export(catalogue, store, id_, place / "y.csv")
+        taking_out.export(catalogue, store, id_, place / "y.csv")
 
 
 # --- bytes that are not what they were -------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_damaged_bytes_are_neither_released_nor_exported(
         quarantine.release(catalogue, store, id_, "ada", "yes")
     for to in (place / "out", place / "new"):
         with pytest.raises(Damaged, match=rf"quarantine {id_}: /x\.csv.*nothing"):
-            quarantine.export(catalogue, store, id_, to)
+            taking_out.export(catalogue, store, id_, to)
     assert sorted(each.name for each in place.rglob("*")) == ["out", "x.csv"]
     with catalogue.read() as connection:
         assert quarantine.show(connection, id_).state == "WAITING"

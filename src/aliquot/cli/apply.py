@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from aliquot.cli.approval import tell_asked
 from aliquot.cli.options import OPTIONS, Options, noun
-from aliquot.cli.output import line, print_json, stdout, table
+from aliquot.cli.output import line, print_json, say, stdout, table
 from aliquot.cli.text import plain
 from aliquot.definitions.difference import Change
 from aliquot.definitions.sent import gather_files
@@ -27,7 +27,7 @@ _SIGNS = {"new": ("+", "green"), "changed": ("~", "yellow"), "gone": ("-", "red"
 @app.default
 def apply(
     folder: Annotated[Path | None, Parameter(name="DIR")] = None, /, *, dry_run: bool = False, because: str = "",
-    options: Options = OPTIONS,
+    base: str = "", options: Options = OPTIONS,
 ) -> None:  # fmt: skip
     """Register what changed in the lab's folder; with --server, what a folder here defines.
 
@@ -39,10 +39,14 @@ def apply(
         Only show what would change.
     because
         The reason, where aliquot.yaml asks for a second person's approval.
+    base
+        With --server, where definitions would go: what --dry-run has said, so that nothing goes unseen.
     """
     if options.server:
-        _apply_there(options, _folder(folder), because, dry_run=dry_run)
+        _apply_there(options, _folder(folder), because, base, dry_run=dry_run)
         return
+    if base:
+        raise Invalid("base-not-here", "--base goes with --server; leave it out, or name a server.", base=base)
     if folder is not None:
         words = "A lab registers what its own folder defines; name that with --lab, or a server with --server."
         raise Invalid("folder-not-here", words, folder=str(folder))
@@ -54,13 +58,16 @@ def apply(
     _tell(options, changes, dry_run=dry_run)
 
 
-def _apply_there(options: Options, folder: Path, because: str, *, dry_run: bool) -> None:
+def _apply_there(options: Options, folder: Path, because: str, base: str, *, dry_run: bool) -> None:
     files = gather_files(folder)
     with options.connect() as client:
         if dry_run:
-            _tell(options, afar.compare(client, files), dry_run=True)
+            seen = afar.compare(client, files)
+            _tell(options, seen.changes, dry_run=True)
+            if any(each.change == "gone" for each in seen.changes):
+                say(f"What is gone from the folder goes there only with --base {seen.base}")
             return
-        done = afar.apply(client, files, because)
+        done = afar.apply(client, files, because, base)
     if done.asked is not None:
         tell_asked(done.asked, as_json=options.json)
         return

@@ -1,8 +1,9 @@
 """`aliquot login`, `aliquot logout`: the token with which commands work with a lab on a server."""
 
 import getpass
+import os
 import sys
-from contextlib import suppress
+import time
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,9 +11,18 @@ from cyclopts import Parameter
 from aliquot.cli.options import PLAIN, Plain, noun
 from aliquot.cli.output import line, print_json, say
 from aliquot.cli.text import plain
-from aliquot.model.errors import Denied, Invalid, NotSignedIn
+from aliquot.model.errors import AliquotError, Denied, Invalid, NotSignedIn
 from aliquot.remote.client import Client
-from aliquot.remote.credentials import forget_token, is_session, keep_token, kept_for, origin_of, place
+from aliquot.remote.credentials import (
+    forget_session,
+    forget_token,
+    keep_session,
+    keep_token,
+    kept_session,
+    kept_token,
+    origin_of,
+    place,
+)
 from aliquot.remote.people import sign_in, sign_out, who_am_i
 
 app = noun("login", epilogue="The token is asked for, or read from stdin; it is never part of a command line.")
@@ -48,6 +58,9 @@ def login(url: _Url, /, *, user: str | None = None, options: Plain = PLAIN) -> N
             # A token that may do little, and not even say whose it is, is good all the same.
             name = ""
     kept = keep_token(origin, token.strip())
+    _warn_of_variable()
+    if kept_session(origin):
+        say(f"You are signed in there by name, too, and that goes before: `aliquot logout {origin}` ends it.")
     if options.json:
         print_json({"server": origin, "name": name, "file": str(kept)})
         return
@@ -59,17 +72,22 @@ def _sign_in(origin: str, user: str, options: Plain) -> None:
     asked = f"Password of {user} at {origin}: "
     password = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     with Client(origin, None, notice=say) as client:
-        kept = keep_token(origin, sign_in(client, user, password))
+        kept = keep_session(origin, *sign_in(client, user, password))
+    _warn_of_variable()
     if options.json:
         print_json({"server": origin, "name": user, "file": str(kept)})
         return
     line(f"Signed in at {origin} as {plain(user)}, for twelve hours at most and two without use.")
     say(f"The session is in {plain(str(kept))}; `aliquot logout {origin}` ends it.")
+    if kept_token(origin):
+        say("Until then it goes before the token that is kept for the same server, and the token stays.")
 
 
 @out.default
 def logout(url: _Url, /, *, options: Plain = PLAIN) -> None:
-    """Forget the token for a lab's server, which the lab ends with `aliquot token revoke`; or sign out.
+    """Sign out; or forget the token for a lab's server, which the lab ends with `aliquot token revoke`.
+
+    Who is signed in by name and keeps a token, too, is signed out, and the token stays.
 
     Parameters
     ----------
@@ -77,15 +95,43 @@ def logout(url: _Url, /, *, options: Plain = PLAIN) -> None:
         The address.
     """
     origin = origin_of(url)
-    kept = kept_for(origin)
-    forgotten = forget_token(origin)
-    if is_session(kept):
-        with Client(origin, kept, notice=say) as client, suppress(NotSignedIn):
-            sign_out(client)
+    session = kept_session(origin)
+    if session is not None:
+        _sign_out(origin, *session)
+    forgotten = forget_session(origin) if session is not None else forget_token(origin)
+    _warn_of_variable()
     if options.json:
         print_json({"server": origin, "forgotten": forgotten})
         return
+    if session is not None:
+        line(f"You are signed out at {origin}.")
+        if kept_token(origin):
+            say("The token that is kept for it is used again; the same command once more forgets that, too.")
+        return
     line(f"The token for {origin} is forgotten." if forgotten else f"{plain(str(place()))} has no token for {origin}.")
+
+
+def _sign_out(origin: str, word: str, until: float) -> None:
+    """End a session there, before its word is forgotten here: without the word nobody could end it from here."""
+    try:
+        with Client(origin, word, notice=say) as client:
+            sign_out(client)
+    except NotSignedIn:
+        return
+    except AliquotError as error:
+        if time.time() >= until:
+            return
+        end = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+        sentence = (
+            f"{error.message} You are not signed out: the session lives on there until {end} at the latest, or two "
+            f"hours after its last use. Its word stays in {place()}, so that you can sign out once the server answers."
+        )
+        raise type(error)(error.code, sentence, **error.facts) from error
+
+
+def _warn_of_variable() -> None:
+    if os.environ.get("ALIQUOT_TOKEN"):
+        say("warning: ALIQUOT_TOKEN is set and goes before all that is kept here; unset it to use that.")
 
 
 def _warn_of_plain(origin: str) -> None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import line, print_json
 from aliquot.cli.text import plain
-from aliquot.intake import quarantine
+from aliquot.intake import taking_out
 from aliquot.lab import Lab
 from aliquot.lab.held_export import write_folders, write_zip
 from aliquot.model.errors import Invalid
@@ -55,7 +55,7 @@ def _export(lab: Lab, numbers: Sequence[int], to: Path, *, findings: bool) -> li
         return [write_zip(lab, numbers, to)]
     if findings or len(numbers) > 1:
         return write_folders(lab, numbers, to)
-    return quarantine.export(lab.catalogue, lab.store, numbers[0], to)
+    return taking_out.export(lab.catalogue, lab.store, numbers[0], to)
 
 
 def _export_from_afar(client: Client, numbers: Sequence[int], to: Path, *, findings: bool) -> list[Path]:

@@ -1,12 +1,8 @@
 """Quarantine: what was refused, with its findings, until a person decides."""
 
-import os
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
@@ -211,39 +207,6 @@ def reject(
             beside(connection)
 
     catalogue.repeat(decided)
-
-
-def export(catalogue: Catalogue, store: Store, id_: int, to: Path) -> list[Path]:
-    """Write the bytes of what was refused to a new file, or to files in a folder that is there; gives their paths.
-
-    Bytes that are not what they were are `Damaged`. Whatever goes wrong, nothing is left that is not whole.
-    """
-    with catalogue.read() as connection:
-        held = show(connection, id_)
-        locations = held_places(connection, held)
-    folder = to.is_dir()
-    if len(held.files) > 1 and not folder:
-        raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
-    targets = {each: to / each.path.rpartition("/")[2] if folder else to for each in held.files}
-    for target in targets.values():
-        if os.path.lexists(target):
-            sentence = f"{target} is there already; remove it or name another place."
-            raise Conflict("target-exists", sentence, path=str(target))
-    require_sound(store, held, locations)
-    drafts = {each: target.with_name(f".{uuid.uuid4().hex}") for each, target in targets.items()}
-    try:
-        for each, draft in drafts.items():
-            store.fetch(locations[each.digest], draft)
-        for each, draft in drafts.items():
-            draft.rename(targets[each])
-    except OSError as error:
-        sentence = f"{to} cannot be written ({error.strerror}); name another place."
-        raise Invalid("target-refused", sentence, path=str(to)) from error
-    finally:
-        for draft in drafts.values():
-            with suppress(OSError):
-                draft.unlink()
-    return list(targets.values())
 
 
 def held_places(connection: Connection, held: Held) -> Mapping[Digest, Location]:

@@ -1,5 +1,6 @@
 """Signing as the second person: what was asked for is done in the transaction of the signature."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,12 +17,13 @@ from aliquot.lab.sent import apply_signed
 
 
 def decide(
-    lab: Lab, id_: int, name: str, password: str, reason: str, *, approve: bool, by: By | None = None
-) -> Approval:
+    lab: Lab, id_: int, name: str, password: str, reason: str, *, approve: bool, by: By | None = None,
+    also: Callable[[Connection, Approval], None] | None = None,
+) -> Approval:  # fmt: skip
     """Sign as the second person: `approve` does what was asked for, in the same transaction; otherwise it is refused.
 
     `by` is the session that signs; without, it is the person at this machine, who names the second one. The password is
-    checked each time, and so are the rights of its person.
+    checked each time, and so are the rights of its person. `also` joins the transaction.
     """
     here = by or lab.by
     second = check_password(lab.catalogue, name, password, here.place)
@@ -32,6 +34,8 @@ def decide(
 
     def signed(connection: Connection) -> None:
         approvals.sign(connection, signer, asked, second, reason, approve=approve)
+        if also:
+            also(connection, approvals.find(connection, id_))
 
     if approve:
         _do(lab, signer, asked, second, signed)

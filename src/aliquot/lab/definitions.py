@@ -16,6 +16,7 @@ from aliquot.definitions.read import read_lab
 from aliquot.lab.belonging import check_belonging
 from aliquot.lab.lab import Lab
 from aliquot.lab.sources import check_sources
+from aliquot.model.digest import digest_document
 from aliquot.model.errors import Conflict
 from aliquot.model.file_type import FileType
 from aliquot.model.pipeline import Pipeline
@@ -33,12 +34,14 @@ def apply(
     only: Mapping[str, Any] | None = None,
     found: Definitions | None = None,
     told: Told | None = None,
+    before: Told | None = None,
 ) -> list[Change]:
     """Register what changed in the lab's folder, for the person at this machine or for another.
 
     With `dry_run`, only say what would change. `also` joins the transaction, and `told` does with the changes. `only`
     is what a second person has signed (`changes_document`): anything else is `Conflict`. `found` are definitions that
-    came from elsewhere, in the place of the folder's.
+    came from elsewhere, in the place of the folder's. `before` sees, in the transaction, what would change, and may
+    refuse it.
     """
     by = by or lab.by
     require_may(by, "pipeline.publish", subject="definitions")
@@ -64,6 +67,8 @@ def apply(
         if only is not None and _said(now, found)["changes"] != only["changes"]:
             words = "The definitions have changed since somebody asked for their approval; ask again."
             raise Conflict("approval-outdated", words)
+        if before:
+            before(connection, now)
         _write(connection, now, found, by.name)
         if also:
             also(connection)
@@ -92,6 +97,13 @@ def registered(connection: Connection) -> dict[tuple[str, str], Registered]:
     """Give the current definitions by kind and name."""
     rows = connection.execute(select(definition).where(definition.c.current))
     return {(row.kind, row.name): Registered(row.document, row.bundle) for row in rows}
+
+
+def base_of(connection: Connection) -> str:
+    """Give the digest of all that is registered now: what a comparison was made with."""
+    row = definition.c
+    query = select(row.kind, row.name, row.digest).where(row.current).order_by(row.kind, row.name)
+    return digest_document(sorted(list(each) for each in connection.execute(query)))
 
 
 def file_types(connection: Connection) -> dict[str, FileType]:

@@ -19,6 +19,7 @@ from blake3 import blake3
 from aliquot.blobs import Store
 from aliquot.formats.zip_stream import Member, zip_stream
 from aliquot.intake import quarantine, thread
+from aliquot.intake.held_names import place_below
 from aliquot.intake.quarantine import Held
 from aliquot.lab.lab import Lab
 from aliquot.model.blob import Location
@@ -106,7 +107,7 @@ def _members(store: Store, gathered: Sequence[Gathered]) -> Iterator[Member]:
             yield f"{folder}/{name}", len(text), [text]
         for file in each.held.files:
             location = each.locations[file.digest]
-            name = f"{folder}/files/{file.path.lstrip('/')}"
+            name = f"{folder}/files/{place_below(file.path)}"
             yield name, file.size, _sound(store, location, each.held, file.path, file.digest)
 
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from aliquot import __version__
 from aliquot.model.errors import AliquotError, Invalid, Unavailable
-from aliquot.remote.credentials import headers_for, is_session, origin_of
+from aliquot.remote.credentials import headers_for, is_session, kept_token, origin_of
 from aliquot.remote.refused import error_from, unlike_a_lab
 
 if TYPE_CHECKING:
@@ -226,6 +226,8 @@ class Client:
         error = error_from(response.status_code, problem, self.origin)
         if error.code == "sign-in-needed" and is_session(self._token):
             sentence = f"You are signed in at {self.origin} no more: `aliquot login {self.origin} --user NAME`."
+            if kept_token(self.origin):
+                sentence += f" Or `aliquot logout {self.origin}`: then the token that is kept is used again."
             return type(error)(error.code, sentence, **error.facts)
         if error.code == "sign-in-needed" and not self._token:
             sentence = f"{self.origin} wants to know who you are: `aliquot login {self.origin}`, or set ALIQUOT_TOKEN."

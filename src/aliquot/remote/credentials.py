@@ -1,11 +1,12 @@
 """Tokens of servers: from ALIQUOT_TOKEN, or from a file that only its owner can read. Never from an argument.
 
-In the place of a token stands a session, for who has signed in with a name and a password.
+Beside a token stands a session, for who has signed in with a name and a password: it goes before while it lives.
 """
 
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,8 +41,29 @@ def token_for(origin: str) -> str | None:
 
 
 def kept_for(origin: str) -> str | None:
-    """Give what `aliquot login` has kept for a server."""
+    """Give what `aliquot login` has kept for a server: a session, while it can live, before a token."""
+    known = _read()
+    token, session = known.get(origin), known.get(SESSION + origin)
+    return token if session is None or (token and time.time() >= _until(known, origin)) else session
+
+
+def kept_token(origin: str) -> str | None:
+    """Give the token that is kept for a server, also where a session goes before it."""
     return _read().get(origin)
+
+
+def kept_session(origin: str) -> tuple[str, float] | None:
+    """Give the session that is kept for a server, and when it ends at the latest, in seconds since 1970."""
+    known = _read()
+    session = known.get(SESSION + origin)
+    return None if session is None else (session, _until(known, origin))
+
+
+def _until(known: dict[str, str], origin: str) -> float:
+    try:
+        return float(known.get(_UNTIL + origin, "0"))
+    except ValueError:
+        return 0.0
 
 
 def keep_token(origin: str, token: str) -> Path:
@@ -49,8 +71,14 @@ def keep_token(origin: str, token: str) -> Path:
     return _write({**_read(), origin: token})
 
 
+def keep_session(origin: str, session: str, until: float) -> Path:
+    """Keep a session beside the token of a server, and when it ends at the latest; gives the file."""
+    return _write({**_read(), SESSION + origin: session, _UNTIL + origin: str(until)})
+
+
 SESSION = "session:"
 """What the word of a session begins with, where it is kept in the place of a token."""
+_UNTIL = "until:"
 
 
 def is_session(token: str | None) -> bool:
@@ -79,11 +107,19 @@ def _cookies(kind: str, word: str) -> dict[str, str]:
 
 def forget_token(origin: str) -> bool:
     """Forget a server's token; says whether there was one."""
+    return _forget(origin)
+
+
+def forget_session(origin: str) -> bool:
+    """Forget a server's session, and not its token; says whether there was one."""
+    return _forget(SESSION + origin, _UNTIL + origin)
+
+
+def _forget(name: str, *more: str) -> bool:
     known = _read()
-    if origin not in known:
+    if name not in known:
         return False
-    del known[origin]
-    _write(known)
+    _write({each: value for each, value in known.items() if each not in {name, *more}})
     return True
 
 

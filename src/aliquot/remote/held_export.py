@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aliquot.intake.held_names import place_below, targets
 from aliquot.intake.quarantine import Held
+from aliquot.intake.taking_out import drafts_for, put_in_place
 from aliquot.lab.held_export import refused_target, require_new
-from aliquot.model.errors import Damaged, Invalid
+from aliquot.model.errors import Damaged
 from aliquot.remote import door
 from aliquot.remote.client import Client, file_path, path_of
 from aliquot.remote.folders import Coming, write_file
@@ -21,24 +23,19 @@ _PIECE = 1 << 20
 def export(client: Client, number: int, to: Path) -> list[Path]:
     """Write the files of one as they came, to a new file or into a folder that is there; gives their paths."""
     held = door.one_held(client, number)
-    folder = to.is_dir()
-    if len(held.files) > 1 and not folder:
-        raise Invalid("folder-needed", f"{held.path} came with other files; name a folder that is there.", path=str(to))
-    targets = {each: to / each.path.rpartition("/")[2] if folder else to for each in held.files}
-    for target in targets.values():
-        require_new(target)
-    drafts = {each: target.with_name(f".{uuid.uuid4().hex}") for each, target in targets.items()}
+    wanted = targets(held, to)
+    draft = drafts_for(to)
     try:
-        for each, draft in drafts.items():
-            write_file(draft, Coming(each.path, each.digest, partial(_content, client, number, each.path)))
-        for each, draft in drafts.items():
-            draft.rename(targets[each])
+        draft.mkdir()
+        for place, each in enumerate(wanted):
+            pieces = partial(_content, client, number, each.path)
+            write_file(draft / str(place), Coming(each.path, each.digest, pieces))
+        put_in_place(draft, wanted.values())
     except OSError as error:
         raise refused_target(to, error) from error
     finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)
-    return list(targets.values())
+        shutil.rmtree(draft, ignore_errors=True)
+    return list(wanted.values())
 
 
 def write_zip(client: Client, numbers: Sequence[int], to: Path) -> Path:
@@ -58,8 +55,8 @@ def write_zip(client: Client, numbers: Sequence[int], to: Path) -> Path:
 def write_folders(client: Client, numbers: Sequence[int], to: Path) -> list[Path]:
     """Write a folder for each below a folder that is there or is made; each file is proved by its digest."""
     several = [door.one_held(client, each) for each in sorted(set(numbers))]
-    targets = [to / str(each.id) for each in several]
-    for target in targets:
+    folders = [to / str(each.id) for each in several]
+    for target in folders:
         require_new(target)
     draft = to / f".{uuid.uuid4().hex}"
     try:
@@ -70,13 +67,13 @@ def write_folders(client: Client, numbers: Sequence[int], to: Path) -> list[Path
             with zipfile.ZipFile(archive) as opened:
                 for each in several:
                     _unpack(opened, each, draft)
-        for target in targets:
+        for target in folders:
             (draft / target.name).rename(target)
     except OSError as error:
         raise refused_target(to, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return targets
+    return folders
 
 
 def _fetch(client: Client, numbers: Sequence[int], to: Path) -> None:
@@ -97,7 +94,7 @@ def _unpack(opened: zipfile.ZipFile, held: Held, draft: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(_member(opened, f"{folder}/{name}"))
     for each in held.files:
-        name = f"{folder}/files/{each.path.lstrip('/')}"
+        name = f"{folder}/files/{place_below(each.path)}"
         write_file(draft / name, Coming(each.path, each.digest, partial(_pieces, opened, name)))
 
 

@@ -121,11 +121,12 @@ def who_am_i(client: Client) -> Me:
     return client.get(Me, "/me")
 
 
-def sign_in(client: Client, name: str, password: str) -> str:
-    """Open a session for a name and password; gives what is kept of it in the place of a token."""
+def sign_in(client: Client, name: str, password: str) -> tuple[str, float]:
+    """Open a session for a name and password; gives what stands in the place of a token, and its end at the latest."""
     headers = headers_of_guest(secrets.token_urlsafe(24))
     answer = client.send("POST", "/sessions", body={"name": name, "password": password}, headers=headers)
-    return SESSION + client.read(OwnSession, answer).word
+    opened = client.read(OwnSession, answer)
+    return SESSION + opened.word, opened.expires_at
 
 
 def sign_out(client: Client) -> None:

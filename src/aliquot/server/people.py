@@ -1,6 +1,7 @@
 """Who a request comes from: a session's cookie or a token, and that a change was asked for by this site's own pages."""
 
 import secrets
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,12 +110,13 @@ def forget_session(response: Response, settings: Settings) -> None:
     response.delete_cookie(session_cookie(settings), path="/", secure=settings.secure, httponly=True, samesite="lax")
 
 
-def still_in(visit: Visit) -> bool:
-    """Say whether the person of a long request is signed in still."""
+def still_may(visit: Visit, action: str, projects: Collection[str]) -> bool:
+    """Say whether the person of a long request is signed in still, and may do this in all the projects."""
     try:
-        return visit_for(visit.request).by.name == visit.by.name
+        by = visit_for(visit.request).by
     except NotSignedIn:
         return False
+    return by.name == visit.by.name and all(by.may(action, each) for each in projects)
 
 
 def note_denied(request: Request, error: Denied | Unseen) -> None:

@@ -13,7 +13,7 @@ from aliquot.model.errors import Invalid
 from aliquot.server.live.broadcast import AWAY
 from aliquot.server.live.topics import GENERAL, has_moved, topic_of_run
 from aliquot.server.paths import whole_number
-from aliquot.server.people import still_in
+from aliquot.server.people import still_may
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit, Visit
 from aliquot.server.web.runs import project_of_run
@@ -24,17 +24,17 @@ _RUN = re.compile(r"run-(\d{1,18})")
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 _MOST = 50
 _ASK_AGAIN = 60.0
-"""Seconds after which a stream looks whether its person is still signed in."""
+"""Seconds after which a stream looks whether its person is still signed in, and may still see what it tells of."""
 
 
 @routes.raw("GET", "/events/stream", action="home.read")
 def stream(visit: AVisit, topics: str = "") -> StreamingResponse:
     """Tell which of the topics (`runs,run-12`) move: an event with the topic's name, for each."""
-    wanted = _wanted(visit, topics)
-    return StreamingResponse(_events(visit, wanted), media_type="text/event-stream", headers=_HEADERS)
+    wanted, projects = _wanted(visit, topics)
+    return StreamingResponse(_events(visit, wanted, projects), media_type="text/event-stream", headers=_HEADERS)
 
 
-async def _events(visit: Visit, topics: frozenset[str]) -> AsyncIterator[str]:
+async def _events(visit: Visit, topics: frozenset[str], projects: frozenset[str]) -> AsyncIterator[str]:
     # Whoever comes back after a while has missed what moved meanwhile: the page then fetches everything once.
     asked, opened = time.monotonic(), False
     async for moved in visit.site.broadcast.listen(topics):
@@ -44,7 +44,7 @@ async def _events(visit: Visit, topics: frozenset[str]) -> AsyncIterator[str]:
             continue
         if time.monotonic() - asked > _ASK_AGAIN:
             asked = time.monotonic()
-            if not await run_in_threadpool(still_in, visit):
+            if not await run_in_threadpool(still_may, visit, "run.read", projects):
                 return
         data = json.dumps({"at": time.time()})
         yield "".join(f"event: {each}\ndata: {data}\n\n" for each in sorted(moved)) or ": still here\n\n"
@@ -55,12 +55,13 @@ def stream_run(visit: AVisit, number: str) -> StreamingResponse:
     """Tell each time that a run moves; who comes back with Last-Event-ID hears at once whether it has meanwhile."""
     last = visit.request.headers.get("last-event-id", "")
     since = int(last) if last.isdecimal() and len(last) < 19 else None
-    return StreamingResponse(
-        _run_events(visit, whole_number(number), since), media_type="text/event-stream", headers=_HEADERS
-    )
+    with visit.read() as connection:
+        project = project_of_run(connection, {"number": number})
+    events = _run_events(visit, whole_number(number), project, since)
+    return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 
 
-async def _run_events(visit: Visit, number: int, since: int | None) -> AsyncIterator[str]:
+async def _run_events(visit: Visit, number: int, project: str, since: int | None) -> AsyncIterator[str]:
     asked, opened, broadcast = time.monotonic(), False, visit.site.broadcast
     async for moved in broadcast.listen({topic_of_run(number)}):
         if not opened:
@@ -70,7 +71,7 @@ async def _run_events(visit: Visit, number: int, since: int | None) -> AsyncIter
             continue
         if time.monotonic() - asked > _ASK_AGAIN:
             asked = time.monotonic()
-            if not await run_in_threadpool(still_in, visit):
+            if not await run_in_threadpool(still_may, visit, "run.read", {project}):
                 return
         if AWAY in moved:
             yield f"event: {AWAY}\ndata: {{}}\n\n"
@@ -85,7 +86,9 @@ def _has_moved(visit: Visit, number: int, since: int) -> bool:
         return has_moved(connection, number, since)
 
 
-def _wanted(visit: Visit, topics: str) -> frozenset[str]:
+def _wanted(visit: Visit, topics: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Give the topics that are asked for, and the projects of the runs among them."""
+    projects: set[str] = set()
     named = frozenset(topics.split(",")) - {""} or frozenset(GENERAL)
     if len(named) > _MOST:
         raise Invalid("topic-refused", f"A stream has up to {_MOST} topics; open several, or leave some out.")
@@ -95,5 +98,7 @@ def _wanted(visit: Visit, topics: str) -> frozenset[str]:
             known = ", ".join(GENERAL)
             raise Invalid("topic-refused", f"There is no topic {each!r}; there are: {known}, and run-N.", topic=each)
         with visit.read() as connection:
-            visit.require("run.read", control.find_run(connection, int(found[1])).project, each)
-    return named
+            project = control.find_run(connection, int(found[1])).project
+        visit.require("run.read", project, each)
+        projects.add(project)
+    return named, frozenset(projects)

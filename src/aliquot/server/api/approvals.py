@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from aliquot.access import approvals
 from aliquot.access.approvals import Approval
 from aliquot.lab.deciding import decide
+from aliquot.lab.posted import Answer, Remember
+from aliquot.server.answers import json_answer, plain_values
 from aliquot.server.cursor import read_cursor, write_cursor
 from aliquot.server.paths import whole_number
 from aliquot.server.routes import Routes
@@ -65,16 +67,33 @@ def show_approval(visit: AVisit, number: str) -> Approval:
         return approvals.find(connection, whole_number(number))
 
 
-@routes.api("POST", "/approvals/{number}/decide", action="approval.give", project=project_of_approval)
+@routes.api("POST", "/approvals/{number}/decide", action="approval.give", project=project_of_approval, makes=True)
 def decide_approval(visit: AVisit, number: str, wish: Annotated[Decision, Body()]) -> Approval:
     """Sign as the second person: approve, and it is done, or refuse. Decided before, it is a conflict."""
-    return decide(
-        visit.lab, whole_number(number), visit.by.name, wish.password, wish.because,
-        approve=wish.decision == "approve", by=visit.by,
-    )  # fmt: skip
+
+    def work(remember: Remember) -> Answer:
+        def also(connection: Connection, decided: Approval) -> None:
+            remember(connection, said(decided))
+
+        return said(decide(
+            visit.lab, whole_number(number), visit.by.name, wish.password, wish.because,
+            approve=wish.decision == "approve", by=visit.by, also=also,
+        ))  # fmt: skip
+
+    def said(decided: Approval) -> Answer:
+        return Answer(200, plain_values(decided))
+
+    # Of what is remembered nothing may come from the password, whose quick digest could be guessed.
+    answer = visit.once_beside(f"{wish.decision} {wish.because}".encode(), work)
+    return json_answer(visit.request, answer.document, answer.status)  # type: ignore[return-value]
 
 
-@routes.api("POST", "/approvals/{number}/withdraw", action="approval.read", project=project_of_approval)
+@routes.api("POST", "/approvals/{number}/withdraw", action="approval.read", project=project_of_approval, makes=True)
 def withdraw_approval(visit: AVisit, number: str) -> Approval:
     """Take back what one has asked for oneself; an administrator anything."""
-    return visit.steer(lambda connection: approvals.withdraw(connection, visit.by, whole_number(number)))
+
+    def work(connection: Connection) -> Answer:
+        return Answer(200, plain_values(approvals.withdraw(connection, visit.by, whole_number(number))))
+
+    answer = visit.once(b"", work)
+    return json_answer(visit.request, answer.document, answer.status)  # type: ignore[return-value]

@@ -34,7 +34,10 @@ class SentFile(BaseModel):
 
 
 class SentDefinitions(BaseModel):
-    """All that the lab shall define: `types/`, `pipelines/`, `records/` and what they bundle; what is left out goes."""
+    """All that the lab shall define: `types/`, `pipelines/`, `records/` and what they bundle.
+
+    What is left out goes, where `base` says that this was seen.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -42,19 +45,29 @@ class SentDefinitions(BaseModel):
     )
 
     files: list[SentFile] = Field(min_length=1, max_length=MOST)
+    base: str = Field(
+        "", max_length=100,
+        description="What the comparison said that it was made with: needed where definitions go, and where others "
+        "are registered now, nothing is changed.",
+    )  # fmt: skip
     because: str = Field("", max_length=2_000, description="The reason, where the lab asks for a second person.")
 
 
 class ChangeList(BaseModel):
-    """What would be registered: each definition with its change, and a unified diff for people."""
+    """What would be registered: each definition with its change, and a unified diff for people.
+
+    `base` is the digest of the definitions that they were compared with.
+    """
 
     changes: list[Change]
+    base: str
 
 
 @routes.api("POST", "/definitions/difference", action="pipeline.publish", most=_BODY)
 def compare(visit: AVisit, wish: Annotated[SentDefinitions, Body()]) -> ChangeList:
     """Say what would change, if these were the lab's definitions; changes nothing."""
-    return ChangeList(changes=sent.compare_sent(visit.lab, visit.by, _files(wish)))
+    changes, base = sent.compare_sent(visit.lab, visit.by, _files(wish))
+    return ChangeList(changes=changes, base=base)
 
 
 @routes.api("POST", "/definitions", action="pipeline.publish", status=201, makes=True, most=_BODY)
@@ -68,7 +81,7 @@ def apply(visit: AVisit, wish: Annotated[SentDefinitions, Body()]) -> Applied:
         def also(connection: Connection, done: Applied) -> None:
             remember(connection, said(done))
 
-        return said(sent.apply_sent(visit.lab, visit.by, _files(wish), wish.because, also))
+        return said(sent.apply_sent(visit.lab, visit.by, _files(wish), wish.because, also, wish.base))
 
     def said(done: Applied) -> Answer:
         return Answer(201, plain_values(done))
