@@ -127,13 +127,16 @@ def test_a_file_that_goes_meanwhile_is_told_and_the_rest_comes(catalogue: Catalo
     assert contents(catalogue, store, "wells") == _there(given)
 
 
-def test_few_that_can_be_read_make_no_delivery(catalogue: Catalogue, store: Store, given: Path) -> None:
-    for file in sorted(given.rglob("*.txt"))[5:]:
+@pytest.mark.parametrize("left", [0, 5])
+def test_few_that_can_be_read_make_no_delivery(catalogue: Catalogue, store: Store, given: Path, left: int) -> None:
+    for file in sorted(given.rglob("*.txt"))[left:]:
         file.unlink()
-    taken, back = _take(catalogue, store, given, more=[f"gone {number}" for number in range(FILES)])
-    assert (taken, len(back)) == (Taken(), FILES + 5)
+    told: list[Entered] = []
+    taken, back = _take(catalogue, store, given, more=[f"gone {number}" for number in range(FILES)], told=told)
+    assert (taken, told, len(back)) == (Taken(), [], FILES + left)
     with catalogue.read() as connection:
-        assert connection.execute(select(func.count()).select_from(version)).scalar_one() == 0
+        for table in (version, receipt, entry):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
 
 
 def test_a_name_that_no_dataset_can_hold_goes_the_way_of_all_others(

@@ -73,3 +73,31 @@ def test_the_same_datum_again_is_told_apart(catalogue: Catalogue) -> None:
     assert (work.same, work.only_after) == (1, ("/a", "/a #2"))
     # What has not been done yet gave nothing.
     assert (gave.only_before, gave.only_after_total) == (("/a.out",), 0)
+
+
+def _shared(catalogue: Catalogue, keys: list[str], path: str = "/VERSION.txt", content: str = "v1") -> None:
+    with catalogue.write() as connection:
+        rows = [{"key": key, "path": path, "digest": f"blake3:{content}", "size": 3} for key in keys]
+        connection.execute(insert(output), rows)
+
+
+@pytest.mark.parametrize("most", [None, 5, 0])
+def test_a_file_that_several_tasks_gave_alike_is_one(catalogue: Catalogue, most: int | None) -> None:
+    few = _made(catalogue, [("a", _datum("/a"))])
+    many = _made(catalogue, [("a", _datum("/a")), ("b", _datum("/b"))])
+    _shared(catalogue, ["a", "b"])
+    names = ("/b.out",)[:most]
+    assert _compared(catalogue, few, many, most)[1] == Members("s", 2, (), (), names, 0, 0, 1)
+    assert _compared(catalogue, many, few, most)[1] == Members("s", 2, (), names, (), 0, 1, 0)
+    assert _compared(catalogue, many, many, most)[1] == Members("s", 3)
+
+
+def test_a_file_of_several_tasks_is_compared_where_other_tasks_gave_it(catalogue: Catalogue) -> None:
+    one = _made(catalogue, [(key, _datum(f"/{key[0]}")) for key in ("a", "b1", "c1")])
+    other = _made(catalogue, [(key, _datum(f"/{key[0]}")) for key in ("a", "b2", "d2")])
+    _shared(catalogue, ["a", "b1", "b2", "d2"])
+    _shared(catalogue, ["b1", "c1"], "/NOTES.txt", "old")
+    _shared(catalogue, ["b2", "d2"], "/NOTES.txt", "new")
+    for most in (None, 9):
+        _, gave = _compared(catalogue, one, other, most)
+        assert gave == Members("s", 2, ("/NOTES.txt", "/b.out"), ("/c.out",), ("/d.out",), 2, 1, 1)

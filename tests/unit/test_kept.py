@@ -1,6 +1,7 @@
 """Answers that are looked up beside who waits for them."""
 
 import threading
+from concurrent.futures import Future, wait
 
 import pytest
 
@@ -100,3 +101,18 @@ def test_of_many_questions_the_last_ones_are_kept() -> None:
     kept.of("c", lambda: 3)
     assert kept.of("a", lambda: 4) is first
     assert kept.of("b", lambda: 5).look().answer == 5
+
+
+def test_an_answer_that_comes_as_the_waiting_ends_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = Future.result
+
+    def at_the_last_moment(asked: "Future[object]", timeout: float | None = None) -> object:
+        if timeout is None:
+            return result(asked)
+        wait([asked])
+        raise TimeoutError
+
+    monkeypatch.setattr(Future, "result", at_the_last_moment)
+    told = Kept(lambda: 7).glance()
+    assert told is not None
+    assert told.answer == 7

@@ -144,3 +144,25 @@ def test_many_files_are_packed_as_few_are(tmp_path: Path) -> None:
 def _in_packs(store: Store) -> Iterator[Location]:
     for key, size in store.objects.list_keys("packs/"):
         yield from store.pack_index(key, size)
+
+
+def test_what_has_become_a_link_or_a_pipe_since_it_was_listed_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    files = _resting(folder, {name: name.encode() * 10 for name in "abcd"})
+    (tmp_path / "elsewhere").write_bytes(b"secret")
+    (folder / "b").unlink()
+    (folder / "b").symlink_to(tmp_path / "elsewhere")
+    (folder / "c").unlink()
+    os.mkfifo(folder / "c")
+    with Readers(1) as readers:
+        (read,) = list(readers.read([Part(str(folder), list("abcd"))]))
+        assert [digest is not None for digest in read.digests] == [True, False, False, True]
+        assert bytes(read.content) == b"a" * 10 + b"d" * 10
+    opened = open_store(str(tmp_path / "store"))
+    # Read one by one, and of a size and a time that were seen: at such a pipe it would wait for a writer.
+    seen = [*files[:2], (files[2][0], 0, (folder / "c").stat().st_mtime_ns), files[3]]
+    found = opened.batch().add_files(seen)
+    assert [isinstance(each, Conflict) for each in found] == [False, True, True, False]
+    with pytest.raises(Conflict, match="changed"):
+        opened.batch().add_file(folder / "c")
+    opened.close()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
+from stat import S_ISREG
 
 from blake3 import blake3
 
@@ -274,7 +275,7 @@ def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:
     if size >= SMALL:
         return None
     try:
-        reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -284,7 +285,8 @@ def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:
         return None
     finally:
         os.close(reading)
-    return data if (len(data), after.st_size, after.st_mtime_ns) == (size, size, mtime_ns) else None
+    as_it_was = (len(data), after.st_size, after.st_mtime_ns) == (size, size, mtime_ns)
+    return data if as_it_was and S_ISREG(after.st_mode) else None
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from blake3 import blake3
 
@@ -210,13 +211,18 @@ class Writer:
 def open_source(source: Path | str) -> int:
     """Open a file that shall be stored; one that is gone is `Conflict`, one that may not be read `Invalid`."""
     try:
-        return os.open(source, os.O_RDONLY)
+        # What has become a pipe since it was listed would be waited for.
+        reading = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise Conflict(
             "file-vanished", f"{source} vanished before it was read; look again.", path=str(source)
         ) from error
     except (PermissionError, IsADirectoryError) as error:
         raise Invalid("file-unreadable", f"{source} cannot be read ({error.strerror}).", path=str(source)) from error
+    if not S_ISREG(os.fstat(reading).st_mode):
+        os.close(reading)
+        raise file_changed(source)
+    return reading
 
 
 def _copy_unchanged(reading: int, writing: int, source: Path | str) -> tuple[Digest, int]:

@@ -11,6 +11,7 @@ eight: a time in nanoseconds. The answer is a number of four bytes: for how many
 import gc
 import mmap
 import os
+import stat
 import struct
 import sys
 from array import array
@@ -41,6 +42,8 @@ DIGESTS_AT = STAMPS_AT + FILES * STAMP
 SEGMENT = DIGESTS_AT + FILES * DIGEST
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
+_FILE_FLAGS = _FLAGS | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A file may have become a link since it was listed, or a pipe, at which an opening would wait for a writer."""
 
 
 def read(segment: memoryview, count: int, length: int, before_ns: int) -> int:
@@ -96,12 +99,13 @@ def _read(place: bytes, inside: int | None, room: memoryview) -> tuple[int, os.s
     One look suffices, after the reading: what is then as it was seen to rest was so before.
     """
     try:
-        handle = os.open(place, _FLAGS, dir_fd=inside)
+        handle = os.open(place, _FILE_FLAGS, dir_fd=inside)
     except OSError:
         return None
     try:
         # There is room for more than there should be: a file that has grown shows.
-        return os.readv(handle, (room,)), os.fstat(handle)
+        size, after = os.readv(handle, (room,)), os.fstat(handle)
+        return (size, after) if stat.S_ISREG(after.st_mode) else None
     except OSError:
         return None
     finally:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, String, Text, cast, func, null, select, union_all
 
 from aliquot.db.rows import among, chunks
 from aliquot.db.tables import output, task
@@ -46,8 +46,6 @@ class StepTasks:
     step: str
     keys: Mapping[str, str]
     complete: frozenset[str]
-    distinct: bool
-    """Whether no two of the complete tasks have the same key."""
 
 
 def step_tasks(connection: Connection, number: int, step: str) -> StepTasks:
@@ -65,8 +63,7 @@ def step_tasks(connection: Connection, number: int, step: str) -> StepTasks:
         for datum, key, _ in rows:
             keys[datum + " " * times[datum]] = key
             times[datum] += 1
-    complete = [key for _, key, state in rows if state == State.COMPLETE]
-    return StepTasks(number, step, keys, frozenset(complete), len(set(complete)) == len(complete))
+    return StepTasks(number, step, keys, frozenset(key for _, key, state in rows if state == State.COMPLETE))
 
 
 def datums(before: StepTasks, after: StepTasks, most: int | None = None) -> Members:
@@ -95,20 +92,20 @@ def datums(before: StepTasks, after: StepTasks, most: int | None = None) -> Memb
 def files(connection: Connection, before: StepTasks, after: StepTasks, most: int | None = None) -> Members:
     """Compare what the complete tasks of a step gave, by path; `most` names of each kind, None: all.
 
-    Equal keys gave equal files: those are counted, and only the files of other keys are looked at.
+    Equal keys gave equal files: those are counted, and only the files of other keys are looked at. That is not enough
+    where several tasks gave the same file: it may be among those of equal keys and of others.
     """
-    if not (before.distinct and after.distinct):
-        one, other = (_files(connection, each, each.complete) for each in (before, after))
-        return _compared(after.step, 0, one, other, most)
+    total, other_total = _count(connection, before), _count(connection, after)
+    if total is None or other_total is None:
+        return _by_path(connection, before, after, most)
     left, new = before.complete - after.complete, after.complete - before.complete
     if most is not None and not (left and new):
         # One has all that the other has: what is more is counted, and its beginning named.
-        total, other_total = _count(connection, before), _count(connection, after)
         same = min(total, other_total)
         gone, added = _first(connection, left, most), _first(connection, new, most)
         return Members(after.step, same, (), gone, added, 0, total - same, other_total - same)
     one, other = _files(connection, before, left), _files(connection, after, new)
-    return _compared(after.step, _count(connection, before) - len(one), one, other, most)
+    return _compared(after.step, total - len(one), one, other, most)
 
 
 def _compared(name: str, same: int, one: Mapping[str, str], other: Mapping[str, str], most: int | None) -> Members:
@@ -121,9 +118,40 @@ def _compared(name: str, same: int, one: Mapping[str, str], other: Mapping[str, 
     )  # fmt: skip
 
 
-def _count(connection: Connection, of: StepTasks) -> int:
-    query = select(func.count()).select_from(task.join(output, output.c.key == task.c.key))
-    return connection.execute(query.where(*_complete(of))).scalar_one()
+def _by_path(connection: Connection, before: StepTasks, after: StepTasks, most: int | None) -> Members:
+    """Compare all files by path, in the catalogue."""
+    sides = [
+        select(
+            output.c.path,
+            (output.c.digest if side is before else cast(null(), Text)).label("one"),
+            (output.c.digest if side is after else cast(null(), Text)).label("other"),
+        )
+        .join(task, task.c.key == output.c.key)
+        .where(*_complete(side))
+        for side in (before, after)
+    ]
+    both = union_all(*sides).subquery()
+    by_path = select(both.c.path, func.max(both.c.one).label("one"), func.max(both.c.other).label("other"))
+    each = by_path.group_by(both.c.path).subquery()
+    gone, added = each.c.other.is_(None), each.c.one.is_(None)
+    kinds = (each.c.one != each.c.other, gone, added)
+    totals = select(*(func.count().filter(kind) for kind in (each.c.one == each.c.other, *kinds)))
+    same, *counts = connection.execute(totals).one()
+    names = [
+        tuple(connection.execute(select(each.c.path).where(kind).order_by(each.c.path).limit(most)).scalars())
+        if count and most != 0
+        else ()
+        for kind, count in zip(kinds, counts, strict=True)
+    ]
+    return Members(after.step, same, *names, *counts)
+
+
+def _count(connection: Connection, of: StepTasks) -> int | None:
+    """Count the files of a step; None when one was given more than once."""
+    query = select(func.count(), func.count(output.c.path.distinct()))
+    joined = query.select_from(task.join(output, output.c.key == task.c.key))
+    given, paths = connection.execute(joined.where(*_complete(of))).one()
+    return paths if given == paths else None
 
 
 def _files(connection: Connection, of: StepTasks, keys: Collection[str]) -> dict[str, str]:

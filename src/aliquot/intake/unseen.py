@@ -7,6 +7,7 @@ dataset can hold, a path that clashes, a file that waits in quarantine, goes the
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -145,18 +146,21 @@ class _Delivery:
 
     def commit(self, entries: Sequence[NewEntry], taken: Taken) -> bool:
         """Commit entries; false, and nothing done, when they are few, or need decisions of their own."""
+        done = None
         try:
-            if len(entries) < MANY:
-                return False
-            beside = self._beside(len(entries))
-            done = commit(self.intake.catalogue, self.intake.store, self._change(entries), beside)
-        except Invalid as error:
-            if error.code not in _DECIDED_ALONE:
+            if len(entries) >= MANY:
+                beside = self._beside(len(entries))
+                done = commit(self.intake.catalogue, self.intake.store, self._change(entries), beside)
+        except BaseException as error:
+            if not isinstance(error, Invalid) or error.code not in _DECIDED_ALONE:
+                # What comes of the rest of the writing is of no more use: it must not stand for what went wrong.
+                with suppress(Exception):
+                    self._flush()
                 raise
+        # Nobody else is told where they lie when there is no version; but nothing is left to be done behind.
+        self._flush()
+        if done is None:
             return False
-        finally:
-            # Nobody else is told where they lie when there is no version; but nothing is left to be done behind.
-            self._flush()
         self._tell(done, len(entries), taken)
         return True
 

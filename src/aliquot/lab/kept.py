@@ -57,9 +57,8 @@ class Kept(Generic[T]):
         try:
             return asked.result(CHEAP)
         except TimeoutError:
-            if asked.done():
-                raise
-            return last
+            # It may have come since, or be what went wrong with the answer.
+            return asked.result() if asked.done() else last
 
     def _begin(self) -> Future[Told[T]]:
         with self._lock:

@@ -74,7 +74,12 @@ def told_as_it_goes(work: Callable[[Progress], Any]) -> StreamingResponse:
         words = "This server verifies or sweeps for somebody already; wait for the end of that, then try again."
         raise Conflict("work-under-way", words)
     running = _Work(work)
-    running.start()
+    try:
+        running.start()
+    except BaseException:
+        # A thread that never was cannot let others in at its end.
+        _one.release()
+        raise
     return StreamingResponse(_lines(running), headers={"x-accel-buffering": "no"}, media_type=LINES)
 
 
