@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from aliquot.blobs import Store
+from aliquot.datasets.commit import Change, commit
 from aliquot.datasets.lineage import lineage
 from aliquot.datasets.read import entries, resolve
 from aliquot.datasets.rebuild import rebuild
@@ -21,6 +22,7 @@ from aliquot.intake.receipts import Receipt, Wanted, find, how_many
 from aliquot.intake.scan import scan
 from aliquot.intake.unseen import take_unseen
 from aliquot.model.digest import digest_bytes
+from aliquot.model.errors import AliquotError
 from aliquot.model.reference import parse_reference
 from datasets_world import contents
 from intake_world import ROWS, types
@@ -179,3 +181,17 @@ def test_a_file_that_changes_meanwhile_is_told_and_comes_the_next_time(
     again, _ = ingest(catalogue, store, "wells", [given], "ada")
     assert (again.added, again.unchanged) == (1, FILES - 1)
     assert contents(catalogue, store, "wells")["/plate 1/120_x.txt"] == "another text"
+
+
+def test_what_went_wrong_first_is_told_where_the_rest_cannot_be_written_either(
+    catalogue: Catalogue, store: Store, given: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AliquotError) as alone:
+        commit(catalogue, store, Change("wells", (), within="elsewhere", project="here"))
+    (tmp_path / "store" / "packs").write_text("no folder")
+    intake = Intake(
+        catalogue, store, "hand:wells", [Rule("wells")], "ada", by_hand=True, within={"wells": "elsewhere"}
+    )  # fmt: skip
+    with pytest.raises(AliquotError) as told:
+        take_unseen(intake, scan(given).files, Taken())
+    assert told.value.code == alone.value.code

@@ -137,13 +137,11 @@ def _by_path(connection: Connection, before: StepTasks, after: StepTasks, most: 
     kinds = (each.c.one != each.c.other, gone, added)
     totals = select(*(func.count().filter(kind) for kind in (each.c.one == each.c.other, *kinds)))
     same, *counts = connection.execute(totals).one()
-    names = [
-        tuple(connection.execute(select(each.c.path).where(kind).order_by(each.c.path).limit(most)).scalars())
-        if count and most != 0
-        else ()
-        for kind, count in zip(kinds, counts, strict=True)
-    ]
-    return Members(after.step, same, *names, *counts)
+    names: list[tuple[str, ...]] = []
+    for kind, count in zip(kinds, counts, strict=True):
+        query = select(each.c.path).where(kind).order_by(each.c.path).limit(most)
+        names.append(tuple(connection.execute(query).scalars()) if count and most != 0 else ())
+    return Members(after.step, same, names[0], names[1], names[2], counts[0], counts[1], counts[2])
 
 
 def _count(connection: Connection, of: StepTasks) -> int | None:

@@ -74,6 +74,7 @@ class Companions:
         self._rows: dict[File, Sequence[Row]] = {}
         self._faults: dict[File, str] = {}
         self._names = 0
+        self._used: set[File] = set()
 
     @property
     def looking(self) -> bool:
@@ -130,6 +131,7 @@ class Companions:
             if missing:
                 lacking[file.path] = tuple(missing)
         sidecars, lonely = self._sidecars(files, there, manifests, beside)
+        self._forget()
         known = {path: tuple(each) for path, each in beside.items()}
         return Found(known, sidecars, manifests, lacking, lonely, faults)
 
@@ -165,24 +167,38 @@ class Companions:
         return sidecars, lonely
 
     def _rows_of(self, file: File) -> Sequence[Row]:
-        if file not in self._rows:
-            if self._names >= _KEPT:
-                self._rows.clear()
-                self._faults.clear()
-                self._names = 0
-            assert self._manifest is not None
-            try:
-                with self._laid_out(file) as path:
-                    if path is None:
-                        return ()
-                    self._rows[file] = read_manifest(path, self._manifest.files, self._manifest.checksums)
-                self._names += sum(len(row.files) for row in self._rows[file])
-            except Invalid as error:
-                self._rows[file] = ()
-                self._faults[file] = error.message
-            except OSError:
-                return ()
-        return self._rows[file]
+        self._used.add(file)
+        if file in self._rows:
+            return self._rows[file]
+        assert self._manifest is not None
+        try:
+            with self._laid_out(file) as path:
+                if path is None:
+                    return ()
+                rows = read_manifest(path, self._manifest.files, self._manifest.checksums)
+        except Invalid as error:
+            self._rows[file] = ()
+            self._faults[file] = error.message
+            return ()
+        except OSError:
+            return ()
+        # Where there is no room the rest alone is read again: whatever made room for it would be wanted before it.
+        if self._names < _KEPT:
+            self._rows[file] = rows
+            self._names += _count(rows)
+        return rows
+
+    def _forget(self) -> None:
+        """Make room at the end of a look, where there is none: what it did not ask for is not there any more."""
+        if self._names >= _KEPT:
+            self._rows = {file: rows for file, rows in self._rows.items() if file in self._used}
+            self._faults = {file: fault for file, fault in self._faults.items() if file in self._used}
+            self._names = sum(map(_count, self._rows.values()))
+        self._used.clear()
+
+
+def _count(rows: Sequence[Row]) -> int:
+    return sum(len(row.files) for row in rows)
 
 
 @contextmanager
