@@ -43,7 +43,6 @@ class Growing:
     The adds of the change have come already. `more` gives further ones within some seconds, none when all have come,
     and None when they take longer. `begun` writes the receipt and gives its id; `meanwhile` writes what else it can
     after each of them; `ended` completes all of it when the blobs are durable, which `stored` of the change sees to.
-    With fewer files than `least` in all there is no version.
     """
 
     change: Change
