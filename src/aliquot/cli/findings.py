@@ -32,6 +32,18 @@ def findings_in_short(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {code}" for code, number in counts.items())
 
 
+def findings_column(found: Sequence[Mapping[str, int]], others: Sequence[Sequence[object]]) -> list[str]:
+    """Say for each line of a table how many findings there are: of each code, where no code is broken by that.
+
+    `others` are the table's other columns, each with its name first.
+    """
+    said = [findings_in_short(counts) for counts in found]
+    room = stdout().width - sum(max(len(str(cell)) for cell in column) + 2 for column in others if any(column[1:]))
+    if all(len(word) <= room for each in said for word in each.split()):
+        return said
+    return [f"{sum(counts.values()):,}" for counts in found]
+
+
 def total(counts: Mapping[str, int]) -> str:
     """Say how many findings there are."""
     return count(sum(counts.values()), "finding")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from aliquot.access.approvals import Approval
 from aliquot.cli.approval import tell_asked
-from aliquot.cli.findings import findings_in_short, show_findings, total
+from aliquot.cli.findings import findings_column, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import facts, heading, line, print_json, say, say_rest, table
 from aliquot.cli.quarantine_export import export
@@ -63,18 +63,20 @@ def list_held(
 
 
 def _list(found: Sequence[quarantine.Held], *, with_state: bool) -> None:
-    newer = any(each.newer for each in found)
-    table(
-        (">id", "file", "source", "meant for", "for", "arrived", "findings", *(("newer",) if newer else ()),
-         *(("state",) if with_state else ())),
-        [
-            (e.id, e.path, e.source, e.into or "", e.assigned_to or "", ago(e.arrived_at), findings_in_short(e.counts),
-             *((f"{e.newer.dataset}@{e.newer.version}" if e.newer else "",) if newer else ()),
-             *((e.state.lower(),) if with_state else ()))
-            for e in found
-        ],
-        empty="Quarantine is empty." if with_state else "Nothing waits in quarantine.",
-    )  # fmt: skip
+    columns: list[list[Any]] = [
+        [">id", *(e.id for e in found)],
+        ["file", *(e.path for e in found)],
+        ["source", *(e.source for e in found)],
+        ["meant for", *(e.into or "" for e in found)],
+        ["for", *(e.assigned_to or "" for e in found)],
+        ["arrived", *(ago(e.arrived_at) for e in found)],
+        ["newer", *(f"{e.newer.dataset}@{e.newer.version}" if e.newer else "" for e in found)],
+    ]
+    if with_state:
+        columns.append(["state", *(e.state.lower() for e in found)])
+    columns.insert(6, ["findings", *findings_column([e.counts for e in found], columns)])
+    names, *rows = zip(*columns, strict=True)
+    table(names, rows, empty="Quarantine is empty." if with_state else "Nothing waits in quarantine.")
 
 
 @app.command

@@ -3,11 +3,11 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from aliquot.cli.findings import findings_in_short, show_findings, total
+from aliquot.cli.findings import findings_column, show_findings, total
 from aliquot.cli.options import OPTIONS, Limit, Options
 from aliquot.cli.output import heading, line, print_json, say, table
 from aliquot.cli.said import Records, given, values_of
@@ -122,14 +122,16 @@ def age(*, limit: Limit = 10, options: Options = OPTIONS) -> None:
     )
     if oldest:
         heading("Waits longest")
-        table(
-            (">id", "waits", "file", "source", "for", "findings"),
-            [
-                (e.id, _days(now - e.arrived_at), e.path, e.source, e.assigned_to or "", findings_in_short(e.counts))
-                for e in oldest
-            ],
-            empty="",
-        )
+        columns: list[list[Any]] = [
+            [">id", *(e.id for e in oldest)],
+            ["waits", *(_days(now - e.arrived_at) for e in oldest)],
+            ["file", *(e.path for e in oldest)],
+            ["source", *(e.source for e in oldest)],
+            ["for", *(e.assigned_to or "" for e in oldest)],
+        ]
+        columns.append(["findings", *findings_column([e.counts for e in oldest], columns)])
+        names, *rows = zip(*columns, strict=True)
+        table(names, rows, empty="")
 
 
 def _days(seconds: float) -> str:
