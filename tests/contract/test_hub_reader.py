@@ -115,6 +115,8 @@ TOO_MUCH = (
     ("ALTER ROLE reader SUPERUSER", "ALTER ROLE reader NOSUPERUSER", "superuser"),
     ("ALTER ROLE reader CREATEROLE", "ALTER ROLE reader NOCREATEROLE", "make roles"),
     ("GRANT pg_read_server_files TO reader", "REVOKE pg_read_server_files FROM reader", "more than read"),
+    ("GRANT pg_monitor TO reader", "REVOKE pg_monitor FROM reader", "more than read"),
+    ("GRANT UPDATE (sample) ON reads TO reader", "REVOKE UPDATE (sample) ON reads FROM reader", "may change tables"),
     ("GRANT CREATE ON SCHEMA public TO reader", "REVOKE CREATE ON SCHEMA public FROM reader", "make tables"),
 )
 

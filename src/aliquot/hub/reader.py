@@ -18,11 +18,11 @@ SELECT CASE
     THEN 'may make tables'
   WHEN EXISTS (SELECT FROM pg_class AS t JOIN schemas ON schemas.oid = t.relnamespace, mine
       WHERE t.relkind IN ('r', 'p', 'v', 'm', 'f')
-        AND (t.relowner = mine.oid OR has_table_privilege(mine.oid, t.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')))
+        AND (t.relowner = mine.oid OR has_table_privilege(mine.oid, t.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+          OR has_any_column_privilege(mine.oid, t.oid, 'INSERT, UPDATE')))
     THEN 'may change tables'
-  WHEN EXISTS (SELECT FROM mine WHERE rolname ~ '^pg_' AND rolname NOT IN
-      ('pg_read_all_data', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_monitor'))
-    THEN 'is a member of a role of the server that does more than read'
+  WHEN EXISTS (SELECT FROM mine WHERE rolname ~ '^pg_' AND rolname <> 'pg_read_all_data')
+    THEN 'is a member of a role of the server that does more than read tables'
 END"""
 """What the role of a connection, and each that it could become, may do beside reading; null: nothing."""
 
