@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,17 +65,8 @@ def zipped(store: Store, gathered: Sequence[Gathered]) -> Iterator[bytes]:
 def write_zip(lab: Lab, numbers: Sequence[int], to: Path) -> Path:
     """Write a zip to a new file; whatever goes wrong, nothing is left that is not whole."""
     gathered = gather(lab, numbers)
-    require_new(to)
-    draft = to.with_name(f".{uuid.uuid4().hex}")
-    try:
-        with draft.open("xb") as out:
-            for piece in zipped(lab.store, gathered):
-                out.write(piece)
-        draft.rename(to)
-    except OSError as error:
-        raise refused_target(to, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
+    with drafted_file(to) as draft, draft.open("xb") as out:
+        out.writelines(zipped(lab.store, gathered))
     return to
 
 
@@ -82,22 +74,43 @@ def write_folders(lab: Lab, numbers: Sequence[int], to: Path) -> list[Path]:
     """Write a folder for each below a folder that is there or is made; all of them, or none."""
     gathered = gather(lab, numbers)
     targets = [to / str(each.held.id) for each in gathered]
-    for target in targets:
-        require_new(target)
-    draft = to / f".{uuid.uuid4().hex}"
-    try:
+    with drafted_folders(to, targets) as draft:
         for name, _, content in _members(lab.store, gathered):
             target = draft / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as out:
                 out.writelines(content)
+    return targets
+
+
+@contextmanager
+def drafted_file(to: Path) -> Generator[Path]:
+    """Give a path to write to, which takes its name at the end, or goes."""
+    require_new(to)
+    draft = to.with_name(f".{uuid.uuid4().hex}")
+    try:
+        yield draft
+        draft.rename(to)
+    except OSError as error:
+        raise refused_target(to, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def drafted_folders(to: Path, targets: Sequence[Path]) -> Generator[Path]:
+    """Give a folder below `to` in which folders are made under the names of the targets, whose places they take."""
+    for target in targets:
+        require_new(target)
+    draft = to / f".{uuid.uuid4().hex}"
+    try:
+        yield draft
         for target in targets:
             (draft / target.name).rename(target)
     except OSError as error:
         raise refused_target(to, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return targets
 
 
 def _members(store: Store, gathered: Sequence[Gathered]) -> Iterator[Member]:

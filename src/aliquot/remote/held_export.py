@@ -1,7 +1,6 @@
 """Taking refused files out of a lab on a server: as they came, as folders, or as a zip; all of it, or nothing."""
 
 import shutil
-import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 from aliquot.intake.held_names import place_below, targets
 from aliquot.intake.quarantine import Held
 from aliquot.intake.taking_out import drafts_for, put_in_place
-from aliquot.lab.held_export import refused_target, require_new
+from aliquot.lab.held_export import drafted_file, drafted_folders, refused_target
 from aliquot.model.errors import Damaged
 from aliquot.remote import door
 from aliquot.remote.client import Client, file_path, path_of
@@ -40,15 +39,8 @@ def export(client: Client, number: int, to: Path) -> list[Path]:
 
 def write_zip(client: Client, numbers: Sequence[int], to: Path) -> Path:
     """Write a zip to a new file."""
-    require_new(to)
-    draft = to.with_name(f".{uuid.uuid4().hex}")
-    try:
+    with drafted_file(to) as draft:
         _fetch(client, numbers, draft)
-        draft.rename(to)
-    except OSError as error:
-        raise refused_target(to, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return to
 
 
@@ -56,23 +48,13 @@ def write_folders(client: Client, numbers: Sequence[int], to: Path) -> list[Path
     """Write a folder for each below a folder that is there or is made; each file is proved by its digest."""
     several = [door.one_held(client, each) for each in sorted(set(numbers))]
     folders = [to / str(each.id) for each in several]
-    for target in folders:
-        require_new(target)
-    draft = to / f".{uuid.uuid4().hex}"
-    try:
+    with drafted_folders(to, folders) as draft, TemporaryDirectory(prefix="aliquot-quarantine-") as place:
+        archive = Path(place) / "held.zip"
+        _fetch(client, [each.id for each in several], archive)
         to.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="aliquot-quarantine-") as place:
-            archive = Path(place) / "held.zip"
-            _fetch(client, [each.id for each in several], archive)
-            with zipfile.ZipFile(archive) as opened:
-                for each in several:
-                    _unpack(opened, each, draft)
-        for target in folders:
-            (draft / target.name).rename(target)
-    except OSError as error:
-        raise refused_target(to, error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with zipfile.ZipFile(archive) as opened:
+            for each in several:
+                _unpack(opened, each, draft)
     return folders
 
 
