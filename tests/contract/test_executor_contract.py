@@ -60,6 +60,23 @@ def test_a_large_input_and_output(place: Place) -> None:
     assert place.content(outcome, "/b") == data
 
 
+def test_a_large_result_becomes_the_blob_as_it_lies(place: Place) -> None:
+    data = os.urandom(3 * MIB)
+    outcome = place.run('cp "$READS" "$OUT"/b; echo x >> "$OUT"/b; ls -i "$OUT"/b', {"in/reads/a.bin": data})
+    assert place.content(outcome, "/b") == data + b"x\n"
+    where = {each.digest: each for each in outcome.locations}
+    blob = place.store.local_path(where[outcome.outputs[0].digest])
+    assert blob
+    assert blob.stat().st_ino == int(outcome.tail.split()[0])
+
+
+def test_a_large_result_under_two_names_is_stored_once(place: Place) -> None:
+    data = os.urandom(3 * MIB)
+    outcome = place.run('cp "$READS" "$OUT"/b; ln "$OUT"/b "$OUT"/c; echo x >> "$OUT"/b', {"in/reads/a.bin": data})
+    assert place.content(outcome, "/b") == place.content(outcome, "/c") == data + b"x\n"
+    assert len({each.digest for each in outcome.outputs}) == 1
+
+
 def test_what_a_command_sees(place: Place) -> None:
     outcome = place.run(
         'env | sort > "$OUT/env"; pwd > "$OUT/pwd"; cat "$TASK" > "$OUT/task"; sh "$BUNDLE/tool.sh" > "$OUT/tool"',

@@ -100,6 +100,23 @@ def test_large_inputs_and_outputs(place: WarmPlace, kind: str) -> None:
     assert outcome.exports == {"n": len(data)}
 
 
+def test_a_large_result_that_a_function_still_has_open_is_stored_as_it_was(place: WarmPlace) -> None:
+    place.write("""
+        kept = []
+        @aliquot.step
+        def copy(reads: Path, out: Path):
+            for each in kept:
+                each.seek(0)
+                each.write(b"spoilt")
+                each.flush()
+            (out / "a").write_bytes(reads.read_bytes())
+            kept.append((out / "a").open("r+b"))
+    """)
+    contents = [os.urandom(3 * MIB) for _ in range(3)]
+    outcomes = [_complete(place.do("copy", {"in/reads/a.bin": data})) for data in contents]
+    assert [place.content(outcome, "/a") for outcome in outcomes] == contents
+
+
 def test_the_module_is_loaded_once_for_many_calls_and_each_has_a_clean_folder(one: WarmPlace) -> None:
     one.write("""
         seen = []

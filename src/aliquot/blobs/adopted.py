@@ -17,7 +17,7 @@ from blake3 import blake3
 from obstore.store import ObjectStore
 
 from aliquot.blobs.bucket_client import first_line, is_refusal, is_without_bucket, open_bucket
-from aliquot.blobs.durable import CHUNK
+from aliquot.blobs.copying import CHUNK
 from aliquot.blobs.layout import pins_below
 from aliquot.blobs.objects import Objects
 from aliquot.model.blob import Location, Pin, pin_from_json

@@ -162,7 +162,17 @@ class Batch:
         if known is None:
             digest, size = self._objects.copy_in(path)
         else:
-            digest, size = known, self._objects.take_over(path, known)
+            digest, size = self._objects.take_over(path, known)
+        return self._alone(digest, size)
+
+    def take_over(self, path: Path | str) -> Blob:
+        """Add a large file to which nobody has access any more: where it lies on the store's disk, it becomes the blob.
+
+        It is not copied then, and must not be written any more.
+        """
+        return self._alone(*self._objects.take_over(path))
+
+    def _alone(self, digest: Digest, size: int) -> Blob:
         with self._lock:
             self._loose[digest] = Location(digest, size)
         return Blob(digest, size)

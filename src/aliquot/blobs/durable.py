@@ -9,18 +9,16 @@ import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_IMODE, S_ISREG
 
-from blake3 import blake3
-
-from aliquot.model.digest import PREFIX, Digest
+from aliquot.blobs.copying import CHUNK, copy_and_digest, digest_open
+from aliquot.blobs.ownership import is_ours_alone
+from aliquot.model.digest import Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 
-CHUNK = 1024 * 1024
 _ABANDONED = 24 * 3600
 _LARGE = 64 * CHUNK
 _BETWEEN_FLUSHES = 0.1
-_SEGMENT = 8 * CHUNK
 
 
 class Writer:
@@ -100,18 +98,33 @@ class Writer:
                 draft.unlink()
         return digest, size
 
-    def take_over(self, source: Path | str, digest: Digest, name_of: Callable[[Digest], str]) -> int:
-        """Give a file of a known digest its name here, without copying where it lies on this disk; gives its size."""
+    def take_over(
+        self, source: Path | str, digest: Digest | None, name_of: Callable[[Digest], str]
+    ) -> tuple[Digest, int]:
+        """Give a file its name here, without copying it where it can be ours alone; gives its digest and size.
+
+        Whoever has written it must be gone: it must not be written any more. Without a digest it is read for one, and
+        what was done to its rights and times is undone.
+        """
         try:
-            with Path(source).open("rb") as file:
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
+            handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if not is_ours_alone(handle, self.root):
+                    return self.copy(source, name_of)
+                size = os.fstat(handle).st_size
+                if digest is None:
+                    with _flushing(handle, size):
+                        digest = digest_open(handle, size)
+                    os.fchmod(handle, S_IMODE(self.root.stat().st_mode) & 0o666)
+                    # What removes files goes by their time.
+                    os.utime(handle)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
             self._link(Path(source), name_of(digest))
         except OSError as error:
-            if error.errno == errno.EXDEV:
-                return self.copy(source, name_of)[1]
             raise storage_error(error, self.root) from error
-        return size
+        return digest, size
 
     def settle(self) -> None:
         """Flush the folders of all names written since the last time."""
@@ -234,26 +247,6 @@ def _copy_unchanged(reading: int, writing: int, source: Path | str) -> tuple[Dig
     return copied
 
 
-def copy_and_digest(reading: int, writing: int, most: int | None = None) -> tuple[Digest, int]:
-    """Copy inside the kernel, to the end or `most` bytes, and digest what has been written.
-
-    A second thread digests beside the copying, unless there is so little that starting it would take longer.
-    """
-    follower = _Follower(writing, CHUNK if most is None else min(CHUNK, most))
-    if most is not None and most <= _SEGMENT:
-        size = 0
-        while count := copy_segment(reading, writing, most - size):
-            size += count
-        return follower.digest_up_to(size), size
-    follower.start()
-    try:
-        while count := copy_segment(reading, writing, _next_segment(follower.written, most)):
-            follower.grow(count)
-    finally:
-        follower.finish()
-    return follower.digest_up_to(follower.written), follower.written
-
-
 @contextmanager
 def _flushing(handle: int, size: int) -> Generator[None]:
     """Flush a large file again and again while it is written: the disk works beside the copying, not after it.
@@ -279,78 +272,10 @@ def _flushing(handle: int, size: int) -> Generator[None]:
         thread.join()
 
 
-class _Follower:
-    """Digests a file while it is written."""
-
-    def __init__(self, handle: int, piece: int) -> None:
-        self.written = 0
-        self._handle = handle
-        self._done = False
-        self._position = 0
-        self._hasher = blake3()
-        self._buffer = memoryview(bytearray(piece))
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._follow, name="digest")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def grow(self, count: int) -> None:
-        with self._changed:
-            self.written += count
-            self._changed.notify()
-
-    def finish(self) -> None:
-        with self._changed:
-            self._done = True
-            self._changed.notify()
-        self._thread.join()
-
-    def digest_up_to(self, end: int) -> Digest:
-        self._read_up_to(end)
-        return Digest(PREFIX + self._hasher.hexdigest())
-
-    def _follow(self) -> None:
-        done = False
-        while not done:
-            with self._changed:
-                while self.written <= self._position and not self._done:
-                    self._changed.wait()
-                end, done = self.written, self._done
-            self._read_up_to(end)
-
-    def _read_up_to(self, end: int) -> None:
-        while self._position < end:
-            count = os.preadv(self._handle, [self._buffer[: end - self._position]], self._position)
-            if not count:
-                raise OSError(errno.EIO, "the file became shorter while it was written")
-            self._hasher.update(self._buffer[:count])
-            self._position += count
-
-
-def _next_segment(copied: int, most: int | None) -> int:
-    return _SEGMENT if most is None else min(_SEGMENT, most - copied)
-
-
 def file_changed(source: Path | str) -> Conflict:
     """Give the error for a file that changed while it was read."""
     sentence = f"{source} changed while it was read; it is taken when it rests."
     return Conflict("file-changed", sentence, path=str(source))
-
-
-def copy_segment(reading: int, writing: int, most: int) -> int:
-    """Copy the next bytes from one open file to another, inside the kernel where it can; 0 at the end."""
-    try:
-        return os.copy_file_range(reading, writing, most)
-    except OSError as error:
-        # Files of /proc, of some shares and across some mounts cannot be copied inside the kernel.
-        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
-            raise
-    data = os.read(reading, min(most, CHUNK))
-    view = memoryview(data)
-    while view:
-        view = view[os.write(writing, view) :]
-    return len(data)
 
 
 def _equal(one: Path, other: Path) -> bool:

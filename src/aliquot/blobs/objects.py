@@ -12,7 +12,8 @@ import obstore
 from blake3 import blake3
 from obstore.store import ObjectStore
 
-from aliquot.blobs.durable import CHUNK, Writer, file_changed, storage_error
+from aliquot.blobs.copying import CHUNK
+from aliquot.blobs.durable import Writer, file_changed, storage_error
 from aliquot.blobs.layout import PACKS, blob_key
 from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Damaged, Missing, Unavailable
@@ -60,11 +61,11 @@ class Objects:
             raise file_changed(path)
         return size
 
-    def take_over(self, path: Path | str, digest: Digest) -> int:
-        """Store a file of a known digest alone, and give its size; on the store's disk it becomes the blob itself."""
+    def take_over(self, path: Path | str, digest: Digest | None = None) -> tuple[Digest, int]:
+        """Store a file alone that nobody writes to any more; on the store's disk it becomes the blob itself."""
         if self._writer:
             return self._writer.take_over(path, digest, blob_key)
-        return self._upload(path, digest, Path(path).stat().st_size)
+        return self.copy_in(path) if digest is None else (digest, self._upload(path, digest, Path(path).stat().st_size))
 
     def put_object(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
         """Write an object under a key that its content decides; durable only after `settle`."""

@@ -12,7 +12,8 @@ from obstore.store import LocalStore, MemoryStore, from_url
 
 from aliquot.blobs.adopted import Adopted
 from aliquot.blobs.batch import Batch, Known, Moved
-from aliquot.blobs.durable import CHUNK, Writer, copy_and_digest, storage_error
+from aliquot.blobs.copying import CHUNK, copy_and_digest
+from aliquot.blobs.durable import Writer, storage_error
 from aliquot.blobs.layout import ADOPTED, BLOBS, PACKS, blob_key, blob_of_pin, digest_of_key, key_of, pins_below
 from aliquot.blobs.neighbours import neighbours
 from aliquot.blobs.objects import Objects

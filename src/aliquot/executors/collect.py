@@ -26,16 +26,18 @@ _KINDS = {
 }
 
 
-def collect_outputs(attempt: Attempt, out: str, batch: Batch) -> tuple[OutputFile, ...]:
+def collect_outputs(attempt: Attempt, out: str, batch: Batch, *, gone: bool) -> tuple[OutputFile, ...]:
     """Store every regular file below `out/`, in the order of their paths.
 
-    Empty directories are no outputs, nor is `exports.json` at the top. Anything else than a file or a directory, and
-    a name that is not UTF-8, is the user's error and is named; so are two names that differ only in case.
+    `gone`: nobody is left who could write to them, and large ones are not copied where they can become blobs as they
+    lie there. Empty directories are no outputs, nor is `exports.json` at the top. Anything else than a file or a
+    directory, and a name that is not UTF-8, is the user's error and is named; so are two names that differ only in
+    case.
     """
     found: list[OutputFile] = []
     for path in _files(out):
         attempt.check()
-        blob = _store(out + path, path, batch)
+        blob = _store(out + path, path, batch, gone=gone)
         found.append(OutputFile(path, blob.digest, blob.size))
     return tuple(found)
 
@@ -147,13 +149,13 @@ def _refused(path: str, mode: int) -> AttemptFailed:
     )
 
 
-def _store(path: str, shown: str, batch: Batch) -> Blob:
+def _store(path: str, shown: str, batch: Batch, *, gone: bool) -> Blob:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             size = os.fstat(handle).st_size
             if size >= _SMALL:
-                return batch.add_file(Path(path))
+                return batch.take_over(path) if gone else batch.add_file(path)
             return batch.add_bytes(os.read(handle, _SMALL))
         finally:
             os.close(handle)

@@ -91,7 +91,7 @@ class Containers:
             suspicious = limit is not None and (seen.oom_kills is None or count_oom_kills() > seen.oom_kills)
             state = self.runtime.inspect_container(name) if suspicious else None
             killed = state is not None and state.get("OOMKilled") is True
-            return Ended(0, _out_of_memory(document) if killed else None)
+            return Ended(0, _out_of_memory(document) if killed else None, gone=True)
         state = self.runtime.inspect_container(name)
         if not _has_started(state):
             return Ended(code, self._not_started(code, stderr))

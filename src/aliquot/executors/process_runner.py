@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.command import arguments, environment, find_program, task_mark
@@ -114,7 +115,7 @@ class LeftProcess:
             verdict = spawn_verdict(OSError(note.error, os.strerror(note.error)), "The command")
             raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass)
         ended = conclude(attempt, note, seen)
-        return Ended(ended.exit_code, alone_verdict(attempt, note) or ended.verdict)
+        return replace(ended, verdict=alone_verdict(attempt, note) or ended.verdict)
 
     def clear(self) -> None:
         """Leave the note: who lets go of the place removes it."""
@@ -134,7 +135,7 @@ def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:
     attempt.began = note.began_at
     attempt.usage = Usage(wall=note.wall, cpu=note.cpu, peak_memory=max(seen.peak, note.peak))
     code = note.exit_code or 0
-    return Ended(code, kernel_oom_verdict(code, seen.oom_kills))
+    return Ended(code, kernel_oom_verdict(code, seen.oom_kills), gone=True)
 
 
 def alone_verdict(attempt: Attempt, note: Note) -> Verdict | None:

@@ -21,10 +21,14 @@ from aliquot.model.task import Cause, Outcome, OutputFile, Usage
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: its exit code as a shell gives it, and a verdict where the runner knows more than that."""
+    """How a command ended: its exit code as a shell gives it, and a verdict where the runner knows more than that.
+
+    `gone`: whoever could still write to what it has left is gone with it.
+    """
 
     exit_code: int
     verdict: Verdict | None = None
+    gone: bool = False
 
 
 class Runner(Protocol):
@@ -87,7 +91,7 @@ def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended:
         try:
             if directory.left_files is None:
                 exports = read_exports(directory.out)
-                outputs = collect_outputs(attempt, directory.out, batch)
+                outputs = collect_outputs(attempt, directory.out, batch, gone=ended.gone)
             else:
                 outputs = keep_files(directory.left_files, batch)
             if attempt.document.ensure:
