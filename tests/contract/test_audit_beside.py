@@ -1,5 +1,6 @@
 """What changes, and the row of the audit that says so, are there together or not at all, whenever the process dies."""
 
+import os
 import subprocess
 import sys
 import time
@@ -48,7 +49,9 @@ def killed(lab: Lab, act: str, moment: str) -> tuple[list[Entry], bool]:
     with lab.catalogue.read() as connection:
         before, last = audited_program.state_of(connection), entries(connection, limit=1)[0].number
     words = [sys.executable, audited_program.__file__, str(lab.folder), act, moment]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    # What a killed process leaves goes with the lab.
+    around = os.environ | {"TMPDIR": str(lab.folder)}
+    done = subprocess.run(words, env=around, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -9, done.stderr
     with lab.catalogue.read() as connection:
         after = audited_program.state_of(connection)
