@@ -111,6 +111,9 @@ CASES = (
     Case("POST", "/sources/{name}/wake", lambda *_: {}, may("source.wake"), 404, further=True),
     Case("GET", "/api/v1/sources/{name}", lambda *_: {}, may("source.read"), 404, further=True),
     Case("POST", "/api/v1/sources/{name}/wake", lambda *_: {}, may("source.wake"), 404, further=True),
+    # What a pipeline made: in its name, and in that of the dataset.
+    Case("POST", "/api/v1/datasets/{name}/versions/{version}/reproduce", lambda _world, _asker, thing: {
+        "values": {"name": thing["pipeline"]}}, may("dataset.read", "run.start", "run.read"), costly=True),
     # Somebody else has asked for it: only an administrator takes it back.
     Case("POST", "/api/v1/approvals/{number}/withdraw", lambda *_: {}, manages, further=True),
     Case("GET", "/api/v1/tokens", given(user="administrator"), manages),

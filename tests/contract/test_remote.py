@@ -260,12 +260,7 @@ def test_a_sweep_and_a_verification_run_one_at_a_time_and_say_what_is_damaged(fa
     until(lambda: httpx.post(f"{far.url}/api/v1/verify?dataset=plates", headers=headers).status_code == 200, 60)
 
 
-def test_what_needs_the_folder_says_so_and_does_nothing(far: Far) -> None:
-    for words in (("hub", "load"), ("worker",), ("du",), ("up", "--until-idle"), ("admin", "audit", "verify")):
-        said = aliquot(*words, "--server", far.url)
-        assert (said.code, said.out) == (2, "")
-        assert "run it on the machine where that is" in said.err
-    assert "run `aliquot init DIR` there" in aliquot("--server", far.url, "init", "lab").err
+def test_the_server_may_be_named_in_front_and_is_no_folder(far: Far) -> None:
     both = aliquot("run", "list", "--server", far.url, "--lab", str(far.folder))
     assert (both.code, "server-and-lab" in both.err) == (2, True)
     before = aliquot("--server", far.url, "run", "list", "--json")

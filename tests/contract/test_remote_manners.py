@@ -1,19 +1,17 @@
 """How the client behaves where the network, the server or the token is not as it should be."""
 
 import io
-import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-from aliquot import __version__
 from aliquot.access import tokens
 from aliquot.lab import open_lab
 from aliquot.model.errors import Invalid, Unavailable
@@ -21,52 +19,7 @@ from aliquot.remote.client import Client
 from aliquot.remote.credentials import keep_token, origin_of, place, token_for
 from aliquot.remote.people import Me, who_am_i
 from far_lab import Far, aliquot, make_lab, served
-
-TOKEN = "aliquot_0123456789abcdef"
-ME = {"name": "ada", "how": "token", "roles": {}, "scope": None, "lab": "far"}
-
-Answers = Callable[[BaseHTTPRequestHandler], None]
-
-
-@contextmanager
-def answering(answer: Answers, wrap: Callable[[socket.socket], socket.socket] | None = None) -> Iterator[str]:
-    """Give the address of a server that answers every request so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        do_POST = do_GET  # noqa: N815 - as http.server calls it
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if wrap:
-        server.socket = wrap(server.socket)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"{'https' if wrap else 'http'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def reply(status: int, body: bytes, **headers: str) -> Answers:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.rfile.read(int(request.headers.get("content-length", 0)))
-        request.send_response(status)
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.send_header("content-length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
-
-
-def ours(document: object, version: str = __version__) -> Answers:
-    return reply(200, json.dumps(document).encode(), content_type="application/json", x_aliquot_version=version)
+from odd_server import ME, TOKEN, Answers, answering, ours, reply
 
 
 @pytest.fixture(autouse=True)

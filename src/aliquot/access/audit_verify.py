@@ -1,17 +1,23 @@
 """Verifying the audit: every row's digest, the chain without gaps, and what the store remembers of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aliquot.access.anchors import anchors
-from aliquot.access.audit import CHAINED, row_digest
+from aliquot.access.audit import CHAINED, head, row_digest
 from aliquot.access.audit_read import all_entries
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
 
 _MOST = 1_000
 """Faults that are told one by one."""
+
+
+_TOLD = 1_000
+
+Tell = Callable[[int, int], None]
+"""Is told how many rows have been read, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class AuditReport:
         }  # fmt: skip
 
 
-def verify_audit(catalogue: Catalogue, store: Store) -> AuditReport:
+def verify_audit(catalogue: Catalogue, store: Store, tell: Tell = lambda _done, _of: None) -> AuditReport:
     """Read the whole audit and compare it with itself and with the anchors in the store."""
     vouched = {each.number: each for each in anchors(store)}
     report = AuditReport(anchors=len(vouched))
@@ -48,7 +54,10 @@ def verify_audit(catalogue: Catalogue, store: Store) -> AuditReport:
 
     def rows() -> Iterator[Mapping[str, Any]]:
         with catalogue.read() as connection:
+            newest = head(connection).number
             for each in all_entries(connection):
+                if each.number % _TOLD == 0:
+                    tell(each.number, newest)
                 report.rows, report.digest = each.number, each.digest
                 if each.number in vouched:
                     seen[each.number] = each.digest

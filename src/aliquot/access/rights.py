@@ -60,7 +60,7 @@ RIGHTS: Mapping[str, Right] = {each.action: each for each in (
 
     Right("source.wake",         "project", _TECHNICIAN,    "have sources looked at now, also by events"),
     Right("dataset.ingest",      "project", _TECHNICIAN,    "upload files into a dataset, with their description"),
-    Right("run.start",           "project", _TECHNICIAN,    "start runs; repeat them"),
+    Right("run.start",           "project", _TECHNICIAN,    "start runs; repeat them; make files again"),
     Right("run.retry",           "project", _TECHNICIAN,    "try again what is parked"),
     Right("run.cancel",          "project", _TECHNICIAN,    "cancel, pause and resume runs"),
     Right("record.write",        "project", _TECHNICIAN,    "write records and parameter sets"),

@@ -32,7 +32,8 @@ def rebuild(*, into: Annotated[str, Parameter(name="--into")], options: Options 
     into
         The new, empty catalogue: sqlite:///file.db or postgresql://…
     """
-    with options.open() as lab:
+    why = "This is for when the catalogue is lost, and a server stands on that: no server can do it."
+    with options.open(why=why) as lab:
         catalogue = open_catalogue(into, lab.folder)
         try:
             report = rebuild_catalogue(lab.store, catalogue)

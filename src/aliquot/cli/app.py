@@ -89,17 +89,31 @@ def run_command(words: list[str]) -> int:
     return end.code
 
 
+_HERE = {
+    "init": "A new lab is made on the machine where it shall be: run `aliquot init DIR` there, without --server.",
+    "schema": "The schemas come with what is installed here, and are asked of no lab: leave --server away.",
+    "login": "This takes the address itself: `aliquot login URL`, without --server.",
+    "logout": "This takes the address itself: `aliquot logout URL`, without --server.",
+}
+"""Commands that work with no lab, and what to do where one is named."""
+
+
+def _refuse_server(words: list[str]) -> None:
+    if words and (sentence := _HERE.get(words[0])):
+        raise Invalid("server-not-here", sentence)
+
+
 def _with_server(words: list[str]) -> list[str]:
     """Put a `--server` that stands before the command among the options of that command."""
-    if not words or not words[0].startswith("--server"):
+    named = next((each for each in words if each.split("=")[0] == "--server"), None)
+    if named is None:
         return words
-    name, sign, url = words[0].partition("=")
-    if name != "--server":
+    if words[0] != named:
+        _refuse_server(words)
         return words
+    _, sign, url = named.partition("=")
     rest = words[1:] if sign else words[2:]
-    if rest[:1] == ["init"]:
-        sentence = "A new lab is made on the machine where it shall be: run `aliquot init DIR` there, without --server."
-        raise Invalid("server-not-here", sentence)
+    _refuse_server(rest)
     given = [f"--server={url if sign else ''.join(words[1:2])}"]
     # Behind the words of the command, and before what might no longer be read as options.
     first = next((at for at, word in enumerate(rest) if word.startswith("-")), len(rest))

@@ -1,23 +1,23 @@
 """`aliquot admin audit`: who did what, and whether that record is whole."""
 
-import gzip
 import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from aliquot.access.anchors import anchor
-from aliquot.access.audit_read import Entry, Question, all_entries, count_entries, entries, line_of
-from aliquot.access.audit_verify import Fault, verify_audit, verify_rows
+from aliquot.access.audit_read import Entry, Question, count_entries, entries
+from aliquot.access.audit_verify import Fault, verify_rows
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
-from aliquot.cli.output import facts, line, print_json, say, say_rest, table
+from aliquot.cli.output import facts, line, print_json, say, say_rest, stderr, table
 from aliquot.cli.text import ago, count, digest, local, plain
-from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.lab.audit_export import export_audit, is_compressed, opened
+from aliquot.lab.upkeep import prove_audit
+from aliquot.model.errors import Invalid, Missing
 from aliquot.remote import audit as afar
 
 app = noun("audit", text="See who did what, and prove that the record of it is whole.")
@@ -110,23 +110,11 @@ def export(to: Annotated[Path, Parameter(name="FILE")], /, *, options: Options =
     to
         A new file; compressed when it ends with .gz.
     """
-    rows, last = 0, ""
-    with options.open() as lab:
-        newest = anchor(lab.catalogue, lab.store)
-        try:
-            with _opened(to, "xt") as file, lab.catalogue.read() as connection:
-                for each in all_entries(connection):
-                    file.write(line_of(each) + "\n")
-                    rows, last = rows + 1, each.digest
-        except FileExistsError:
-            raise Conflict("target-exists", f"{to} is there already; name another file.", path=str(to)) from None
-        except OSError as error:
-            words = f"{to} cannot be written ({error.strerror}); name another place."
-            raise Invalid("target-refused", words, path=str(to)) from error
+    done = options.ask(lambda lab: export_audit(lab, to), lambda client: afar.export(client, to))
     if options.json:
-        print_json({"file": str(to), "rows": rows, "digest": last, "head": newest.number})
+        print_json({"file": str(to), "rows": done.rows, "digest": done.digest, "head": done.head})
         return
-    line(f"{plain(str(to))} has {count(rows, 'row')}, the last with the digest {last}.")
+    line(f"{plain(str(to))} has {count(done.rows, 'row')}, the last with the digest {done.digest}.")
     say("Note that digest somewhere else: it vouches for all rows before it.")
 
 
@@ -141,11 +129,12 @@ def verify(file: Annotated[Path | None, Parameter(name="FILE")] = None, /, *, op
     """
     if file is not None:
         return _verify_file(options, file)
-    with options.open() as lab:
-        report = verify_audit(lab.catalogue, lab.store)
-        if not report.faults:
-            # What has just been proved can be vouched for; what has not must not.
-            anchor(lab.catalogue, lab.store)
+    with stderr().status("") as status:
+
+        def tell(done: int, of: int) -> None:
+            status.update(f"{done:,} of {count(of, 'row')} proved")
+
+        report = options.ask(lambda lab: prove_audit(lab, lab.by, tell), lambda client: afar.verify(client, tell))
     if options.json:
         print_json(report.document())
     else:
@@ -162,8 +151,8 @@ def _verify_file(options: Options, file: Path) -> int:
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal seen, last
-        with _opened(file, "rt") as opened:
-            for text in opened:
+        with opened(file, "rt", compressed=is_compressed(file)) as lines:
+            for text in lines:
                 row = json.loads(text)
                 seen, last = seen + 1, str(row.get("digest", ""))
                 yield row
@@ -183,11 +172,6 @@ def _verify_file(options: Options, file: Path) -> int:
         line(f"All {count(seen, 'row')} follow each other, the last with the digest {last}.")
         say("Compare that digest with the one that was noted: a tail that was cut off shows in nothing else.")
     return _DAMAGED if faults else 0
-
-
-def _opened(path: Path, mode: str) -> TextIO:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    return opener(path, mode, encoding="utf-8")
 
 
 def _tell_faults(faults: list[Fault]) -> None:

@@ -1,14 +1,16 @@
 """`aliquot du`: what takes how many bytes."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from aliquot.cli.options import OPTIONS, Limit, Options, noun
 from aliquot.cli.output import facts, heading, print_json, say_rest, table
 from aliquot.cli.text import ago, size
-from aliquot.datasets.sweep import sweepable
-from aliquot.datasets.usage import dataset_uses, run_uses, store_use
+from aliquot.datasets.usage import DatasetUse, RunUse, dataset_uses, run_uses
+from aliquot.lab.storage import room
+from aliquot.remote import storage as afar
 
 app = noun("du")
 
@@ -36,50 +38,58 @@ def du(
     if runs:
         _runs(options, limit)
         return
-    with options.open() as lab:
-        with lab.catalogue.read() as connection:
-            uses = dataset_uses(connection, dataset)
-            whole = store_use(connection) if dataset is None else None
-        frees = sweepable(lab.catalogue, lab.config.retention) if dataset is None else 0
-    if options.json:
-        document: dict[str, Any] = {"datasets": [each.document() for each in uses]}
-        if whole:
-            document |= {"store": whole.document(), "sweepable": frees}
-        print_json(document)
+    if dataset is not None:
+        use = options.read(
+            lambda connection: dataset_uses(connection, dataset)[0], lambda client: afar.dataset_use(client, dataset)
+        )
+        print_json({"datasets": [use.document()]}) if options.json else _show_datasets([use])
         return
+    found = options.ask(room, afar.room)
+    if options.json:
+        print_json(found.document())
+        return
+    _show_datasets(found.datasets)
+    whole = found.store
+    heading("Store, each blob once")
+    facts(
+        {
+            "datasets": size(whole.datasets),
+            "quarantine": size(whole.quarantine),
+            "runs": size(whole.runs),
+            "logs": size(whole.logs),
+            "previews": size(whole.previews),
+            "rest": size(whole.rest),
+            "total": size(whole.total),
+            "sweep would free": size(found.sweepable),
+            "adopted, elsewhere": size(whole.adopted),
+        }
+    )
+
+
+def _show_datasets(uses: Sequence[DatasetUse]) -> None:
     table(
         ("dataset", ">files", ">now", ">versions", ">all versions", ">own"),
         [(u.dataset, u.files, size(u.bytes), u.versions, size(u.stored), size(u.own)) for u in uses],
         empty="There is no dataset yet.",
     )
-    if whole:
-        heading("Store, each blob once")
-        facts(
-            {
-                "datasets": size(whole.datasets),
-                "quarantine": size(whole.quarantine),
-                "runs": size(whole.runs),
-                "logs": size(whole.logs),
-                "previews": size(whole.previews),
-                "rest": size(whole.rest),
-                "total": size(whole.total),
-                "sweep would free": size(frees),
-                "adopted, elsewhere": size(whole.adopted),
-            }
-        )
 
 
 def _runs(options: Options, limit: int) -> None:
-    # All of them are measured to find the largest.
-    whole = options.read(lambda connection: run_uses(connection, None))
-    found = whole[:limit]
+    found, there_are = options.read(
+        lambda connection: _largest(run_uses(connection, None), limit), lambda client: afar.run_uses(client, limit)
+    )
     if options.json:
         print_json([each.document() for each in found])
-        say_rest(len(found), len(whole), "largest")
+        say_rest(len(found), there_are, "largest")
         return
     table(
         (">run", "pipeline", "state", "ended", ">files", ">bytes", ">logs"),
         [(u.run, u.pipeline, u.state, ago(u.ended_at), u.files, size(u.bytes), size(u.logs)) for u in found],
         empty="No run holds bytes that no dataset has.",
     )
-    say_rest(len(found), len(whole), "largest")
+    say_rest(len(found), there_are, "largest")
+
+
+def _largest(whole: list[RunUse], limit: int) -> tuple[list[RunUse], int]:
+    # All of them are measured to find the largest.
+    return whole[:limit], len(whole)

@@ -13,7 +13,7 @@ from aliquot.cli.text import count, plain
 from aliquot.hub.query import Rows
 from aliquot.hub.query import query as ask
 from aliquot.hub.query import tables as list_tables
-from aliquot.lab.loads import load_waiting, wait_again
+from aliquot.lab.loads import load_again
 from aliquot.remote import hub as afar
 
 app = noun("hub")
@@ -98,10 +98,7 @@ def query(
 @app.command
 def load(*, options: Options = OPTIONS) -> int:
     """Do again the loads that failed, and the ones that wait; exits 1 when one fails again."""
-    with options.open() as lab:
-        with lab.catalogue.write() as connection:
-            wait_again(connection)
-        done = load_waiting(lab)
+    done = options.ask(lambda lab: load_again(lab, lab.by), afar.load)
     if options.json:
         print_json(
             [{"run": e.run, "table": e.table, "state": e.state, "rows": e.rows, "message": e.message} for e in done]

@@ -37,7 +37,8 @@ def as_lines() -> bool:
 def keep(options: Options, again: str, *, until_idle: bool, beside: Beside | None = None) -> int:
     """Run the loop until Ctrl-C, or until nothing is left to do, and give the exit code; `again` names the command."""
     lines = as_lines()
-    with options.work(quiet=not lines) as lab, tracing(again.replace(" ", "-")):
+    why = f"`{again}` does the lab's own work: it takes in what lies at its sources, and runs tasks on its machine."
+    with options.work(quiet=not lines, why=why) as lab, tracing(again.replace(" ", "-")):
         warn_of_changes(lab)
         daemon, waiting = Daemon(lab), Waiting()
         # From its first word on it ends as it should when it is told to.

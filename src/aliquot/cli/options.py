@@ -26,6 +26,8 @@ There = Callable[["Client"], T]
 Limit = Annotated[int, Parameter(validator=Number(gte=1))]
 """How many lines a list has at most."""
 
+_WHY = "This command works in the lab's own folder."
+
 _GROUP = Group("Everywhere", sort_key=1000)
 
 
@@ -51,25 +53,22 @@ class Options:
     server: Annotated[str | None, Parameter(env_var="ALIQUOT_SERVER", group=_GROUP, metavar="URL")] = None
     "The address of a lab's server, to work with the lab there; sign in with `aliquot login`."
 
-    def open(self, *, quiet: bool = True) -> "Lab":
-        """Open the lab here; `quiet` keeps the log to warnings. With a server, it is refused: there is no folder."""
+    def open(self, *, quiet: bool = True, why: str = _WHY) -> "Lab":
+        """Open the lab here; `quiet` keeps the log to warnings. With a server, it is refused, and `why` is said."""
         from aliquot.lab import open_lab
 
         if self.server:
-            words = (
-                "This command works in the lab's folder: run it on the machine where that is, without --server and "
-                "ALIQUOT_SERVER, or look for it on the lab's pages."
-            )
+            words = f"{why} Run it on the machine where the lab is, without --server and ALIQUOT_SERVER."
             raise Invalid("server-not-here", words, server=self.server)
         prepare_logs(quiet=quiet)
         return open_lab(self.lab)
 
     @contextmanager
-    def work(self, *, quiet: bool = True) -> Generator["Lab"]:
+    def work(self, *, quiet: bool = True, why: str = _WHY) -> Generator["Lab"]:
         """Open the lab here, for what writes large temporary files: they lie in the lab, and go with the process."""
         from aliquot.lab.scratch import scratch
 
-        with self.open(quiet=quiet) as lab, scratch(lab.folder):
+        with self.open(quiet=quiet, why=why) as lab, scratch(lab.folder):
             yield lab
 
     def ask(self, here: "Callable[[Lab], T]", there: "There[T]") -> T:

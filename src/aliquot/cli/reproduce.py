@@ -7,9 +7,10 @@ from cyclopts import Parameter
 from aliquot.cli.options import OPTIONS, Options, noun
 from aliquot.cli.output import heading, line, print_json, say, stderr, table
 from aliquot.cli.text import count, digest, plain, plain_lines
-from aliquot.lab.reproduce import FileAgain, Reproduced, TaskAgain
+from aliquot.lab.reproduce import FileAgain, Reproduced, TaskAgain, find_chain
 from aliquot.lab.reproduce import reproduce as make_again
 from aliquot.model.reference import parse_reference
+from aliquot.remote import reproduce as afar
 
 app = noun("reproduce")
 
@@ -27,12 +28,17 @@ def reproduce(reference: Annotated[str, Parameter(name="REFERENCE")], /, *, opti
     reference
         dataset@version:path; a folder or a whole version makes all of its files again.
     """
-    with options.open() as lab, stderr().status("") as status:
+    asked = parse_reference(reference)
+    with stderr().status("") as status:
 
-        def tell(task: str, done: int, of: int) -> None:
-            status.update(f"{done:,} of {count(of, 'task')} done again; the last was {plain(task)}")
+        def tell(done: int, of: int, task: str) -> None:
+            last = f"; the last was {plain(task)}" if task else ""
+            status.update(f"{done:,} of {count(of, 'task')} done again{last}" if of else "")
 
-        found = make_again(lab, parse_reference(reference), tell)
+        found = options.ask(
+            lambda lab: make_again(lab, asked, find_chain(lab, lab.by, asked), tell),
+            lambda client: afar.reproduce(client, asked, tell),
+        )
     if options.json:
         print_json(found.document())
         return 0 if found.identical else 1

@@ -40,7 +40,8 @@ def serve(
     """
     if not is_installed():
         raise Unavailable("extra-missing", "The server is not installed; get it with: pip install 'aliquot[server]'")
-    with options.work(quiet=not as_lines()) as lab, tracing("aliquot-serve"):
+    why = "This starts a server of a lab, which stands on the lab's own catalogue and store."
+    with options.work(quiet=not as_lines(), why=why) as lab, tracing("aliquot-serve"):
         warn_of_changes(lab)
         with serving(lab, listen, url, pages=not no_pages, proxies=trust_proxy) as server, stops(server.stop):
             server.wait()

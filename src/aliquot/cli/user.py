@@ -9,7 +9,7 @@ from aliquot.access import links
 from aliquot.access import people as accounts
 from aliquot.access import sessions as signed_in
 from aliquot.access.rights import EVERYWHERE, RIGHTS, Role
-from aliquot.cli.options import OPTIONS, PLAIN, Options, Plain, in_order, noun
+from aliquot.cli.options import OPTIONS, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, table
 from aliquot.cli.text import ago, plain
 from aliquot.lab import Lab
@@ -183,16 +183,20 @@ def sessions(
 
 
 @app.command
-def rights(*, options: Plain = PLAIN) -> None:
+def rights(*, options: Options = OPTIONS) -> None:
     """Print who may do what: the table by which pages, API and commands decide."""
+    found = list(RIGHTS.values())
+    if options.server:
+        with options.connect() as client:
+            found = afar.rights(client)
     if options.json:
         print_json(
             [{"action": each.action, "reach": each.reach, "roles": list(each.roles), "text": each.text}
-             for each in RIGHTS.values()]
+             for each in found]
         )  # fmt: skip
         return
     where = {"project": "", "lab": "everywhere", "self": ""}
-    rows = [(each.action, each.least, where[each.reach], each.text) for each in RIGHTS.values()]
+    rows = [(each.action, each.least, where[each.reach], each.text) for each in found]
     table(("action", "from role", "held", "what it lets a person do"), rows, empty="")
 
 

@@ -19,6 +19,11 @@ app = noun(
     "exits 1 when a run that ended meanwhile did not end COMPLETE, or has parked a datum.",
 )
 
+_WHY = (
+    "A worker takes its tasks from the lab's catalogue and store, and not from its server: it needs a folder whose "
+    "aliquot.yaml names both."
+)
+
 
 @app.default
 def worker(*, workers: int | None = None, until_idle: bool = False, options: Options = OPTIONS) -> int:
@@ -34,7 +39,7 @@ def worker(*, workers: int | None = None, until_idle: bool = False, options: Opt
     if workers is not None and workers < 1:
         raise Invalid("workers-refused", f"--workers is {workers}; give how many tasks may run at once, from 1.")
     as_lines = os.environ.get("ALIQUOT_LOG", "").lower() == "json"
-    with options.work(quiet=not as_lines) as lab, tracing("aliquot-worker"):
+    with options.work(quiet=not as_lines, why=_WHY) as lab, tracing("aliquot-worker"):
         lab.workers = workers
         work = Worker(lab)
         if not as_lines:

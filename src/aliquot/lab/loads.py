@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
+from aliquot.access import audit
+from aliquot.access.by import By, refusal
 from aliquot.datasets import places
 from aliquot.db.tables import load as load_table
 from aliquot.db.tables import run as run_table
@@ -30,6 +32,8 @@ log: Any = structlog.get_logger()
 
 LoadRow = Row[*tuple[Any, ...]]
 
+_ACTION = "run.publish"
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -42,19 +46,56 @@ class Loaded:
     message: str = ""
 
 
-def load_waiting(lab: Lab) -> list[Loaded]:
-    """Do the loads that wait; one that fails says why and stays for `aliquot hub load`. A hub that is down waits."""
+Tell = Callable[[int, int, str], None]
+"""Is told how many loads have ended, of how many, and the last one's table."""
+
+
+def load_waiting(
+    lab: Lab, projects: frozenset[str] | None = None, tell: Tell = lambda _done, _of, _table: None
+) -> list[Loaded]:  # fmt: skip
+    """Do the loads that wait; one that fails says why and stays for `aliquot hub load`. A hub that is down waits.
+
+    With `projects`, only those that runs of these have asked for.
+    """
     with lab.catalogue.read() as connection:
-        waiting = list(
-            connection.execute(select(load_table).where(load_table.c.state == "WAITING").order_by(load_table.c.id))
-        )
-    return [_load(lab, row) for row in waiting]
+        waiting = _loads(connection, "WAITING", projects)
+    done: list[Loaded] = []
+    for row in waiting:
+        done.append(_load(lab, row))
+        tell(len(done), len(waiting), row.table_name)
+    return done
 
 
-def wait_again(connection: Connection) -> int:
+def load_again(lab: Lab, by: By, tell: Tell = lambda _done, _of, _table: None) -> list[Loaded]:
+    """Do again the loads that failed, and the ones that wait, of the projects in which somebody may let runs load."""
+    projects = by.projects(_ACTION)
+    if projects == frozenset():
+        raise refusal(by, _ACTION, None)
+    lab.catalogue.repeat(lambda connection: _wait_again(connection, by, projects))
+    return load_waiting(lab, projects, tell)
+
+
+def _wait_again(connection: Connection, by: By, projects: frozenset[str] | None) -> None:
     """Let the loads that failed wait once more."""
-    again = update(load_table).where(load_table.c.state == "FAILED").values(state="WAITING", message="")
-    return connection.execute(again).rowcount
+    for row in _loads(connection, "FAILED", projects):
+        again = update(load_table).where(load_table.c.id == row.id, load_table.c.state == "FAILED")
+        if not connection.execute(again.values(state="WAITING", message="")).rowcount:
+            continue
+        before = {"table": row.table_name, "state": "FAILED", "message": row.message}
+        after = {"table": row.table_name, "state": "WAITING"}
+        audit.append(connection, by, _ACTION, f"run {row.run_id}", project=row.project, before=before, after=after)
+
+
+def _loads(connection: Connection, state: str, projects: frozenset[str] | None) -> list[LoadRow]:
+    query = (
+        select(load_table, run_table.c.project)
+        .join(run_table, run_table.c.id == load_table.c.run_id)
+        .where(load_table.c.state == state)
+        .order_by(load_table.c.id)
+    )
+    if projects is not None:
+        query = query.where(run_table.c.project.in_(sorted(projects)))
+    return list(connection.execute(query))
 
 
 def _load(lab: Lab, row: LoadRow) -> Loaded:

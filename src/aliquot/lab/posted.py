@@ -74,6 +74,26 @@ def once_beside(catalogue: Catalogue, sent: Sent | None, work: Callable[[Remembe
         return quicker
 
 
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """The answer to a request whose work takes longer than any transaction: looked for before, kept at its end."""
+
+    _catalogue: Catalogue
+    _sent: Sent
+
+    def __post_init__(self) -> None:
+        _require_key(self._sent)
+
+    def before(self) -> Answer | None:
+        """Give the answer of the request, if it has been answered."""
+        with self._catalogue.read() as connection:
+            return _answered(connection, self._sent)
+
+    def keep(self, answer: Answer) -> None:
+        """Remember the answer."""
+        self._catalogue.repeat(lambda connection: _remember(connection, self._sent, answer))
+
+
 def _require_key(sent: Sent) -> None:
     if not sent.key or len(sent.key) > LONGEST_KEY or not sent.key.isprintable():
         raise Invalid(

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from aliquot.access.by import By, require_may
+from aliquot.access.projects import project_of_dataset
+from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.blobs import Store, open_store
 from aliquot.datasets import places
 from aliquot.engine.chain import Chain, Link, chain_of
@@ -76,14 +79,24 @@ class Reproduced:
         return {**asdict(self), "identical": self.identical}
 
 
-Tell = Callable[[str, int, int], None]
-"""Is told the name of each task that has ended, how many have, and of how many."""
+Tell = Callable[[int, int, str], None]
+"""Is told again and again how many tasks have ended, of how many, and the last one's name; what it raises ends all."""
 
 
-def reproduce(lab: Lab, reference: Reference, tell: Tell) -> Reproduced:
-    """Do all tasks again that made the files of a reference, from what arrived on; nothing in the lab changes."""
+def find_chain(lab: Lab, by: By, reference: Reference) -> Chain:
+    """Find the tasks that made the files of a reference, for somebody who may start each of their runs again."""
     with lab.catalogue.read() as connection:
+        project = project_of_dataset(connection, reference.dataset) or DEFAULT_PROJECT
+        require_may(by, "dataset.read", project, f"dataset {reference.dataset}")
         chain = chain_of(connection, reference)
+    for number, project in sorted({(link.run.id, link.run.project) for link in chain.links.values()}):
+        for action in ("run.start", "run.read"):
+            require_may(by, action, project, f"run {number}")
+    return chain
+
+
+def reproduce(lab: Lab, reference: Reference, chain: Chain, tell: Tell) -> Reproduced:
+    """Do all tasks of a chain again, from what arrived on, apart from the lab: nothing in it changes."""
     with _apart(lab) as folder:
         store = open_store(str(folder / "store"))
         executors = lab.executors_in(store, folder / "work")
@@ -105,13 +118,18 @@ def _again(chain: Chain, rerun: Rerun, tell: Tell) -> dict[str, Made]:
     )
     order.prepare()
     made: dict[str, Made] = {}
+    last = ""
+
+    def alive() -> None:
+        tell(len(made), len(chain.links), last)
+
     while order.is_active():
         for key in order.get_ready():
             rerun.begin(chain.links[key], made)
-        for key, outcome in rerun.ended():
-            made[key] = outcome
+        for key, outcome in rerun.ended(alive):
+            made[key], last = outcome, chain.links[key].name
             order.done(key)
-            tell(chain.links[key].name, len(made), len(chain.links))
+            alive()
     return made
 
 

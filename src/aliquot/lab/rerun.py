@@ -1,7 +1,7 @@
 """Doing a task of the past again, in a store of its own."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,10 +67,14 @@ class Rerun:
             return
         self._under_way[executor.name, handle] = (executor, link, differed)
 
-    def ended(self) -> Iterator[tuple[str, Made]]:
-        """Give what has ended, as key and what came of it; waits until something has, if anything is under way."""
+    def ended(self, alive: Callable[[], None]) -> Iterator[tuple[str, Made]]:
+        """Give what has ended, as key and what came of it; waits until something has, if anything is under way.
+
+        `alive` is called while it waits, again and again.
+        """
         while not self._ended and self._under_way:
             self._look()
+            alive()
         ended, self._ended = self._ended, []
         yield from ended
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from aliquot.access.anchors import anchor
+from aliquot.access.audit_verify import AuditReport, Tell, verify_audit
 from aliquot.access.by import By, require_may
 from aliquot.datasets.damage import Progress, VerifyReport
 from aliquot.datasets.sweep_report import SweepReport
@@ -23,6 +25,16 @@ def sweep_lab(lab: Lab, by: By, *, dry_run: bool) -> Swept:
     """Sweep the store, as `sweep_store`."""
     report = sweep_store(lab, by, dry_run=dry_run)
     return Swept(report, lab.config.retention.grace, lab.store.objects.root is None)
+
+
+def prove_audit(lab: Lab, by: By, tell: Tell = lambda _done, _of: None) -> AuditReport:
+    """Read the whole audit again, as `verify_audit`; where all of it is right, the store vouches for it from now on."""
+    require_may(by, "audit.read", subject="audit")
+    report = verify_audit(lab.catalogue, lab.store, tell)
+    if not report.faults:
+        # What has just been proved can be vouched for; what has not must not.
+        anchor(lab.catalogue, lab.store)
+    return report
 
 
 def verify_lab(lab: Lab, by: By, dataset: str | None, progress: Progress | None = None) -> VerifyReport:

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from aliquot import __version__
-from aliquot.model.errors import AliquotError, Invalid, Unavailable
+from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
+from aliquot.remote.again import Asked, Patience, asked_to_wait, may_repeat
 from aliquot.remote.credentials import headers_for, is_session, kept_token, origin_of
 from aliquot.remote.refused import error_from, unlike_a_lab
 
@@ -30,6 +31,11 @@ _PAUSES = (0.2, 1.0, 3.0)
 _PART = 206
 _PIECE = 1 << 20
 _CONNECT, _ANSWER = 10.0, 120.0
+_UNDER_WAY = 2.0
+"""Seconds between two looks whether work that we have lost sight of has ended."""
+
+Progress = Callable[[int, int, str], None]
+"""Is told how much is done, of how much, and what was done last, if that has a name."""
 
 
 class Client:
@@ -93,13 +99,19 @@ class Client:
             if limit is not None:
                 limit -= PAGE
 
+    def each(
+        self, model: type[T], path: str, of: str, /, *, limit: int | None = None, by: str = "cursor", **query: Any
+    ) -> Iterator[T]:  # fmt: skip
+        """Give the lines of a list over its pages; `of` is what a page calls them."""
+        for page in self.pages(_page_of(model, of), path, limit=limit, by=by, **query):
+            yield from getattr(page, of)
+
     def send(
         self, method: str, path: str, *, query: Query | None = None, body: Any = None, content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> "httpx2.Response":  # fmt: skip
         """Send one request, and again where a connection is lost; what the server refuses is raised."""
-        request = self._request(method, path, query, body, content, headers)
-        return self._again(lambda: self._once(request))
+        return self._sent(self._request(method, path, query, body, content, headers))
 
     def once(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> "httpx2.Response":
         """Send one request, and not again."""
@@ -122,31 +134,57 @@ class Client:
         headers = {"range": f"bytes={start}-"} if start else {}
         request = self._http.build_request("GET", f"/api/v1{path}", params=_plain(query), headers=headers)
         with _troubles(self.origin):
-            response = self._again(lambda: self._once(request, stream=True))
+            response = self._sent(request, stream=True)
             try:
                 yield response
             finally:
                 response.close()
 
-    def work(self, model: type[T], path: str, /, progress: Callable[[int, int], None], **query: Any) -> T:
-        """Have work done that takes its time; `progress` is told how much is done, of how much."""
-        request = self._http.build_request("POST", f"/api/v1{path}", params=_plain(query))
-        with _troubles(self.origin):
-            response = self._once(request, stream=True)
+    def work(
+        self, model: type[T], path: str, /, progress: Progress = lambda _done, _total, _what: None, *,
+        once: bool = False, **query: Any,
+    ) -> T:  # fmt: skip
+        """Have work done that takes its time; `progress` is told how much is done, of how much, and what was last.
+
+        With `once`, it goes on there when the connection breaks off: we come back for its result. Otherwise it ends.
+        """
+        headers = {"idempotency-key": uuid.uuid4().hex} if once else {}
+        request = self._http.build_request("POST", f"/api/v1{path}", params=_plain(query), headers=headers)
+        failures, lost = 0, False
+        while True:
             try:
-                for line in response.iter_lines():
+                return self._worked(model, request, progress)
+            except Unavailable:
+                if not once or failures >= len(self._pauses):
+                    raise
+                if not lost:
+                    self.notice(f"The connection to {self.origin} broke off; coming back for what was begun there.")
+                time.sleep(self._pauses[failures])
+                failures, lost = failures + 1, True
+            except Conflict as error:
+                # Ours goes on there, or by now somebody else's: after its end we are told what came of ours.
+                if not lost or error.code != "work-under-way":
+                    raise
+                failures = 0
+                time.sleep(_UNDER_WAY)
+
+    def _worked(self, model: type[T], request: "httpx2.Request", progress: Progress) -> T:
+        with _troubles(self.origin):
+            response = self._sent(request, stream=True)
+            try:
+                for line in lines_of(response):
                     said = self._said(line)
                     if "problem" in said:
                         raise error_from(int(said["problem"].get("status", 0)), said["problem"], self.origin)
                     if "result" in said:
                         return self._modelled(model, json.dumps(said["result"]).encode(), __version__)
-                    progress(int(said.get("done", 0)), int(said.get("total", 0)))
+                    progress(int(said.get("done", 0)), int(said.get("total", 0)), str(said.get("what", "")))
             finally:
                 response.close()
         sentence = f"The connection to {self.origin} broke off; see whether the lab is up, then try again."
         raise Unavailable("server-unreachable", sentence, url=self.origin)
 
-    def _said(self, line: str) -> dict[str, Any]:
+    def _said(self, line: bytes) -> dict[str, Any]:
         try:
             said = json.loads(line)
         except ValueError:
@@ -194,23 +232,23 @@ class Client:
                 raise Invalid("server-not-aliquot", sentence, url=self.origin)
             yield from response.iter_bytes(_PIECE)
 
-    def _once(self, request: "httpx2.Request", *, stream: bool = False) -> "httpx2.Response":
+    def _once(
+        self, request: "httpx2.Request", *, stream: bool = False, patient: bool = False
+    ) -> "httpx2.Response":  # fmt: skip
         with _troubles(self.origin):
             response = self._http.send(request, stream=stream)
             if response.status_code >= 300:
                 response.read()
-                raise self._refusal(response)
+                refused = self._refusal(response)
+                seconds = asked_to_wait(response.status_code, response.headers) if patient else None
+                raise refused if seconds is None else Asked(refused, seconds)
         return response
 
-    def _again(self, work: Callable[[], "httpx2.Response"]) -> "httpx2.Response":
-        for pause in self._pauses:
-            try:
-                return work()
-            except Unavailable as error:
-                if error.code not in _PASSING:
-                    raise
-                time.sleep(pause)
-        return work()
+    def _sent(self, request: "httpx2.Request", *, stream: bool = False) -> "httpx2.Response":
+        """Send a request, and again where a connection is lost, or where the server says when."""
+        patient = may_repeat(request.method, request.headers)
+        patience = Patience(self.origin, self._pauses, self.notice)
+        return patience.again(lambda: self._once(request, stream=stream, patient=patient))
 
     def _refusal(self, response: "httpx2.Response") -> AliquotError:
         if response.is_redirect:
@@ -255,8 +293,14 @@ class Client:
             raise Invalid("server-version", sentence, theirs=theirs, ours=__version__) from error
 
 
-_PASSING = frozenset({"server-unreachable", "server-silent", "server-away", "server-busy", "catalogue-unavailable"})
-"""What may be over in a moment."""
+def lines_of(response: "httpx2.Response") -> Iterator[bytes]:
+    """Give the lines of an answer, which end with a line feed and with nothing else: text may hold other ends."""
+    rest = b""
+    for piece in response.iter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def path_of(*parts: object) -> str:
@@ -276,6 +320,13 @@ def _plain(query: Query | None) -> dict[str, Any]:
 @lru_cache(maxsize=200)
 def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
+
+
+@lru_cache(maxsize=50)
+def _page_of(model: Any, of: str) -> type[Any]:
+    """Make the model of a page: lines under a name, and where the next begins."""
+    fields: dict[str, Any] = {of: (list[model], ...), "next": (str | None, ...)}
+    return create_model("Page", **fields)
 
 
 def _open(origin: str, token: str | None) -> "httpx2.Client":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aliquot.hub.query import HubTable, Rows
+from aliquot.lab.loads import Loaded
 from aliquot.model.errors import Invalid
 from aliquot.remote.client import Client
 
@@ -10,17 +11,21 @@ MOST = 10_000
 """Rows that one query gives over the network, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableList:
-    """A page of tables."""
-
-    tables: list[HubTable]
-    next: str | None
-
-
 def tables(client: Client) -> list[HubTable]:
     """List the tables, and what was loaded into each last."""
-    return [each for page in client.pages(TableList, "/hub/tables", by="after") for each in page.tables]
+    return list(client.each(HubTable, "/hub/tables", "tables", by="after"))
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What became of each load."""
+
+    loads: list[Loaded]
+
+
+def load(client: Client) -> list[Loaded]:
+    """Do again the loads that failed, and the ones that wait."""
+    return client.work(Loads, "/hub/load", once=True).loads
 
 
 def query(client: Client, sql: str, limit: int) -> Rows:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aliquot.access.approvals import Approval
 from aliquot.access.people import Person
-from aliquot.access.rights import EVERYWHERE, Role
+from aliquot.access.rights import EVERYWHERE, Reach, Right, Role
 from aliquot.access.sessions import Session
 from aliquot.access.tokens import Token
 from aliquot.model.errors import Invalid
@@ -32,38 +32,6 @@ class OwnSession:
     name: str
     word: str
     expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class PeopleList:
-    """A page of accounts."""
-
-    people: list[Person]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionList:
-    """A page of sessions."""
-
-    sessions: list[Session]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenList:
-    """A page of tokens."""
-
-    tokens: list[Token]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalList:
-    """A page of what was asked for."""
-
-    approvals: list[Approval]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +61,6 @@ class ProjectLine:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectList:
-    """A page of projects."""
-
-    projects: list[ProjectLine]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Member:
     """A person with their role in a project."""
 
@@ -109,11 +69,20 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberList:
-    """A page of members."""
+class RightLine:
+    """A row of the table of rights, with the roles that have it, least first."""
 
-    members: list[Member]
-    next: str | None
+    action: str
+    reach: Reach
+    roles: list[Role]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RightList:
+    """The table of rights."""
+
+    rights: list[RightLine]
 
 
 def who_am_i(client: Client) -> Me:
@@ -134,9 +103,16 @@ def sign_out(client: Client) -> None:
     client.send("POST", "/sessions/end")
 
 
+def rights(client: Client) -> list[Right]:
+    """Give the table of who may do what there."""
+    return [
+        Right(each.action, each.reach, each.roles[0], each.text) for each in client.get(RightList, "/rights").rights
+    ]
+
+
 def people(client: Client) -> list[Person]:
     """List the accounts."""
-    return [each for page in client.pages(PeopleList, "/people", by="after") for each in page.people]
+    return list(client.each(Person, "/people", "people", by="after"))
 
 
 def add(client: Client, name: str, role: str, project: str | None, title: str) -> tuple[Person, str]:
@@ -165,7 +141,7 @@ def disable(client: Client, name: str, *, disabled: bool) -> Person:
 
 def sessions(client: Client, name: str | None) -> list[Session]:
     """List who is signed in."""
-    return [each for page in client.pages(SessionList, "/sessions", name=name) for each in page.sessions]
+    return list(client.each(Session, "/sessions", "sessions", name=name))
 
 
 def end_session(client: Client, number: int) -> None:
@@ -175,8 +151,7 @@ def end_session(client: Client, number: int) -> None:
 
 def tokens(client: Client, of: str | None, *, ended: bool) -> list[Token]:
     """List tokens, of everybody or of one person."""
-    pages = client.pages(TokenList, "/tokens", user=of or "*", ended="true" if ended else "false")
-    return [each for page in pages for each in page.tokens]
+    return list(client.each(Token, "/tokens", "tokens", user=of or "*", ended="true" if ended else "false"))
 
 
 def make_token(
@@ -195,8 +170,7 @@ def end_token(client: Client, number: int) -> Token:
 
 def approvals(client: Client, *, decided: bool) -> list[Approval]:
     """List what was asked for."""
-    pages = client.pages(ApprovalList, "/approvals", decided="true" if decided else "false")
-    return [each for page in pages for each in page.approvals]
+    return list(client.each(Approval, "/approvals", "approvals", decided="true" if decided else "false"))
 
 
 def approval(client: Client, number: int) -> Approval:
@@ -220,13 +194,13 @@ def decide(client: Client, number: int, name: str, password: str, reason: str, *
 
 def projects(client: Client) -> list[ProjectLine]:
     """List the projects that one may see."""
-    return [each for page in client.pages(ProjectList, "/projects", by="after") for each in page.projects]
+    return list(client.each(ProjectLine, "/projects", "projects", by="after"))
 
 
 def members(client: Client, project: str) -> dict[str, str]:
     """Give who may do something in a project, with their roles."""
-    pages = client.pages(MemberList, path_of("projects", project, "members"), by="after")
-    return {each.name: each.role for page in pages for each in page.members}
+    found = client.each(Member, path_of("projects", project, "members"), "members", by="after")
+    return {each.name: each.role for each in found}
 
 
 def _invited(found: Invited) -> tuple[Person, str]:

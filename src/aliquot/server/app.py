@@ -31,6 +31,7 @@ from aliquot.server.api import pipelines as api_pipelines
 from aliquot.server.api import projects as api_projects
 from aliquot.server.api import quarantine as api_quarantine
 from aliquot.server.api import receipts as api_receipts
+from aliquot.server.api import reproduce as api_reproduce
 from aliquot.server.api import run_tries as api_run_tries
 from aliquot.server.api import run_verbs as api_run_verbs
 from aliquot.server.api import runs as api_runs
@@ -113,6 +114,7 @@ PROGRAMS: tuple[Routes, ...] = (
     api_receipts.routes,
     api_sources.routes,
     api_lineage.routes,
+    api_reproduce.routes,
     api_hub.routes,
     api_projects.routes,
     api_people.routes,

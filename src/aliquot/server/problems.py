@@ -69,6 +69,13 @@ OF_THE_LAB = frozenset(
 """Codes of what is looked for by names and numbers that all projects share."""
 
 
+_FOR_A_PERSON = frozenset({
+    "container-runtime-missing", "definition-unreadable", "extra-missing", "hub-full", "query-ended", "source-key-odd",
+    "source-refused", "spool-full", "store-full", "upload-no-room",
+})  # fmt: skip
+"""Codes of what no waiting mends."""
+
+
 class OurFault(AliquotError):
     """An exception that nothing foresaw."""
 
@@ -151,7 +158,7 @@ async def _ours(request: Request, error: Exception) -> Response:
 def answer(request: Request, error: AliquotError) -> Response:
     """Answer with an error, as JSON where a program asks."""
     status, headers = error.http_status, dict[str, str]()
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) and error.code not in _FOR_A_PERSON:
         headers["retry-after"] = str(error.facts.get("seconds", 5))
     if _wants_json(request):
         if status == 401:

@@ -108,15 +108,16 @@ class Routes:
 
     def raw(
         self, method: str, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL,
-        status: int = 200, media: str = "application/octet-stream",
+        status: int = 200, media: str = "application/octet-stream", makes: bool = False,
     ) -> Callable[[Function], Function]:  # fmt: skip
         """Register a route whose function gives a response by itself: streams, downloads, pictures.
 
-        `media` is their kind where the API's description has it, empty for an answer without bytes.
+        `media` is their kind where the API's description has it, empty for an answer without bytes; `makes` says that
+        it remembers its answer for an Idempotency-Key.
         """
 
         def register(function: Function) -> Function:
-            self._add(method, path, function, "raw", action, project, most, Said(None, status, media))
+            self._add(method, path, function, "raw", action, project, most, Said(None, status, media, makes=makes))
             return function
 
         return register

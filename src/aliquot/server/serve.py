@@ -17,6 +17,7 @@ from aliquot.lab import Lab
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.server.app import make_app
 from aliquot.server.settings import Settings
+from aliquot.server.working import end_works
 
 log: Any = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class Server:
     ) -> None:
         self.stop()
         self._thread.join(_ENDS + 5)
+        end_works(_ENDS)
         self._socket.close()
 
     def stop(self) -> None:

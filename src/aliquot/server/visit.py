@@ -13,7 +13,7 @@ from starlette.responses import Response
 from aliquot.access.by import By, refusal
 from aliquot.access.rights import DEFAULT_PROJECT
 from aliquot.lab import Lab
-from aliquot.lab.posted import Answer, Remember, Sent, once, once_beside
+from aliquot.lab.posted import Answer, Remember, Remembering, Sent, once, once_beside
 from aliquot.server.site import Site, site_of
 
 T = TypeVar("T")
@@ -81,6 +81,11 @@ class Visit:
     def once_beside(self, body: bytes, work: Callable[[Remember], Answer]) -> Answer:
         """Do as `once` what opens its transactions itself; it remembers its answer in the one that makes something."""
         return once_beside(self.lab.catalogue, self._sent(body), work)
+
+    def remembering(self, body: bytes) -> Remembering | None:
+        """Give what remembers the answer to work that takes its time; None where the request has no Idempotency-Key."""
+        sent = self._sent(body)
+        return None if sent is None else Remembering(self.lab.catalogue, sent)
 
     def _sent(self, body: bytes, key: str | None = None) -> Sent | None:
         key = self.request.headers.get("idempotency-key", key)

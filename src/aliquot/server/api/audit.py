@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from aliquot.access.audit_read import Entry, Question, entries
 from aliquot.access.audit_verify import AuditReport, verify_audit
+from aliquot.lab.upkeep import prove_audit
 from aliquot.model.errors import Missing
 from aliquot.server.cursor import read_cursor, write_cursor
 from aliquot.server.paths import whole_number
@@ -14,6 +15,7 @@ from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
 from aliquot.server.web import audit
 from aliquot.server.web.datasets import PAGE, Limit
+from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
@@ -46,6 +48,19 @@ def search(
 def verify(visit: AVisit) -> AuditReport:
     """Read all rows again and compare them with themselves and with what the store remembers."""
     return verify_audit(visit.lab.catalogue, visit.lab.store)
+
+
+@routes.raw("POST", "/audit/verify", action="audit.read", media=LINES)
+def prove(visit: AVisit) -> Response:
+    """Read all rows again, and where they are right let the store vouch for them.
+
+    Lines of JSON as it goes, with `done` and `total` rows, the last with its `result`. It ends when the asker leaves.
+    """
+
+    def work(told: Progress) -> AuditReport:
+        return prove_audit(visit.lab, visit.by, lambda done, total: told(done, total, ""))
+
+    return told_as_it_goes(work, turn="audit")
 
 
 @routes.raw("GET", "/audit/export", action="audit.read", media="application/x-ndjson")

@@ -1,5 +1,6 @@
 """`/api/v1/hub`: the tables that people query, for programs."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Body, Query
@@ -10,10 +11,12 @@ from aliquot.hub.asking import end_queries
 from aliquot.hub.query import HubTable, Rows
 from aliquot.hub.query_apart import query_apart
 from aliquot.lab.hub_tables import first_rows, table_of, tables_of
+from aliquot.lab.loads import Loaded, load_again
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
 from aliquot.server.web.datasets import PAGE, Limit
 from aliquot.server.web.hub import asked_by
+from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
@@ -26,6 +29,13 @@ class TableList(BaseModel):
 
     tables: list[HubTable]
     next: str | None = Field(examples=["plates"])
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What became of each load."""
+
+    loads: list[Loaded]
 
 
 class HubQuery(BaseModel):
@@ -68,6 +78,21 @@ def query(visit: AVisit, wish: Annotated[HubQuery, Body()]) -> Rows:
     """Run one SELECT, which cannot write and ends after 20 seconds; `truncated` says that there were more rows."""
     with asked_by(visit) as stop:
         return query_apart(visit.lab.hub, wish.sql, wish.limit, stop=stop)
+
+
+@routes.raw("POST", "/hub/load", action="run.publish", media=LINES, makes=True)
+def load_tables(visit: AVisit) -> Response:
+    """Do again the loads that failed, and the ones that wait, of projects in which one may let runs load tables.
+
+    Lines of JSON as it goes, the last with its `result`: each load with its state, rows and message. What has begun is
+    done for an asker with a key, also when they leave: sent again with it, it gives the same result.
+    """
+    kept = visit.remembering(b"")
+
+    def work(told: Progress) -> Loads:
+        return Loads(load_again(visit.lab, visit.by, told))
+
+    return told_as_it_goes(work, turn="load", kept=kept)
 
 
 @routes.api("POST", "/hub/cancel", action="hub.query", status=204, media="")

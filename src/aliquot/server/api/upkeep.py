@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
+from aliquot.datasets.damage import VerifyReport
 from aliquot.lab.upkeep import sweep_lab, verify_lab
 from aliquot.server.routes import Routes
 from aliquot.server.visit import AVisit
-from aliquot.server.working import LINES, told_as_it_goes
+from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
@@ -21,13 +22,19 @@ def verify(visit: AVisit, dataset: Dataset = "") -> Response:
 
     It ends when the asker leaves.
     """
-    return told_as_it_goes(lambda progress: verify_lab(visit.lab, visit.by, dataset or None, progress))
+
+    def work(told: Progress) -> VerifyReport:
+        return verify_lab(visit.lab, visit.by, dataset or None, lambda done, total: told(done, total, ""))
+
+    return told_as_it_goes(work)
 
 
-@routes.raw("POST", "/sweep", action="lab.sweep", media=LINES)
+@routes.raw("POST", "/sweep", action="lab.sweep", media=LINES, makes=True)
 def sweep(visit: AVisit, *, dry_run: bool = True) -> Response:
     """Remove bytes that nothing needs, with `dry_run=false`; otherwise only say what would go.
 
     Lines of JSON as it goes, the last with its `result`. What has begun is done, whether the asker stays or leaves.
+    Sent again with the same key, it gives the same result.
     """
-    return told_as_it_goes(lambda _progress: sweep_lab(visit.lab, visit.by, dry_run=dry_run))
+    kept = visit.remembering(str(dry_run).encode())
+    return told_as_it_goes(lambda _: sweep_lab(visit.lab, visit.by, dry_run=dry_run), kept=kept)

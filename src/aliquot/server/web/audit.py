@@ -66,8 +66,10 @@ def verify(visit: AVisit) -> Verified:
 @routes.raw("GET", "/administration/audit/export", action="audit.read")
 def export(visit: AVisit) -> Response:
     """Give all rows as JSON lines; `aliquot admin audit verify FILE` proves them anywhere."""
-    anchor(visit.lab.catalogue, visit.lab.store)
-    headers = {"content-disposition": 'attachment; filename="audit.jsonl"'}
+    newest = anchor(visit.lab.catalogue, visit.lab.store)
+    headers = {
+        "content-disposition": 'attachment; filename="audit.jsonl"', "x-aliquot-audit-rows": str(newest.number),
+    }  # fmt: skip
     return StreamingResponse(_lines(visit), headers=headers, media_type="application/x-ndjson")
 
 
