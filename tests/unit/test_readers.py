@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,63 @@ def test_a_reader_that_is_killed_is_told(tmp_path: Path) -> None:
             list(readers.read([Part("", [place for place, _, _ in files])]))
 
 
+def _drafts(folder: Path) -> Callable[[], Path]:
+    folder.mkdir()
+    numbers = count()
+    return lambda: folder / f"{next(numbers)}"
+
+
+def test_what_is_read_lies_in_a_draft_until_it_is_let_go(tmp_path: Path) -> None:
+    contents = {f"{n}": os.urandom(n * 600 % 90_000) for n in range(200)}
+    contents["large"] = os.urandom(SMALL)
+    files = _resting(tmp_path / "given", contents)
+    with Readers(2, _drafts(tmp_path / "drafts")) as readers:
+        parts = [Part("", [place for place, _, _ in files[:120]]), Part("", [place for place, _, _ in files[120:]])]
+        small = [data for name, data in contents.items() if name != "large"]
+        for read, expected in zip(readers.read(parts), (small[:120], small[120:]), strict=True):
+            assert read.draft
+            assert read.draft.read_bytes() == bytes(read.content) == b"".join(expected)
+            read.release()
+            assert not read.draft.exists()
+        (none,) = list(readers.read([Part("", [files[-1][0]])]))
+        assert (none.digests, bytes(none.content)) == ([None], b"")
+        none.release()
+    assert list((tmp_path / "drafts").iterdir()) == []
+
+
+def test_what_nobody_fetches_leaves_no_draft(tmp_path: Path) -> None:
+    files = _resting(tmp_path / "given", {f"{n}": b"x" * n for n in range(100)})
+    with Readers(1, _drafts(tmp_path / "drafts")) as readers:
+        for _ in range(3):
+            readers.put(Part("", [place for place, _, _ in files]))
+        until(lambda: list((tmp_path / "drafts").iterdir()))
+    assert list((tmp_path / "drafts").iterdir()) == []
+
+
+def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    files = _resting(tmp_path / "given", {"a": b"a"})
+    with Readers(1, lambda: tmp_path / "no folder" / "draft") as readers:
+        readers.put(Part("", [files[0][0]]))
+        with pytest.raises(Unavailable, match=r"no folder cannot be used: .* No such file") as raised:
+            readers.get()
+    assert raised.value.code == "store-unavailable"
+
+
+@pytest.mark.skipif(useful_readers() == 0, reason="readers need two cores")
+def test_a_blob_that_is_stored_already_is_not_packed_again(tmp_path: Path) -> None:
+    contents = {f"{n}": os.urandom(4096) for n in range(FILES)} | {f"few {n}": b"%d" % n for n in range(6_000)}
+    files = _resting(tmp_path / "given", contents)
+    there = Location(digest_bytes(contents["7"]), 4096, digest_bytes(b"a pack"), 8)
+    store = open_store(str(tmp_path / "store"))
+    batch = store.batch(lambda digests: {there.digest: there} if there.digest in digests else {})
+    batch.add_files(files)
+    assert there in batch.flush()
+    assert {each.digest for each in _in_packs(store)} == {
+        digest_bytes(data) for name, data in contents.items() if name != "7"
+    }
+    assert list((tmp_path / "store" / "drafts").iterdir()) == []
+
+
 @pytest.mark.skipif(useful_readers() == 0, reason="readers need two cores")
 def test_many_files_are_packed_as_few_are(tmp_path: Path) -> None:
     contents = {f"{n}": (b"same" if n % 10 == 0 else f"{n} ".encode()) * 300 for n in range(MANY_FILES - 500)}
@@ -139,6 +197,7 @@ def test_many_files_are_packed_as_few_are(tmp_path: Path) -> None:
     for digest, location in where.items():
         assert store.read_checked(location) == by_digest[digest]
     assert {each.digest for each in _in_packs(store)} == set(where)
+    assert list((tmp_path / "store" / "drafts").iterdir()) == []
 
 
 def _in_packs(store: Store) -> Iterator[Location]:

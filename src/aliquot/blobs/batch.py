@@ -105,7 +105,7 @@ class Batch:
     def _add_read(self, files: Sequence[Resting], count: int) -> list[Digest | AliquotError]:
         """Add files that processes of their own read."""
         found: list[Digest | None] = [None] * len(files)
-        with Readers(count) as readers:
+        with self.readers(count) as readers:
             for read in readers.read(_parts(files)):
                 seen = zip(read.sizes, read.times, strict=True)
                 expected = files[read.part.first : read.part.first + len(read.digests)]
@@ -119,6 +119,10 @@ class Batch:
                     found[read.part.first + number] = None
         return [digest or self._try_file(file) for file, digest in zip(files, found, strict=True)]
 
+    def readers(self, count: int) -> Readers:
+        """Give so many readers, whose files become packs as they lie."""
+        return Readers(count, self._objects.new_draft)
+
     def add_read(self, read: Read, but: Collection[int] = ()) -> None:
         """Add what was read together, but for some of it: as it lies in memory if it fills a pack, or with the rest."""
         if but or len(read.content) < FULL:
@@ -126,10 +130,12 @@ class Batch:
             read.release()
             return
         digests = [digest for digest in read.digests if digest]
-        sizes = [size for size, digest in zip(read.sizes, read.digests, strict=True) if digest]
+        sizes = list(read.sizes)
+        if len(digests) < len(sizes):
+            sizes = [size for size, digest in zip(sizes, read.digests, strict=True) if digest]
         with self._lock:
             # As many may wait as readers have room for.
-            self._write_later(PackBuffer.around(read.content, digests, sizes), read.release)
+            self._write_later(PackBuffer.around(read.content, digests, sizes, read.draft), read.release)
 
     def _try_file(self, file: Resting) -> Digest | AliquotError:
         path, size, mtime_ns = file
@@ -230,7 +236,10 @@ class Batch:
             return list(known.values())
         pieces = list(rest.pieces())
         pack = _digest_pieces(pieces)
-        self._objects.put_object(pack_key(pack), pieces)
+        if rest.draft:
+            self._objects.put_draft(pack_key(pack), rest.draft, pieces[-1])
+        else:
+            self._objects.put_object(pack_key(pack), pieces)
         places = rest.locations(pack)
         with self._lock:
             self._moves += [(damaged[each.digest], each) for each in places if each.digest in damaged]

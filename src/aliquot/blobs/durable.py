@@ -42,9 +42,12 @@ class Writer:
 
         Says whether it had to be replaced, since it was damaged.
         """
-        draft = self._draft()
+        return self.finish(self.new_draft(), key, parts)
+
+    def finish(self, draft: Path, key: str, parts: Iterable[bytes | memoryview]) -> bool:
+        """Write bytes at the end of a draft, which is new or not, and give it its name, as `write` does."""
         try:
-            with draft.open("xb") as file:
+            with draft.open("ab") as file:
                 for part in parts:
                     file.write(part)
                 file.flush()
@@ -58,7 +61,7 @@ class Writer:
 
     def replace(self, key: str, data: bytes) -> None:
         """Write a file in place of one that may be there, and settle it."""
-        draft = self._draft()
+        draft = self.new_draft()
         target = self.root / key
         try:
             with draft.open("xb") as file:
@@ -78,7 +81,7 @@ class Writer:
 
         A source that changes while it is read is `Conflict`, and nothing is kept.
         """
-        draft = self._draft()
+        draft = self.new_draft()
         try:
             reading = open_source(source)
             try:
@@ -143,7 +146,8 @@ class Writer:
                 if draft.stat().st_mtime < long_ago:
                     draft.unlink()
 
-    def _draft(self) -> Path:
+    def new_draft(self) -> Path:
+        """Give the place for a new file that shall get its name later."""
         return self._drafts / uuid.uuid4().hex
 
     def remove(self, key: str, before: float) -> bool:

@@ -75,6 +75,16 @@ class Objects:
         else:
             self._attempt(lambda: obstore.put(self._objects, key, b"".join(parts)))
 
+    def new_draft(self) -> Path | None:
+        """Give the place for a new file that shall become an object by `put_draft`; None in a bucket."""
+        return self._writer.new_draft() if self._writer else None
+
+    def put_draft(self, key: str, draft: Path, ending: bytes | memoryview) -> None:
+        """Make an object of a draft and the bytes that come after what it holds, as `put_object` does."""
+        assert self._writer
+        if self._writer.finish(draft, key, [ending]):
+            self._forget(key)
+
     def replace_object(self, key: str, data: bytes) -> None:
         """Write a small object under a name, in place of one that may be there."""
         if self._writer:

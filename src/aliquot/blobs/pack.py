@@ -6,8 +6,9 @@ bytes with the length of the compressed index, little-endian; the eight bytes `A
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, repeat
+from pathlib import Path
 
 import zstandard
 
@@ -23,6 +24,8 @@ SMALL = 128 * 1024
 
 _PIECE = 1024 * 1024
 _TOGETHER = 64
+_LEVEL = 1
+"""How hard the index is compressed: digests give way to no more effort, and at level 3 it takes twice as long."""
 
 FULL = 16 * 1024 * 1024
 """A pack is closed when it holds this many bytes."""
@@ -34,29 +37,45 @@ class PackBuffer:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._whole: memoryview | None = None
-        self._places: dict[Digest, tuple[int, int]] = {}
+        self._seen: set[Digest] = set()
+        # Columns, since there are thousands: what lies where, in order.
+        self._digests: list[Digest] = []
+        self._starts: list[int] = []
+        self._sizes: list[int] = []
         self.size = 0
+        self.draft: Path | None = None
+        """The file that holds the pack but for its end, where there is one."""
 
     @classmethod
-    def around(cls, whole: memoryview, digests: Sequence[Digest], sizes: Sequence[int]) -> "PackBuffer":
-        """Make a pack of blobs that lie one after the other in memory, without a copy of them unless some are equal."""
+    def around(
+        cls, whole: memoryview, digests: list[Digest], sizes: list[int], draft: Path | None = None
+    ) -> "PackBuffer":
+        """Make a pack of blobs that lie one after the other in memory, without a copy of them unless some are equal.
+
+        `draft` is the file in which they lie so, if it is one.
+        """
         made = cls()
         starts = list(accumulate(sizes, initial=0))
-        places = dict(zip(digests, zip(starts, sizes, strict=False), strict=True))
-        if len(places) == len(digests):
-            made._places, made._whole, made.size = places, whole, starts[-1]
+        seen = set(digests)
+        if len(seen) == len(digests):
+            made._whole, made._seen, made.draft = whole, seen, draft
+            made.size = starts.pop()
+            made._digests, made._starts, made._sizes = digests, starts, sizes
         else:
             for digest, start, size in zip(digests, starts, sizes, strict=False):
                 made.add(digest, bytes(whole[start : start + size]))
         return made
 
     def __contains__(self, digest: Digest) -> bool:
-        return digest in self._places
+        return digest in self._seen
 
     def add(self, digest: Digest, data: bytes) -> None:
         """Add a blob, once."""
-        if digest not in self._places:
-            self._places[digest] = (self.size, len(data))
+        if digest not in self._seen:
+            self._seen.add(digest)
+            self._digests.append(digest)
+            self._starts.append(self.size)
+            self._sizes.append(len(data))
             self._parts.append(data)
             self.size += len(data)
 
@@ -74,12 +93,15 @@ class PackBuffer:
         """Give the blobs, in their order."""
         whole = self._whole
         if whole is None:
-            return zip(self._places, self._parts, strict=True)
-        return ((digest, whole[start : start + size]) for digest, (start, size) in self._places.items())
+            return zip(self._digests, self._parts, strict=True)
+        return ((digest, whole[start : start + size]) for digest, start, size in self._rows())
+
+    def _rows(self) -> Iterator[tuple[Digest, int, int]]:
+        return zip(self._digests, self._starts, self._sizes, strict=True)
 
     def digests(self) -> list[Digest]:
         """List the blobs, in their order."""
-        return list(self._places)
+        return self._digests
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """Give the pack's bytes, index and footer included, in pieces that are neither small nor large."""
@@ -91,14 +113,14 @@ class PackBuffer:
                 yield b"".join(self._parts[start : start + _TOGETHER])
         # Put together by hand, since there are many and all alike.
         start = len(PREFIX)
-        rows = ",".join([f'["{digest[start:]}",{offset},{size}]' for digest, (offset, size) in self._places.items()])
-        index = zstandard.compress(f"[{rows}]".encode(), 3)
+        rows = ",".join([f'["{digest[start:]}",{offset},{size}]' for digest, offset, size in self._rows()])
+        index = zstandard.compress(f"[{rows}]".encode(), _LEVEL)
         yield index + FOOTER.pack(len(index), MAGIC)
 
     def locations(self, pack: Digest) -> list[Location]:
         """Say where each blob lies once the pack has its name."""
         # By thousands: made from tuples as they are, which takes half of the time.
-        rows = [(digest, size, pack, offset, False) for digest, (offset, size) in self._places.items()]
+        rows = zip(self._digests, self._sizes, repeat(pack), self._starts, repeat(False), strict=False)
         return list(map(tuple.__new__, repeat(Location), rows))
 
 

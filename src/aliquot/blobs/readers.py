@@ -9,13 +9,15 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 import blake3
 
 from aliquot.blobs import reader_program as program
+from aliquot.blobs.durable import storage_error
 from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Unavailable
 
@@ -24,6 +26,9 @@ NEVER = 2**63 - 1
 
 FILES = program.FILES
 """Files that a part may have at most."""
+
+NewDraft = Callable[[], Path | None]
+"""Gives the place for a new file, or None where there is none."""
 
 _MOST = 4
 _SEGMENTS = 3
@@ -53,7 +58,8 @@ class Read(NamedTuple):
     """Files that were read together, in their order, with digests (None: left out), sizes in bytes and times of change.
 
     Sizes and times, in nanoseconds since 1970, are those after the reading, below 0 of what could not be opened. The
-    content of what has a digest lies in `content` one after the other, until `release` is called.
+    content of what has a digest lies in `content` one after the other, until `release` is called: in the file `draft`,
+    or in memory alone.
     """
 
     part: Part
@@ -61,6 +67,7 @@ class Read(NamedTuple):
     sizes: Sequence[int]
     times: Sequence[int]
     content: memoryview
+    draft: Path | None
     release: Callable[[], None]
 
     def blobs(self, but: Collection[int] = ()) -> Iterator[tuple[Digest, memoryview]]:
@@ -80,10 +87,13 @@ def useful_readers() -> int:
 
 
 class Readers:
-    """Some readers, which end with the context. Each fills a segment of shared memory while others are stored."""
+    """Some readers, which end with the context. Each fills a file of its own while others are stored.
 
-    def __init__(self, count: int) -> None:
-        self._readers = [_Reader() for _ in range(count)]
+    Where `new_draft` gives none, it is shared memory that is filled.
+    """
+
+    def __init__(self, count: int, new_draft: NewDraft = lambda: None) -> None:
+        self._readers = [_Reader(new_draft) for _ in range(count)]
         self._waiting: deque[Part] = deque()
         self._asked: deque[_Reader] = deque()
         self._next = 0
@@ -110,7 +120,8 @@ class Readers:
     def get(self, seconds: float | None = None) -> Read | None:
         """Wait for the next part, in the order in which they were put; None when it does not come in time.
 
-        What a reader had no room for comes as a part of its own. One that dies is `Unavailable`.
+        What a reader had no room for comes as a part of its own. One that dies is `Unavailable`, and so is a store in
+        which it cannot write.
         """
         self._ask(wait=not self._asked)
         reader = self._asked[0]
@@ -145,7 +156,8 @@ class Readers:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, new_draft: NewDraft) -> None:
+        self._new_draft = new_draft
         handles = [os.memfd_create("aliquot", os.MFD_CLOEXEC) for _ in range(_SEGMENTS)]
         try:
             for handle in handles:
@@ -161,7 +173,7 @@ class _Reader:
                 os.close(handle)
         self._free = deque(range(_SEGMENTS))
         self._freed = threading.Semaphore(_SEGMENTS)
-        self._asked: deque[tuple[int, Part]] = deque()
+        self._asked: deque[tuple[int, Part, Path | None]] = deque()
 
     def has_room(self, *, wait: bool) -> bool:
         """Say whether a segment is free, which the next question then takes."""
@@ -174,13 +186,15 @@ class _Reader:
         segment = self._segments[number]
         whole, count = part, FILES
         part, rest = whole.cut(count)
-        while len(places := os.fsencode("\0".join([part.folder, *part.places])) + b"\0") > program.NAMES:
+        draft = self._new_draft()
+        new = os.fspath(draft) if draft else ""
+        while len(names := os.fsencode("\0".join([new, part.folder, *part.places])) + b"\0") > program.NAMES:
             count //= 2
             part, rest = whole.cut(count)
-        segment[program.ROOM : program.ROOM + len(places)] = places
+        segment[: len(names)] = names
         assert self._process.stdin
-        self._asked.append((number, part))
-        question = program.QUESTION.pack(number, len(part.places), len(places), part.before_ns)
+        self._asked.append((number, part, draft))
+        question = program.QUESTION.pack(number, len(part.places), len(names), part.before_ns)
         try:
             os.write(self._process.stdin.fileno(), question)
         except BrokenPipeError as error:
@@ -199,17 +213,19 @@ class _Reader:
     def answer(self) -> tuple[Read, Part | None]:
         """Give the oldest files that were asked for, and the rest of them for which there was no room."""
         assert self._process.stdout
-        number, part = self._asked.popleft()
+        number, part, draft = self._asked[0]
         said = os.read(self._process.stdout.fileno(), program.ANSWER.size)
         if len(said) < program.ANSWER.size:
             raise self._died()
-        (count,) = program.ANSWER.unpack(said)
+        count, fault = program.ANSWER.unpack(said)
+        if fault:
+            raise storage_error(OSError(fault, os.strerror(fault)), (draft or Path()).parent)
+        self._asked.popleft()
         part, rest = part.cut(count)
         segment = self._segments[number]
         stamps = array("q", bytes(segment[program.STAMPS_AT : program.STAMPS_AT + count * program.STAMP]))
         raw = bytes(segment[program.DIGESTS_AT : program.DIGESTS_AT + count * program.DIGEST])
-        names = raw.hex()
-        digests: list[Digest | None] = [Digest(PREFIX + names[at : at + 64]) for at in range(0, len(names), 64)]
+        digests = _digests(raw)
         sizes, times = stamps[::2].tolist(), stamps[1::2].tolist()
         end = sum(sizes)
         if program.NOT_READ in raw:
@@ -217,11 +233,13 @@ class _Reader:
                 if raw[at * program.DIGEST : (at + 1) * program.DIGEST] == program.NOT_READ:
                     digests[at] = None
             end = sum([size for size, digest in zip(sizes, digests, strict=True) if digest])
-        return Read(part, digests, sizes, times, segment[:end], lambda: self._release(number)), rest
+        content = _mapped(draft, end) if draft else segment[program.CONTENT_AT : program.CONTENT_AT + end]
+        return Read(part, digests, sizes, times, content, draft, lambda: self._release(number, draft)), rest
 
-    def _release(self, number: int) -> None:
+    def _release(self, number: int, draft: Path | None) -> None:
         self._free.append(number)
         self._freed.release()
+        _remove(draft)
 
     def close(self) -> None:
         """End the process; nothing that it was asked for is of use any more."""
@@ -231,6 +249,8 @@ class _Reader:
         self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
+        for _, _, draft in self._asked:
+            _remove(draft)
 
     def _died(self) -> Unavailable:
         return Unavailable(
@@ -238,3 +258,29 @@ class _Reader:
             f"A process that read files ended before its work was done (status {self._process.wait()}); nothing is "
             "half done. Try again, and see that there is memory enough.",
         )
+
+
+def _digests(raw: bytes) -> list[Digest | None]:
+    """Write digests of 32 bytes each as text: thousands together, since one by one they cost several times as much."""
+    if not raw:
+        return []
+    together = PREFIX + raw.hex("|", program.DIGEST).replace("|", "|" + PREFIX)
+    return cast("list[Digest | None]", together.split("|"))
+
+
+def _mapped(draft: Path, size: int) -> memoryview:
+    """Give what a file holds as it lies in the system's memory."""
+    if not size:
+        return memoryview(b"")
+    try:
+        with draft.open("rb", buffering=0) as file:
+            return memoryview(mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ))
+    except OSError as error:
+        raise storage_error(error, draft.parent) from error
+
+
+def _remove(draft: Path | None) -> None:
+    """Remove a draft, which has another name by now if it was kept; one that stays is removed a day later."""
+    if draft:
+        with suppress(OSError):
+            draft.unlink()

@@ -54,9 +54,9 @@ class Arriving:
     def soon_all(self) -> bool:
         """Say whether the files are there but for some that will not take longer than the others' rows."""
         read = len(self.entries) + len(self._newer)
-        if 2 * read < len(self.places) or self._takes_long(self._newer):
+        if not read or self._takes_long(self._newer):
             return False
-        return (time.monotonic() - self._began) * (len(self.places) - read) / max(1, read) < _SOON
+        return (time.monotonic() - self._began) * (len(self.places) - read) / read < _SOON
 
     def more(self, seconds: float | None = None) -> list[NewEntry] | None:
         """Wait for entries: an empty list when all have come, None when there are none in time."""
@@ -66,7 +66,8 @@ class Arriving:
                 return None
             part, digests, sizes = read.part, read.digests, read.sizes
             self._batch.add_read(read)
-            paths = ["/" + place for place in part.places]
+            # No place has a NUL. One by one it costs twice as much.
+            paths = ("/" + "\0/".join(part.places)).split("\0")
             rows = zip(paths, digests, sizes, repeat(self.origin), repeat(None), repeat(None))
             if None in digests:
                 seen = zip(part.places, digests, sizes, read.times, strict=True)

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, select, update
 
 from aliquot.blobs import Batch
 from aliquot.blobs.pack import SMALL
-from aliquot.blobs.readers import Readers
 from aliquot.datasets import places
 from aliquot.datasets.commit import Change, Committed, Draft, commit
 from aliquot.datasets.delta import NewEntry, Origin
@@ -85,7 +84,7 @@ def take_arriving(
     to be safe. Gives all places back when there is no version.
     """
     delivery = _Delivery.of(intake)
-    with Readers(readers) as processes:
+    with delivery.batch.readers(readers) as processes:
         arriving = Arriving(delivery.batch, processes, folder, listing, before_ns, delivery.origin)
         done = arriving.readable and delivery.commit_arriving(arriving, taken)
     if not done:
