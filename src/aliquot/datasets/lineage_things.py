@@ -1,10 +1,10 @@
 """The things of a lineage, out of the rows of the catalogue: all that are asked for with the same few statements."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, select
 
 from aliquot.datasets.read import live_at
 from aliquot.db.rows import among, chunks
@@ -81,20 +81,37 @@ def _files(connection: Connection, wanted: Collection[FileRef]) -> dict[Referenc
     found: dict[Reference, Thing] = {}
     for (name, number), paths in of.items():
         query = (
-            select(entry, version.c.provenance)
+            select(entry)
             .join(dataset, dataset.c.id == entry.c.dataset_id)
-            .outerjoin(version, and_(version.c.dataset_id == entry.c.dataset_id, version.c.number == entry.c.added))
             .where(dataset.c.name == name, among(connection, entry.c.path, paths), *live_at(number))
         )
-        for row in connection.execute(query):
-            found["file", name, number, row.path] = _file(name, number, row)
+        rows = connection.execute(query).all()
+        origins = _origins(connection, [row for row in rows if _has_no_origin(row)])
+        for row in rows:
+            found["file", name, number, row.path] = _file(name, number, row, origins)
     return found
 
 
-def _file(name: str, number: int, row: Row[*tuple[Any, ...]]) -> Thing:
+def _has_no_origin(row: Row[*tuple[Any, ...]]) -> bool:
+    return row.receipt_id is None and row.task_id is None
+
+
+def _origins(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[int, Any]:
+    """Tell where versions came from that added these files of one dataset, by their numbers: once for all files."""
+    if not rows:
+        return {}
+    of = version.c.dataset_id == rows[0].dataset_id
+    found: dict[int, Any] = {}
+    for part in chunks(sorted({row.added for row in rows})):
+        query = select(version.c.number, version.c.provenance).where(of, version.c.number.in_(part))
+        found |= {row.number: row.provenance for row in connection.execute(query)}
+    return found
+
+
+def _file(name: str, number: int, row: Row[*tuple[Any, ...]], origins: Mapping[int, Any]) -> Thing:
     facts: dict[str, Any] = {"digest": row.digest, "size": row.size, "added": row.added, "removed": row.removed}
-    if row.receipt_id is None and row.task_id is None:
-        facts["provenance"] = row.provenance
+    if _has_no_origin(row):
+        facts["provenance"] = origins.get(row.added)
     there = {
         "dataset": name,
         "path": row.path,

@@ -16,6 +16,7 @@ from aliquot.db.tables import load, tag
 from aliquot.lab.definitions import pipelines
 from aliquot.lab.lab import Lab
 from aliquot.lab.seen import loaded_by, unseen_runs
+from aliquot.lab.unmoved import once
 from aliquot.model.reference import Reference
 
 ELSEWHERE = "a run of another project"
@@ -108,7 +109,9 @@ def version_detail(
         step = VersionStep(0, "", 0, 0, 0, 0, 0, 0, None, "", row.created_at, ())
         return VersionDetail(name, row.project, 0, "", step, Level("/", [], [], ""))
     lines = history.log(connection, name, of.number + 1, 2)
-    found = level(connection, of, folder, start, limit)
+    # What a version holds never changes: its digest tells it from any other of that number.
+    asked = ("level", of.dataset_id, of.digest, folder, start, limit)
+    found = once(connection, asked, lambda: level(connection, of, folder, start, limit))
     return VersionDetail(name, row.project, row.head, lines[0].parent, _steps(connection, by, lines)[0], found)
 
 

@@ -1,6 +1,6 @@
 """A lineage's tree as things and links, each once, and what they are called."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -39,11 +39,13 @@ class Flat:
     rows: dict[str, int] = field(default_factory=dict[str, int])
     """How many rows of each table come from what was found."""
 
-    def below(self, parent: str, way: str) -> Iterable[str]:
-        """Give the neighbours of a thing, one way."""
-        if way == "back":
-            return (one for one, other in self.links if other == parent)
-        return (other for one, other in self.links if one == parent)
+    def below(self, way: str) -> dict[str, list[str]]:
+        """Give the neighbours of each thing, one way."""
+        found: dict[str, list[str]] = {}
+        for one, other in self.links:
+            parent, each = (other, one) if way == "back" else (one, other)
+            found.setdefault(parent, []).append(each)
+        return found
 
 
 def flatten(root: Node) -> Flat:

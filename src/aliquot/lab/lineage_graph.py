@@ -194,8 +194,9 @@ def _left_out(
     """Count what was not looked at with the group that most of its siblings are in, or by itself."""
     of_groups: Counter[tuple[Alike, int, str]] = Counter()
     alone: list[tuple[str, str, int]] = []
+    below = {way: flat.below(way) for way in {each.way for each in flat.left_out}}
     for each in flat.left_out:
-        siblings = Counter(group_of[key] for key in flat.below(each.parent, each.way) if key in group_of)
+        siblings = Counter(group_of[key] for key in below[each.way].get(each.parent, ()) if key in group_of)
         if siblings:
             of_groups[siblings.most_common(1)[0][0]] += each.many
         else:

@@ -1,13 +1,14 @@
 """The lab's work in numbers: what waits and runs, for how long, what failed and why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
 from aliquot.db.tables import attempt, event, load, quarantine, receipt, run, run_step, task
 from aliquot.engine.parked import FAILED
+from aliquot.lab.unmoved import while_unmoved
 from aliquot.model.state import ACTIVE, State
 
 _DAY = 86_400.0
@@ -125,19 +126,22 @@ def _ended(connection: Connection, since: float) -> dict[str, int]:
 def _tasks(connection: Connection, open_runs: list[int]) -> list[TaskCount]:
     if not open_runs:
         return []
-    query = (
-        select(task.c.run_id, task.c.step, task.c.state, func.count().label("n"))
-        .where(task.c.run_id.in_(open_runs))
-        .group_by(task.c.run_id, task.c.step, task.c.state)
-    )
+    question = ("tasks of runs", tuple(open_runs))
+    found = while_unmoved(connection, question, lambda: _count_of_runs(connection, open_runs))
     # The pools apart: joined, each task's row would be read, and not the index alone.
     of_steps = select(run_step.c.run_id, run_step.c.step, run_step.c.pool).where(run_step.c.run_id.in_(open_runs))
     pools = {(row.run_id, row.step): row.pool or "" for row in connection.execute(of_steps)}
     counts: dict[tuple[str, str], int] = {}
-    for row in connection.execute(query):
-        key = (row.state, pools.get((row.run_id, row.step), ""))
-        counts[key] = counts.get(key, 0) + row.n
+    for number, step, state, many in found:
+        key = (state, pools.get((number, step), ""))
+        counts[key] = counts.get(key, 0) + many
     return [TaskCount(state, pool, number) for (state, pool), number in sorted(counts.items())]
+
+
+def _count_of_runs(connection: Connection, numbers: Sequence[int]) -> list[tuple[int, str, str, int]]:
+    ways = (task.c.run_id, task.c.step, task.c.state)
+    query = select(*ways, func.count()).where(task.c.run_id.in_(numbers)).group_by(*ways)
+    return [(number, step, state, many) for number, step, state, many in connection.execute(query)]
 
 
 def _causes(connection: Connection, since: float) -> dict[str, int]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, select
 
 from aliquot.db.tables import attempt, run_step, task
 from aliquot.engine.control import find_run
+from aliquot.lab.unmoved import while_unmoved
 from aliquot.model.state import State
 
 MOST = 2_000
@@ -66,7 +67,14 @@ def resources(connection: Connection, number: int, plotted: str = "") -> list[St
     share = max(_LEAST, MOST // max(1, len(rows)))
     if not plotted and len(rows) > _FEW:
         plotted = rows[0].step
-    return [_of_step(connection, number, row.step, row.datums, share, bands=plotted in {"", row.step}) for row in rows]
+
+    def look() -> list[StepUse]:
+        return [
+            _of_step(connection, number, row.step, row.datums, share, bands=plotted in {"", row.step}) for row in rows
+        ]
+
+    # What an attempt used is written with the state that its task has then.
+    return while_unmoved(connection, ("resources", number, plotted), look)
 
 
 def _of_step(connection: Connection, number: int, step: str, datums: int, share: int, *, bands: bool) -> StepUse:

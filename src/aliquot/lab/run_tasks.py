@@ -1,12 +1,12 @@
 """The tasks of a run a page at a time, chosen by step, by how they stand, by cause and by datum."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Row, String, and_, cast, func, or_, select, union_all
 
-from aliquot.db.rows import json_text
+from aliquot.db.rows import chunks, json_text
 from aliquot.db.tables import run_step, task
 from aliquot.engine.control import find_run
 from aliquot.engine.parked import FAILED
@@ -24,6 +24,18 @@ _STEP = 10**12
 _LOOKED_AT = 4_000
 """Tasks whose datum is looked at for one page; where few of them fit, the page ends early and the next goes on."""
 _SHOWN = 400
+
+
+_EITHER = (False, True)
+_WAYS: Mapping[str, Sequence[tuple[State, bool]]] = {
+    "waiting": [(State.QUEUED, each) for each in _EITHER],
+    "running": [(state, each) for state in (State.INITIALIZING, State.RUNNING) for each in _EITHER],
+    "ran": [(State.COMPLETE, False)],
+    "skipped": [(State.COMPLETE, True)],
+    "parked": [(state, each) for state in FAILED for each in _EITHER],
+    "canceled": [(state, each) for state in (State.CANCELED, State.PREEMPTED) for each in _EITHER],
+}
+"""The states of tasks that stand so, and whether they were reused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +72,7 @@ def task_page(connection: Connection, number: int, wanted: Wanted, after: int | 
         since = last % _STEP if place == last // _STEP else 0
         while len(rows) <= limit:
             many = max(limit + 1 - len(rows), _SHOWN if wanted.datum else 0)
-            query = select(task).where(task.c.run_id == number, task.c.step == step, task.c.ordinal > since, *chosen)
-            found = list(connection.execute(query.order_by(task.c.ordinal).limit(many)))
+            found = _following(connection, (task.c.run_id == number, task.c.step == step), since, wanted, chosen, many)
             for row in found:
                 since = row.ordinal
                 last = place * _STEP + since
@@ -79,6 +90,34 @@ def task_page(connection: Connection, number: int, wanted: Wanted, after: int | 
             places = {name: at for at, name in _steps(connection, number, wanted.step)}
             return TaskPage(_short(connection, kept), places[kept[-1].step] * _STEP + kept[-1].ordinal)
     return TaskPage(_short(connection, rows), None)
+
+
+def _following(
+    connection: Connection, of_step: Sequence[ColumnElement[bool]], since: int, wanted: Wanted,
+    chosen: Sequence[ColumnElement[bool]], many: int,
+) -> list[TaskRow]:  # fmt: skip
+    here = (*of_step, task.c.ordinal > since, *chosen)
+    ways = _WAYS.get(wanted.stands.lower(), ())
+    which = task.c.id, task.c.ordinal
+    if not ways:
+        query = select(task).where(*here).order_by(task.c.ordinal).limit(many)
+        return list(connection.execute(query))
+    # For each way to stand the index has the tasks in their order: the first of each are all that is read.
+    first = union_all(
+        *(
+            select(
+                select(*which)
+                .where(*here, task.c.state == state, task.c.reused.is_(reused))
+                .order_by(task.c.ordinal)
+                .limit(many)
+                .subquery()
+            )
+            for state, reused in ways
+        )
+    ).subquery()
+    ids = list(connection.execute(select(first.c.id).order_by(first.c.ordinal).limit(many)).scalars())
+    rows = [row for part in chunks(ids) for row in connection.execute(select(task).where(task.c.id.in_(part)))]
+    return sorted(rows, key=lambda row: row.ordinal)
 
 
 def _short(connection: Connection, rows: Sequence[TaskRow]) -> list[TaskLine]:
@@ -114,17 +153,8 @@ def _chosen(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _stands(stands: str) -> ColumnElement[bool]:
-    complete = task.c.state == State.COMPLETE
-    known: dict[str, ColumnElement[bool]] = {
-        "waiting": task.c.state == State.QUEUED,
-        "running": task.c.state.in_([State.INITIALIZING, State.RUNNING]),
-        "ran": and_(complete, task.c.reused.is_(False)),
-        "skipped": and_(complete, task.c.reused.is_(True)),
-        "parked": task.c.state.in_(FAILED),
-        "canceled": task.c.state.in_([State.CANCELED, State.PREEMPTED]),
-    }
-    if stands in known:
-        return known[stands]
+    if stands in _WAYS:
+        return or_(*(and_(task.c.state == state, task.c.reused.is_(reused)) for state, reused in _WAYS[stands]))
     if stands.upper() in State.__members__:
         return task.c.state == State[stands.upper()]
     words = f"{stands!r} is not how a task can stand; there are: {', '.join(STANDS)}, and the states."

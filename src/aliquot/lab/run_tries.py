@@ -1,15 +1,15 @@
 """What was tried in a run: its parked tasks with their causes, and the attempts of its tasks, in pages."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from aliquot.db.tables import attempt
+from aliquot.db.rows import chunks
+from aliquot.db.tables import attempt, run_step
 from aliquot.db.tables import task as tasks
 from aliquot.engine import control
-from aliquot.engine.parked import parked_tasks
+from aliquot.engine.parked import FAILED, parked_tasks
 from aliquot.lab.runs import AttemptLine, TaskLine, attempts, task_lines
 from aliquot.model.task import Cause
 
@@ -47,14 +47,26 @@ def parked_of(
 ) -> Parked:  # fmt: skip
     """List what is parked in a run, or the one task of that name; `Missing` without it."""
     control.find_run(connection, number)
-    rows = parked_tasks(connection, number, [name] if name else (), causes)
-    end = len(rows) if limit is None else start + limit
-    return Parked(
-        dict(Counter(row.cause for row in rows)),
-        task_lines(connection, rows[start:end]),
-        attempts(connection, rows[0]) if name else [],
-        end if end < len(rows) else None,
-    )
+    if name:
+        [row] = parked_tasks(connection, number, [name], causes)
+        return Parked({row.cause: 1}, task_lines(connection, [row]), attempts(connection, row))
+    # Its steps are named for the index, which leads to the states of each.
+    of_run = tasks.c.step.in_(select(run_step.c.step).where(run_step.c.run_id == number))
+    which = [tasks.c.run_id == number, of_run, tasks.c.state.in_(FAILED)]
+    if causes:
+        which.append(tasks.c.cause.in_(causes))
+    by_cause = select(tasks.c.cause, func.count()).where(*which).group_by(tasks.c.cause)
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_cause)}
+    # Which they are is told without reading what each of them is; that is read of the page alone.
+    ids = select(tasks.c.id).where(*which).order_by(tasks.c.id).offset(start).limit(limit)
+    page = list(connection.execute(ids).scalars())
+    rows = [
+        row
+        for part in chunks(page)
+        for row in connection.execute(select(tasks).where(tasks.c.id.in_(part)).order_by(tasks.c.id))
+    ]
+    end = start + len(page)
+    return Parked(counts, task_lines(connection, rows), [], end if end < sum(counts.values()) else None)
 
 
 def tries_of(

@@ -10,6 +10,7 @@ from aliquot.db.rows import chunks
 from aliquot.db.tables import attempt, definition, run, run_step, task
 from aliquot.engine.datums import label_of
 from aliquot.engine.parked import FAILED
+from aliquot.lab.unmoved import while_unmoved
 from aliquot.model.errors import Invalid
 from aliquot.model.state import State
 
@@ -173,18 +174,28 @@ def _chosen(pipeline: str | None, state: str | None) -> list[ColumnElement[bool]
 
 def steps(connection: Connection, number: int) -> list[StepLine]:
     """Count the tasks of each step of a run, in the order of the steps."""
-    # Read from an index alone, in its order.
-    query = select(task.c.step, task.c.state, task.c.reused, func.count().label("n")).where(task.c.run_id == number)
     counts: dict[str, dict[str, int]] = {}
-    for row in connection.execute(query.group_by(task.c.step, task.c.state, task.c.reused)):
-        of = counts.setdefault(row.step, {})
-        stands = _stands(row.state, reused=row.reused)
-        of[stands] = of.get(stands, 0) + row.n
+    for step, state, reused, many in counted_tasks(connection, number):
+        of = counts.setdefault(step, {})
+        stands = _stands(state, reused=reused)
+        of[stands] = of.get(stands, 0) + many
     planned = select(run_step).where(run_step.c.run_id == number).order_by(run_step.c.position)
     return [
         StepLine(row.step, row.planned_at is not None, row.datums, **counts.get(row.step, {}), left_out=row.left_out)
         for row in connection.execute(planned)
     ]
+
+
+def counted_tasks(connection: Connection, number: int) -> list[tuple[str, str, bool, int]]:
+    """Count a run's tasks by step, state and whether they were reused; again only once some task has moved."""
+    return while_unmoved(connection, ("counted tasks", number), lambda: _count_tasks(connection, number))
+
+
+def _count_tasks(connection: Connection, number: int) -> list[tuple[str, str, bool, int]]:
+    # Read from an index alone, in its order.
+    ways = (task.c.step, task.c.state, task.c.reused)
+    query = select(*ways, func.count()).where(task.c.run_id == number).group_by(*ways)
+    return [(step, state, reused, many) for step, state, reused, many in connection.execute(query)]
 
 
 def _stands(state: str, *, reused: bool) -> str:

@@ -23,6 +23,7 @@ from aliquot.model.words import count, span
 from aliquot.server.answers import tagged
 from aliquot.server.cursor import write_cursor
 from aliquot.server.look import plots
+from aliquot.server.look.lineage_list import branches, leads_to
 from aliquot.server.look.navigation import NAVIGATION, at
 
 HERE = Path(__file__).parent
@@ -50,7 +51,7 @@ class Renderer:
         shared: Any = self._templates.globals
         shared.update(
             count=count, span=span, size=in_words, fine=_fine, static=_Static(), address=address, version=__version__,
-            plots=plots,
+            plots=plots, branches=branches, leads_to=leads_to,
         )  # fmt: skip
         shared["ui"] = self._templates.get_template("ui.html").module
         shared["previews"] = self._templates.get_template("preview.html").module
