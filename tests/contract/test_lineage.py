@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, event, insert
 
 from aliquot.blobs import Store
 from aliquot.datasets.commit import Change, commit
@@ -22,6 +22,7 @@ both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=T
 STEPS = {
     "clean": {"inputs": {"raw": {"from": "uploads"}}},
     "profile": {"inputs": {"cleaned": {"from": "clean"}, "sheet": {"from": "sheets"}}},
+    "twice": {"inputs": {"sheet": {"from": "sheets"}, "again": {"from": "sheets"}, "raw": {"from": "uploads"}}},
 }
 
 
@@ -249,6 +250,32 @@ def test_depth_and_number_of_nodes_are_bounded(world: World) -> None:
     whole = _grow(world, "many@1", limit=10)
     assert (len(whole.back), whole.back[-1].name) == (11, "and 30 more")
     assert len(_all(_grow(world, "many@1", "forward"))) > 40
+
+
+@both
+def test_a_file_that_very_many_tasks_read_names_the_first_and_counts_the_others(world: World) -> None:
+    runs = [world.run({"uploads": ["uploads", 2], "sheets": ["sheets", 2]}) for _ in range(3)]
+    unlike = world.run({"uploads": ["elsewhere", 1], "sheets": ["sheets", 2]})
+    for of in (unlike, *runs):
+        for ordinal in range(1, 61):
+            # Every other one reads the sheet by two inputs, and is one task all the same.
+            inputs = [("sheet", "/sheet", "sheet two"), ("raw", "/other", "raw")]
+            inputs += [("again", "/sheet", "sheet two")] if ordinal % 2 else []
+            world.task(of, "twice", f"key-{of}-{ordinal}", inputs, {}, ordinal)
+    with world.catalogue.read() as connection:
+        statements: list[str] = []
+        event.listen(connection, "after_cursor_execute", lambda *told: statements.append(told[2]))
+        node = lineage(connection, parse_reference("sheets@2:/sheet"), "forward", limit=100)
+        asked = len(statements)
+    assert [each.name for each in node.forward] == [
+        "run 2 profile/1", *(f"run {runs[0]} twice/{number}" for number in range(1, 10)), "and 231 more",
+    ]  # fmt: skip
+    assert node.forward[-1].facts["count"] == 231
+    # However many tasks there are.
+    assert asked < 25
+    # Of a file of the other dataset they read nothing.
+    whole = _grow(world, "uploads@2:/other", "forward", limit=100)
+    assert [each.name for each in whole.forward][-1:] == ["and 170 more"]
 
 
 def test_what_is_shared_is_told_once(world: World) -> None:

@@ -31,7 +31,10 @@ PLACES = {
 OTHERS = {"pipelines": "copies", "people": "admin", "sources": "none", "hub": "none", "uploads": "none"}
 """What `name` stands for elsewhere."""
 
-READ_WHOLE = ("/audit/verify", "/audit/export", "/zip", "/administration/runs", "/usage", "/csv", "/parquet")
+READ_WHOLE = (
+    "/audit/verify", "/audit/export", "/zip", "/administration/runs", "/administration/storage", "/usage", "/csv",
+    "/parquet",
+)  # fmt: skip
 """Addresses that go over everything because that is what they are asked for."""
 
 QUERIES = (

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, func, select
 
+from aliquot.datasets.lineage_readers import Content, Readers, Wanted, count_tasks, first_tasks, readers_of
 from aliquot.datasets.lineage_sight import EVERYTHING, Looking, Sight
 from aliquot.datasets.lineage_things import (
     FileRef,
@@ -89,12 +90,13 @@ class Neighbours:
 
     def forward(self, things: Sequence[Thing], allot: Allot) -> list[Step]:
         """Give what came of each thing, as far as there is room, and how many that is in all."""
-        files = self._after_files([each for each in things if each.kind == "file"])
-        kept = self._after_outputs([each for each in things if each.kind == "output"])
+        readers = self._readers([each for each in things if each.kind in {"file", "output"}])
+        kept = self._published_as([each for each in things if each.kind == "output"])
         outputs = self._counts(output, things)
         tables = self._tables(things)
         found: list[tuple[list[_Found], int]] = []
         wide: list[tuple[int, int]] = []
+        wanted: list[Wanted] = []
         for at, thing in enumerate(things):
             if thing.kind == "task":
                 loaded = tables.get((thing.row["run_id"], thing.row["step"]), [])
@@ -105,8 +107,14 @@ class Neighbours:
                 found.append((near[:room], many))
                 wide.append((at, max(0, room - len(near)) if complete else 0))
                 continue
-            refs = files.get(_place(thing), []) if thing.kind == "file" else kept.get(_place(thing), [])
-            found.append(([*refs[: allot(len(refs))]], len(refs)))
+            refs, by = kept.get(_place(thing), []), readers.get(_place(thing), [])
+            tasks = count_tasks(self._connection, _content(thing), by) if by else 0
+            room = allot(len(refs) + tasks)
+            found.append(([*refs[:room]], len(refs) + tasks))
+            if by:
+                wanted.append(Wanted(at, _content(thing), by, tasks, room - len(refs)))
+        for at, number in first_tasks(self._connection, wanted):
+            found[at][0].append(("task", number))
         for at, row in self._rows(output, things, wide, outputs, output.c.path):
             there = things[at].row
             found[at][0].append(output_of(there["run_id"], there["step"], row.path, row.digest, {"size": row.size}))
@@ -177,25 +185,26 @@ class Neighbours:
 
     # --- forward ------------------------------------------------------------------------------------------------------
 
-    def _after_files(self, files: Sequence[Thing]) -> dict[tuple[Any, ...], list[Reference]]:
-        """Find the tasks that read files of datasets: in runs over a version in which the file is."""
-        readers = self._readers(files)
-        found: dict[tuple[Any, ...], list[Reference]] = {}
-        for thing in files:
-            there = thing.row
-            refs: dict[Reference, None] = {}
-            for row in readers.get((there["path"], there["digest"]), ()):
-                of = self._run(row.run_id)
-                if not self._looking.project(of.project):
-                    continue
-                bound = of.inputs.get(self._source(of.definition_id, row.step, row.input))
-                if bound and bound[0] == there["dataset"] and there["added"] <= bound[1] < (there["removed"] or _NEVER):
-                    refs["task", row.id] = None
-            found[_place(thing)] = list(refs)
-        return found
+    def _readers(self, files: Sequence[Thing]) -> dict[tuple[Any, ...], list[Readers]]:
+        """Find who read files: of datasets in runs over a version in which the file is, others in the same run."""
+        counted = readers_of(self._connection, {_content(each) for each in files})
+        self._look_at_runs({each.run for readers in counted.values() for each in readers})
+        return {
+            _place(thing): [each for each in counted[_content(thing)] if self._has_read(thing, each)] for thing in files
+        }
 
-    def _after_outputs(self, outputs: Sequence[Thing]) -> dict[tuple[Any, ...], list[Reference]]:
-        """Find what came of files that stay with their runs: files of versions, and tasks of later steps."""
+    def _has_read(self, thing: Thing, readers: Readers) -> bool:
+        there, of = thing.row, self._run(readers.run)
+        source = self._source(of.definition_id, readers.step, readers.input)
+        if thing.kind == "output":
+            return readers.run == there["run_id"] and source == there["step"]
+        bound = of.inputs.get(source)
+        if not self._looking.project(of.project) or not bound or bound[0] != there["dataset"]:
+            return False
+        return there["added"] <= bound[1] < (there["removed"] or _NEVER)
+
+    def _published_as(self, outputs: Sequence[Thing]) -> dict[tuple[Any, ...], list[Reference]]:
+        """Find the files of versions that files which stay with their runs became."""
         given = self._published({each.row["run_id"] for each in outputs})
         versions: dict[tuple[Any, ...], list[FileRef]] = {
             _place(each): [
@@ -206,7 +215,6 @@ class Neighbours:
             for each in outputs
         }
         there = things_of(self._connection, [ref for refs in versions.values() for ref in refs])
-        readers = self._readers(outputs)
         found: dict[tuple[Any, ...], list[Reference]] = {}
         for thing in outputs:
             refs: dict[Reference, None] = {
@@ -214,32 +222,7 @@ class Neighbours:
                 for ref in versions[_place(thing)]
                 if ref in there and there[ref].row["digest"] == thing.row["digest"]
             }
-            for row in readers.get((thing.row["path"], thing.row["digest"]), ()):
-                if row.run_id == thing.row["run_id"] and thing.row["step"] == self._source(
-                    self._run(row.run_id).definition_id, row.step, row.input
-                ):
-                    refs["task", row.id] = None
             found[_place(thing)] = list(refs)
-        return found
-
-    def _readers(self, things: Sequence[Thing]) -> dict[tuple[str, str], list[DbRow]]:
-        """Find the tasks whose keys cover files, by path and digest, with the input by which they do."""
-        found: dict[tuple[str, str], list[DbRow]] = {(each.row["path"], each.row["digest"]): [] for each in things}
-        if not found:
-            return found
-        query = (
-            select(task.c.id, task.c.run_id, task.c.step, key_input.c.input, key_input.c.path, key_input.c.digest)
-            .join(task, task.c.key == key_input.c.key)
-            .where(
-                among(self._connection, key_input.c.digest, {digest for _, digest in found}),
-                among(self._connection, key_input.c.path, {path for path, _ in found}),
-            )
-            .order_by(task.c.id)
-        )
-        for row in self._connection.execute(query):
-            if (row.path, row.digest) in found:
-                found[row.path, row.digest].append(row)
-        self._look_at_runs({row.run_id for rows in found.values() for row in rows})
         return found
 
     def _published(self, runs: Collection[int]) -> dict[tuple[int, str], list[DbRow]]:
@@ -328,6 +311,10 @@ class Neighbours:
 
 def _given(things: Iterable[Thing], kind: str, name: str) -> set[Any]:
     return {each.row[name] for each in things if each.kind == kind and each.row[name] is not None}
+
+
+def _content(thing: Thing) -> Content:
+    return thing.row["path"], thing.row["digest"]
 
 
 def _place(thing: Thing) -> tuple[Any, ...]:
