@@ -14,8 +14,9 @@ import pytest
 
 from aliquot.executors.container import ContainerExecutor
 from aliquot.executors.note import NoteFile
+from aliquot.executors.order import Order
 from aliquot.executors.process import ProcessExecutor
-from aliquot.executors.slot import LeftSlot, Order, Slot, shepherd_lives
+from aliquot.executors.slot import LeftSlot, Slot, shepherd_lives
 from aliquot.executors.turns import Turns
 from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.seams import Handle

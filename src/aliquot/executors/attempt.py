@@ -75,6 +75,11 @@ class Attempt:
             first, self._claimed = not self._claimed, True
             return first
 
+    def give_up(self) -> None:
+        """Let others claim the attempt: it was not begun, and waits again."""
+        with self.lock:
+            self._claimed = False
+
     def check(self) -> None:
         """Leave the attempt when it was condemned meanwhile."""
         if self._verdict:

@@ -42,15 +42,15 @@ class ContainerExecutor(SlotExecutor):
         watch = Watch(grace)
         turns = Turns(max(1, workers))
 
-        def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
+        def prepare(number: int) -> tuple[WorkingDirectory, Runner, None]:
             place = owner.folder / str(number)
             directory = WorkingDirectory(place / "task", place, shared=True)
             # What podman leaves behind (its monitor of the container) is its own, and ends by itself.
             slot = Slot(place, (directory.stdout, directory.stderr), turns, keeps=False)
-            return directory, ContainerRunner(Containers(self._runtime, place, watch), slot, owner.name)
+            return directory, ContainerRunner(Containers(self._runtime, place, watch), slot, owner.name), None
 
         def find_again(left: LeftAttempt) -> tuple[WorkingDirectory, Runner]:
-            directory = WorkingDirectory(left.place / "task", left.place, shared=True, left=True)
+            directory = WorkingDirectory(left.place / left.note.folder, left.place, shared=True, left=True)
             return directory, LeftContainer(Containers(self._runtime, left.place, watch), LeftSlot(left.place))
 
         super().__init__(store, owner, watch, turns, workers, prepare, find_again)

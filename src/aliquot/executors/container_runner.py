@@ -13,8 +13,9 @@ from aliquot.executors.conclusions import SIGNALLED, count_oom_kills, kernel_oom
 from aliquot.executors.gauge import Gauge
 from aliquot.executors.images import OWNER_LABEL, Image, Runtime, last_line
 from aliquot.executors.note import Note
+from aliquot.executors.order import Order
 from aliquot.executors.process_runner import alone_verdict, lost
-from aliquot.executors.slot import LeftSlot, Order, ShepherdLost, Slot
+from aliquot.executors.slot import LeftSlot, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch
 from aliquot.executors.working_directory import WorkingDirectory

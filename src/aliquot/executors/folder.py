@@ -46,17 +46,18 @@ class Folder:
         # is the same again, nothing has come or gone. It was long ago then: clocks of file systems are coarse.
         self._still: dict[str, int] = {}
         self._document: Document | None = None
-        self._used = True
+        self.used = True
+        """Says that it may hold what a command has left."""
 
     def doubt(self) -> None:
         """Look at the folder again before it is used: somebody else was at work in it."""
-        self._used = True
+        self.used = True
 
     def arrange(self, files: Iterable[str]) -> None:
         """Make the directories that these files need, in a folder that is clean from here on until it is used."""
-        if self._used:
+        if self.used:
             self.clean()
-        self._used = True
+        self.used = True
         wanted: dict[str, None] = dict.fromkeys(PARTS)
         for place in files:
             while (cut := place.rfind("/")) > 0 and (place := place[:cut]) not in wanted:
@@ -85,7 +86,7 @@ class Folder:
             self._made.clear()
             self._still.clear()
             self._let_go()
-        self._used = False
+        self.used = False
 
     def _empty(self, place: str, changed: int) -> None:
         """Empty one directory, which was last `changed` then, save for what the next attempt will find useful."""

@@ -18,7 +18,8 @@ _TRIES = 50
 class Note:
     """An attempt under a shepherd: whose it is, since when it runs, and how it ended.
 
-    `name` and `image` are those of its container, if it has one. `leader` is the process that the command began with,
+    `name` and `image` are those of its container, if it has one; `folder` is the one that it works in, beside the note.
+    `leader` is the process that the command began with,
     0 before; `began` is on the machine's monotonic clock, `began_at` on the wall's. `exit_code` is as a shell gives
     it, None while the command runs; `wall` and `cpu` are seconds, `peak` bytes of memory. `ended_for` says why the
     shepherd itself ended the command: `time`, `alone` or nothing. `error` is the number of the system's error that
@@ -32,6 +33,7 @@ class Note:
     image: str
     shepherd: int
     shepherd_since: int
+    folder: str = "task"
     leader: int = 0
     began: float = 0.0
     began_at: float = 0.0

@@ -8,6 +8,7 @@ from aliquot.executors.command import default_path
 from aliquot.executors.leftovers import LeftAttempt
 from aliquot.executors.owner import Owner, end_leftovers
 from aliquot.executors.process_runner import LeftProcess, ProcessRunner
+from aliquot.executors.rounds import Rounds
 from aliquot.executors.slot import LeftSlot, Slot
 from aliquot.executors.slots import SlotExecutor
 from aliquot.executors.steps import Runner
@@ -34,15 +35,24 @@ class ProcessExecutor(SlotExecutor):
         watch = Watch(grace)
         turns = Turns(max(1, workers))
 
-        def prepare(number: int) -> tuple[WorkingDirectory, Runner]:
+        def prepare(number: int) -> tuple[WorkingDirectory, Runner, Rounds]:
             place = owner.folder / str(number)
             directory = WorkingDirectory(place / "task", place)
             slot = Slot(place, (directory.stdout, directory.stderr), turns)
             directory.hand_to(slot.tidy, slot.settle)
-            return directory, ProcessRunner(slot, watch, self._path, owner.name)
+            runner = ProcessRunner(slot, watch, self._path, owner.name)
+
+            def open_folder(number: int) -> WorkingDirectory:
+                if not number:
+                    return directory
+                another = WorkingDirectory(place / f"task-{number}", directory)
+                another.hand_to(slot.tidy, slot.settle)
+                return another
+
+            return directory, runner, Rounds(slot, watch, runner, owner.name, open_folder)
 
         def find_again(left: LeftAttempt) -> tuple[WorkingDirectory, Runner]:
-            directory = WorkingDirectory(left.place / "task", left.place, left=True)
+            directory = WorkingDirectory(left.place / left.note.folder, left.place, left=True)
             return directory, LeftProcess(LeftSlot(left.place), watch, left.owner.name)
 
         super().__init__(store, owner, watch, turns, workers, prepare, find_again)

@@ -8,8 +8,9 @@ from aliquot.executors.attempt import Attempt, AttemptFailed, Verdict
 from aliquot.executors.command import arguments, environment, find_program, task_mark
 from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_verdict, system_verdict
 from aliquot.executors.note import Note
+from aliquot.executors.order import Order
 from aliquot.executors.owner import end_marked
-from aliquot.executors.slot import LayingFailed, LeftSlot, Order, ShepherdLost, Slot
+from aliquot.executors.slot import LayingFailed, LeftSlot, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch, over_time
 from aliquot.executors.working_directory import WorkingDirectory
@@ -36,6 +37,33 @@ class ProcessRunner:
 
     def run(self, attempt: Attempt, directory: WorkingDirectory) -> Ended:
         """Run the command, and end everything that it leaves behind."""
+        order = self.order(attempt, directory)
+        self._taken = False
+        attempt.check()
+        with attempt.lock:
+            attempt.stop = self._slot.signal
+        self._watch.add(attempt, directory, self._slot.memory, self._slot.since)
+        try:
+            answer = self._slot.run(order)
+        except OSError as error:
+            attempt.check()
+            ours = isinstance(error, LayingFailed)
+            verdict = system_verdict(error, directory.folder) if ours else spawn_verdict(error, order.arguments[0])
+            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
+        except ShepherdLost:
+            end_marked(self._owner, task_mark(attempt.document))
+            attempt.check()
+            raise lost() from None
+        finally:
+            with attempt.lock:
+                attempt.stop = None
+            seen = self._watch.remove(attempt)
+        self._taken = answer.files is not None
+        directory.doubted, directory.left_files, directory.silent = False, answer.files, answer.silent
+        return conclude(attempt, answer.note, seen)
+
+    def order(self, attempt: Attempt, directory: WorkingDirectory) -> Order:
+        """Say what a shepherd has to start for an attempt that was laid out in a directory, or packed for it."""
         document = attempt.document
         if document.image is not None and not self._inside_image:
             raise AttemptFailed(
@@ -47,34 +75,10 @@ class ProcessRunner:
         argv = arguments(document.command, values)
         is_text = isinstance(document.command, str)
         program = _SHELL if is_text else find_program(argv[0], values["PATH"])
-        self._taken = False
-        attempt.check()
-        with attempt.lock:
-            attempt.stop = self._slot.signal
-        self._watch.add(attempt, directory, self._slot.memory, self._slot.since)
-        try:
-            answer = self._slot.run(
-                Order(
-                    document, program, argv, values,
-                    files=directory.packed, doubt=directory.doubted, gathers=_gathers(directory, document),
-                )
-            )  # fmt: skip
-        except OSError as error:
-            attempt.check()
-            ours = isinstance(error, LayingFailed)
-            verdict = system_verdict(error, directory.folder) if ours else spawn_verdict(error, argv[0])
-            raise AttemptFailed(verdict.cause, verdict.message, may_pass=verdict.may_pass) from error
-        except ShepherdLost:
-            end_marked(self._owner, task_mark(document))
-            attempt.check()
-            raise lost() from None
-        finally:
-            with attempt.lock:
-                attempt.stop = None
-            seen = self._watch.remove(attempt)
-        self._taken = answer.files is not None
-        directory.doubted, directory.left_files, directory.silent = False, answer.files, answer.silent
-        return conclude(attempt, answer.note, seen)
+        return Order(
+            document, program, argv, values,
+            files=directory.packed, doubt=directory.doubted, gathers=_gathers(directory, document),
+        )  # fmt: skip
 
     def clear(self) -> None:
         """Note that what the command has left was collected; a shepherd that took it up has done so."""

@@ -8,16 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aliquot
 from aliquot.executors.captured import CapturedLog
 from aliquot.executors.note import NOTE, Note, NoteFile
-from aliquot.executors.parcel import Packed, receive, send
+from aliquot.executors.order import Answer, Order, RoundAnswer
+from aliquot.executors.parcel import receive, send
 from aliquot.executors.processes import descendants, memory_of, start_time, stat_fields
 from aliquot.executors.turns import Turns
 from aliquot.model.task import TaskDocument
@@ -27,65 +26,10 @@ PATIENCE = 24 * 3600.0
 
 _PROGRAM = "import sys; sys.path.insert(0, {root!r}); from aliquot.executors.shepherd import main; main()"
 _LOOK = 0.02
-_LEEWAY = 10.0
 
 
 class ShepherdLost(Exception):
     """The shepherd was ended from outside, and what it knew of the command is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a shepherd is asked to start for an attempt.
-
-    `name` and `image` are those of a container; `undo` is a command that ends what killing the program does not.
-    `files` are for the shepherd to lay out, all that the command finds; None when that was done. `doubt`: somebody
-    else was at work in the folder since. `gathers`: if the command took less than so many seconds, the shepherd may
-    take up what it leaves; that is then with the supervisor alone, and is made again if it is killed.
-    """
-
-    document: TaskDocument
-    program: str
-    arguments: Sequence[str]
-    environment: Mapping[str, str]
-    name: str = ""
-    image: str = ""
-    undo: Sequence[str] = ()
-    files: Sequence[Packed] | None = None
-    doubt: bool = False
-    gathers: float = 0.0
-
-    def words(self) -> dict[str, Any]:
-        """Give the order as the shepherd reads it."""
-        limit = self.document.resources.time
-        return {
-            "wish": "order",
-            "task": self.document.task,
-            "fence": self.document.fence,
-            "key": self.document.key,
-            "name": self.name,
-            "image": self.image,
-            "program": self.program,
-            "arguments": self.arguments,
-            "environment": self.environment,
-            "limit": None if limit is None else limit + _LEEWAY,
-            "undo": self.undo,
-            "files": self.files,
-            "doubt": self.doubt,
-            "gathers": self.gathers,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How a command ended. `files` are what it left, by path, when the shepherd took that up and empties the folder.
-
-    `silent`: it has printed nothing.
-    """
-
-    note: Note
-    files: Sequence[tuple[str, bytes]] | None
-    silent: bool
 
 
 class LayingFailed(OSError):
@@ -130,7 +74,7 @@ class Slot:
         self._task = order.document.task, order.document.fence
         try:
             with self._sending:
-                send(line, order.words())
+                send(line, {"wish": "order"} | order.words())
             words = receive(line)
         except (BrokenPipeError, ConnectionResetError):
             words = None
@@ -141,6 +85,27 @@ class Slot:
         if note.error:
             raise (OSError if words["laid"] else LayingFailed)(note.error, os.strerror(note.error))
         return Answer(note, words["files"], words["silent"])
+
+    def make(self, orders: Sequence[Order]) -> Iterator[RoundAnswer]:
+        """Have the commands of a round made, one after the other; `LayingFailed` and `ShepherdLost` as of one."""
+        self._reserve()
+        line = self._open()
+        over = False
+        while not over:
+            try:
+                if orders:
+                    with self._sending:
+                        send(line, {"wish": "round", "orders": [order.words() for order in orders]})
+                    orders = ()
+                words = receive(line)
+            except (BrokenPipeError, ConnectionResetError):
+                words = None
+            if words is None:
+                self._lose()
+                raise ShepherdLost
+            over = words["over"]
+            words["ended"] = [(number, Note(**note), files) for number, note, files in words["ended"]]
+            yield RoundAnswer(**words)
 
     def _reserve(self) -> None:
         try:
@@ -181,7 +146,20 @@ class Slot:
         if note := self._current():
             signal_command(note, number)
         else:
-            self._say("revoke")
+            self.revoke()
+
+    def revoke(self) -> None:
+        """Have nothing begun that was not begun yet of what was asked for."""
+        self._say("revoke")
+
+    def command(self, document: TaskDocument) -> "Command":
+        """Give the command of one of a round's attempts."""
+        return Command(self, document.task, document.fence)
+
+    def now(self) -> Note | None:
+        """Give what is noted of the command that runs."""
+        note = self._notes.read()
+        return None if note is None or note.ended else note
 
     def since(self) -> float | None:
         """Give the moment on the monotonic clock at which the command began, None before."""
@@ -205,8 +183,8 @@ class Slot:
             (self._place / name).unlink(missing_ok=True)
 
     def _current(self) -> Note | None:
-        note = self._notes.read()
-        return note if note and (note.task, note.fence) == self._task and not note.ended else None
+        note = self.now()
+        return note if note and (note.task, note.fence) == self._task else None
 
     def _open(self) -> int:
         if self._line is None:
@@ -240,6 +218,33 @@ class Slot:
             self._turns.recover(self._seat)
 
 
+class Command:
+    """The command of one attempt of several in a slot; `signal`, `since` and `memory` are as of a slot."""
+
+    def __init__(self, slot: Slot, task: int, fence: int) -> None:
+        self._slot = slot
+        self._whose = task, fence
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command if it runs."""
+        if note := self._note():
+            signal_command(note, number)
+
+    def since(self) -> float | None:
+        """Give the moment on the monotonic clock at which the command began, None when it does not run."""
+        note = self._note()
+        return note.began if note else None
+
+    def memory(self, *, exact: bool = False) -> int:
+        """Give the bytes of memory that the command and all that it started hold."""
+        note = self._note()
+        return memory_under(note, exact=exact) if note else 0
+
+    def _note(self) -> Note | None:
+        note = self._slot.now()
+        return note if note and (note.task, note.fence) == self._whose else None
+
+
 class LeftSlot:
     """A slot whose supervisor is gone: its attempt, and its shepherd if that lives."""
 
@@ -257,7 +262,12 @@ class LeftSlot:
 
     def wait(self) -> Note:
         """Return when nothing of the command is left; `ShepherdLost` when nobody knows how it ended."""
+        whose = None
         while (note := self.note()) is not None:
+            if whose not in {None, (note.task, note.fence)}:
+                # The supervisor went just as its shepherd began the next attempt of a round.
+                break
+            whose = note.task, note.fence
             if note.ended:
                 return note
             if not shepherd_lives(note):

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from aliquot.blobs import Store
 from aliquot.executors.attempt import Attempt
@@ -14,6 +14,7 @@ from aliquot.executors.leftovers import LeftAttempt, take_over
 from aliquot.executors.line import Line
 from aliquot.executors.owner import Owner
 from aliquot.executors.publisher import Publisher
+from aliquot.executors.rounds import MOST_BYTES, Rounds, Several, weight
 from aliquot.executors.steps import Runner, perform
 from aliquot.executors.turns import Turns
 from aliquot.executors.watch import Watch
@@ -27,6 +28,7 @@ _AHEAD_SECONDS = 2.0
 _CROWDED_SECONDS = 0.7
 _MOST_AHEAD = 2000
 _MOST_SPARE = 4
+_FEWEST = 2
 _BRISK = 0.5
 """Seconds that commands take at most, on the average, for others to be laid out ahead of their turn."""
 
@@ -47,7 +49,7 @@ class SlotExecutor:
         watch: Watch,
         turns: Turns,
         workers: int,
-        prepare: Callable[[int], tuple[WorkingDirectory, Runner]],
+        prepare: Callable[[int], tuple[WorkingDirectory, Runner, Rounds | None]],
         find_again: Callable[[LeftAttempt], tuple[WorkingDirectory, Runner]],
     ) -> None:
         self._store = store
@@ -66,6 +68,7 @@ class SlotExecutor:
         self._lock = threading.Lock()
         self._ledger = Ledger(self.name, owner.name)
         self._mean = 0.0
+        self._several = Several()
         self._publisher = Publisher(store.batch(), lambda: self._ledger.active == 0, self._ledger.show, self._crowded)
         # Short commands wait in spare slots, laid out, for their turn: one starts as soon as another has ended.
         self._brisk = threading.Event()
@@ -95,8 +98,8 @@ class SlotExecutor:
                 self._begun[attempt] = left
         with self._lock:
             self._waiting.extend(new)
-        for _ in new:
-            self._queue.put(True)
+            for _ in new:
+                self._queue.put(True)
         return [handle for handle, _ in entered]
 
     @property
@@ -141,7 +144,7 @@ class SlotExecutor:
         def end(attempt: Attempt, outcome: Outcome) -> None:
             if left := self._begun.pop(attempt, None):
                 left.end()
-            self._end(attempt, outcome)
+            self._end((attempt, outcome))
 
         self._ledger.cancel(handles, end)
         self._watch.hurry()
@@ -172,34 +175,91 @@ class SlotExecutor:
         self._publisher.close()
         self._watch.close()
         self.drop(list(self._left))
-        for directory, runner in self._slots:
+        for directory, runner, rounds in self._slots:
             runner.close()
+            if rounds:
+                rounds.close()
             directory.close()
         self._turns.close()
         self._owner.release()
 
-    def _serve(self, directory: WorkingDirectory, runner: Runner, spare: bool) -> None:  # by a thread
-        while (attempt := self._next(spare=spare)) is not None:
-            ours = False
-            try:
-                with self._room(attempt, spare=spare):
-                    if not (ours := attempt.claim()):
-                        continue
-                    if left := self._begun.pop(attempt, None):
-                        outcome = self._watch_on(attempt, left)
-                    else:
-                        outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
-                if not left:
-                    # From here on the place is no longer what the command has left.
-                    runner.clear()
-                    with suppress(OSError):
-                        directory.clean()
-                    self._learn(outcome)
-            except Exception as error:  # noqa: BLE001  # must end as an outcome, not as a thread that is gone
-                ours = ours or attempt.claim()
-                outcome = attempt.failed(fault_verdict(error, directory.folder))
-            if ours:
-                self._end(attempt, outcome)
+    def _serve(  # by a thread
+        self, directory: WorkingDirectory, runner: Runner, rounds: Rounds | None, spare: bool
+    ) -> None:
+        while taken := self._next(several=rounds is not None, spare=spare):
+            alone = taken[0]
+            if rounds and len(taken) > 1 and not (alone := self._make_round(taken, rounds, spare=spare)):
+                continue
+            self._make(alone, directory, runner, spare=spare)
+
+    def _make(self, attempt: Attempt, directory: WorkingDirectory, runner: Runner, *, spare: bool) -> None:
+        """Make one attempt."""
+        ours = False
+        try:
+            with self._room(attempt, spare=spare):
+                if not (ours := attempt.claim()):
+                    return
+                if left := self._begun.pop(attempt, None):
+                    outcome = self._watch_on(attempt, left)
+                else:
+                    outcome = perform(attempt, directory, self._store, runner, self._publisher.open_batch)
+            if not left:
+                # From here on the place is no longer what the command has left.
+                runner.clear()
+                self._several.learn(usual=directory.silent and directory.left_files is not None)
+                with suppress(OSError):
+                    directory.clean()
+                self._learn(outcome)
+        except Exception as error:  # noqa: BLE001  # must end as an outcome, not as a thread that is gone
+            ours = ours or attempt.claim()
+            outcome = attempt.failed(fault_verdict(error, directory.folder))
+        if ours:
+            self._end((attempt, outcome))
+
+    def _make_round(self, taken: Sequence[Attempt], rounds: Rounds, *, spare: bool) -> Attempt | None:
+        """Make several attempts; gives the first of them when it has to be made alone."""
+        attempts = [attempt for attempt in taken if attempt.claim()]
+        orders = rounds.prepare(attempts, self._store)
+        if len(orders) < _FEWEST:
+            for attempt in attempts[:1]:
+                attempt.give_up()
+            self._give_back(attempts[1:])
+            return attempts[0] if attempts else None
+        self._give_back(attempts[len(orders) :])
+        del attempts[len(orders) :]
+        waiting = dict.fromkeys(attempts)
+        usual = True
+        try:
+            with self._room(attempts[0], spare=spare):
+                if any(attempt.verdict for attempt in attempts):
+                    self._give_back(attempts)
+                    return None
+                for ended, back in rounds.make(attempts, orders, self._publisher.open_batch):
+                    for attempt in (*[each for each, _ in ended], *back):
+                        del waiting[attempt]
+                    usual = usual and not back
+                    for _, outcome in ended:
+                        self._learn(outcome)
+                    self._end(*ended)
+                    self._give_back(back)
+        except Exception as error:  # noqa: BLE001  # must end as outcomes, not as a thread that is gone
+            verdict = fault_verdict(error, str(self._owner.folder))
+            self._end(*[(attempt, attempt.failed(verdict)) for attempt in waiting])
+        self._several.learn(usual=usual)
+        return None
+
+    def _give_back(self, attempts: Sequence[Attempt]) -> None:
+        """Let attempts wait again that were not begun, before all others."""
+        if not attempts:
+            return
+        ended = [(each, each.failed(each.verdict)) for each in attempts if each.verdict]
+        again = [each for each in attempts if not each.verdict]
+        with self._lock:
+            for attempt in reversed(again):
+                attempt.give_up()
+                self._waiting.appendleft(attempt)
+                self._queue.put(True)
+        self._end(*ended)
 
     def _learn(self, outcome: Outcome) -> None:
         """Take an attempt's time into the mean, and say whether it is worth while to lay out others ahead."""
@@ -228,13 +288,34 @@ class SlotExecutor:
             with self._turns.hold(min(self._workers, math.ceil(cpus)) - 1, abandoned):
                 yield
 
-    def _next(self, *, spare: bool) -> Attempt | None:
+    def _next(self, *, several: bool, spare: bool) -> list[Attempt]:
+        """Take the next attempt, or a round; nothing when it is time to go."""
         if spare:
             self._brisk.wait()
         if not self._queue.get():
-            return None
+            return []
         with self._lock:
-            return self._waiting.popleft()
+            taken = [self._waiting.popleft()]
+            most = self._several.most(self._mean, len(self._waiting), len(self._slots)) if several else 1
+            if most > 1 and not self._begun:
+                self._take_more(taken, most)
+        return taken
+
+    def _take_more(self, taken: list[Attempt], most: int) -> None:
+        """Take others for a round with the first, as long as they are small and need nobody to look after them."""
+        held = weight(taken[0].document)
+        while held is not None and len(taken) < most and self._waiting:
+            more = weight(self._waiting.first().document)
+            if more is None or (held := held + more) > MOST_BYTES:
+                return
+            try:
+                mark = self._queue.get_nowait()
+            except Empty:
+                return
+            if not mark:
+                self._queue.put(mark)
+                return
+            taken.append(self._waiting.popleft())
 
     def _watch_on(self, attempt: Attempt, left: LeftAttempt) -> Outcome:
         """Bring an attempt to its outcome that others have begun."""
@@ -262,9 +343,10 @@ class SlotExecutor:
             return None
         return self._left.pop(document.task)
 
-    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
-        self._ledger.end()
-        self._publisher.ended((attempt, outcome))
+    def _end(self, *ended: tuple[Attempt, Outcome]) -> None:
+        if ended:
+            self._ledger.end(len(ended))
+            self._publisher.ended(*ended)
 
     def _crowded(self) -> bool:
         """Say whether more attempts wait than the slots will begin in the next moment."""

@@ -64,6 +64,7 @@ class Watch:
     def __init__(self, grace: float) -> None:
         self.grace = grace
         self._watched: dict[Attempt, _Watched] = {}
+        self._followed: dict[Callable[[], None], None] = {}
         self._wake = threading.Event()
         self._closed = False
         self._parked = False
@@ -87,6 +88,16 @@ class Watch:
         watched = self._watched.pop(attempt)
         return Seen(watched.peak, watched.oom_kills)
 
+    def follow(self, look: Callable[[], None]) -> None:
+        """Ask every time before looking: where several attempts are made in turn, `look` says which one runs."""
+        self._followed[look] = None
+        if self._parked:
+            self._wake.set()
+
+    def unfollow(self, look: Callable[[], None]) -> None:
+        """Ask no longer."""
+        del self._followed[look]
+
     def hurry(self) -> None:
         """Look now."""
         self._wake.set()
@@ -100,12 +111,16 @@ class Watch:
     def _run(self) -> None:
         busy_until = 0.0
         while not self._closed:
+            followed = list(self._followed)
+            for look in followed:
+                with suppress(Exception):
+                    look()
             watched = list(self._watched.values())
             now = time.monotonic()
             # Between short commands it stays up: to be woken for each of them costs more than to look now and then.
-            busy_until = now + _LINGER if watched else busy_until
+            busy_until = now + _LINGER if watched or followed else busy_until
             self._parked = now >= busy_until
-            if self._parked and self._watched:
+            if self._parked and (self._watched or self._followed):
                 continue
             for each in watched:
                 # Whatever goes wrong with one look, the next one comes; without this thread no limit would hold.

@@ -4,7 +4,7 @@
 # ruff: noqa: PTH101, PTH105
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,19 +28,24 @@ class WorkingDirectory:
 
     The folder is used again, and emptied after each attempt. `shared` lets any user write where the command may
     write, for images with users of their own. `left`: the folder is one in which a command works that others have
-    started.
+    started. `logs` is where the logs lie, or a directory whose logs are this one's, too.
     """
 
-    def __init__(self, folder: Path, logs: Path, *, shared: bool = False, left: bool = False) -> None:
+    def __init__(
+        self, folder: Path, logs: "Path | WorkingDirectory", *, shared: bool = False, left: bool = False
+    ) -> None:
         self.folder = str(folder)
         self.out = f"{self.folder}/out"
         self._shared = shared
         folder.mkdir(parents=True, exist_ok=True)
-        logs.mkdir(parents=True, exist_ok=True)
         if shared and not left:
             folder.chmod(0o755)
-        self.stdout = CapturedLog(logs / "stdout", left=left)
-        self.stderr = CapturedLog(logs / "stderr", left=left)
+        if isinstance(logs, WorkingDirectory):
+            self.stdout, self.stderr = logs.stdout, logs.stderr
+        else:
+            logs.mkdir(parents=True, exist_ok=True)
+            self.stdout = CapturedLog(logs / "stdout", left=left)
+            self.stderr = CapturedLog(logs / "stderr", left=left)
         self._place = Folder(self.folder, shared=shared)
         self._hands: Hands | None = None
         self._in_hands = False
@@ -74,10 +79,10 @@ class WorkingDirectory:
         document = attempt.document
         if files is None:
             files = document.files
-            self.packed = self._pack(document, attempt, store) if self._hands else None
-        if self.packed is not None:
-            self.doubted, self._in_hands = self.doubted or not self._in_hands, True
-            return
+            small = packed(document, (store.read_checked(file.blob) for file in files)) if self._hands else None
+            if small is not None:
+                self.hand_over(small)
+                return
         self._take_back()
         for file in files:
             _check_path(file.path)
@@ -88,6 +93,12 @@ class WorkingDirectory:
         write(f"{self.folder}/task.json", document.to_json().encode())
         if self._shared:
             os.chmod(f"{self.folder}/task.json", 0o644)
+
+    def hand_over(self, files: Sequence[Packed]) -> None:
+        """Let the command's starter lay out these files, all that the command may look at."""
+        self._reset()
+        self.packed = files
+        self.doubted, self._in_hands = self.doubted or not self._in_hands, True
 
     def clean(self) -> None:
         """Empty the folder and the logs."""
@@ -108,7 +119,11 @@ class WorkingDirectory:
         self.stdout.close()
         self.stderr.close()
         if not keep:
-            remove(self.folder)
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        remove(self.folder)
 
     def _take_back(self) -> None:
         """See that nobody else works in the folder."""
@@ -116,20 +131,6 @@ class WorkingDirectory:
             self._hands.settle()
             self._place.doubt()
             self._in_hands = False
-
-    def _pack(self, document: TaskDocument, attempt: Attempt, store: Store) -> list[Packed] | None:
-        """Give all that goes into the folder, when it is small."""
-        sizes = [file.blob.size for file in document.files]
-        if not fits(sizes):
-            return None
-        packed: list[Packed] = [("task.json", 0o644, document.to_json().encode())]
-        if not fits([*sizes, len(packed[0][2])]):
-            return None
-        for file in document.files:
-            _check_path(file.path)
-            attempt.check()
-            packed.append((file.path, _mode(file), store.read_checked(file.blob)))
-        return packed
 
     def _present(self, file: TaskFile, store: Store) -> None:
         path, mode = f"{self.folder}/{file.path}", _mode(file)
@@ -139,6 +140,21 @@ class WorkingDirectory:
             store.fetch(file.blob, Path(path))
         if self._shared or file.blob.size >= SMALL:
             os.chmod(path, mode)
+
+
+def packed(document: TaskDocument, contents: Iterable[bytes]) -> list[Packed] | None:
+    """Give all that goes into the folder with the contents of its files; None, and nothing read, when that is much."""
+    sizes = [file.blob.size for file in document.files]
+    if not fits(sizes):
+        return None
+    text = document.to_json().encode()
+    if not fits([*sizes, len(text)]):
+        return None
+    found: list[Packed] = [("task.json", 0o644, text)]
+    for file, content in zip(document.files, contents, strict=False):
+        _check_path(file.path)
+        found.append((file.path, _mode(file), content))
+    return found
 
 
 def _mode(file: TaskFile) -> int:
