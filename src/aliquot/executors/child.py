@@ -47,13 +47,14 @@ class Child:
         self._until = 0.0
         self._alone_since: float | None = None
         self._ended_for = ""
+        self._own = 0
         self.running: Note | None = None
         """What is noted of the command while it runs."""
         if keeps:
             with suppress(OSError, AttributeError):
                 ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    def run(self, order: dict[str, Any], note: Note, folder: str) -> None:
+    def run(self, order: dict[str, Any], note: Note, folder: str, head: bytes | None = None) -> None:
         """Run an order's command in a folder; its note says then how it ended, or why it could not be started."""
         self._folder = folder
         note.began, note.began_at = time.monotonic(), time.time()
@@ -63,7 +64,7 @@ class Child:
             note.error = error.errno or -1
             self.noted(note)
             return
-        self.noted(note)
+        self.noted(note, head)
         self._undo = order["undo"]
         self._until = note.began + order["limit"] if order["limit"] is not None else float("inf")
         self._alone_since, self._ended_for = None, ""
@@ -77,17 +78,21 @@ class Child:
         note.wall = time.monotonic() - note.began
         note.cpu = used.ru_utime + used.ru_stime + self._end_rest()
         # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
-        if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        if used.ru_maxrss > self._own and used.ru_maxrss > self._look_at_own():
             note.peak = used.ru_maxrss * _MAXRSS_UNIT
         code = os.waitstatus_to_exitcode(status)
         note.exit_code = code if code >= 0 else _SIGNALLED - code
         note.ended_for = self._ended_for
 
-    def noted(self, note: Note) -> None:
+    def _look_at_own(self) -> int:
+        self._own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return self._own
+
+    def noted(self, note: Note, head: bytes | None = None) -> None:
         """Write a note for whoever comes after the supervisor."""
         # A full disk is no reason to lose the command; its supervisor is told all the same.
         with suppress(OSError):
-            self.notes.write(note)
+            self.notes.write(note, head)
 
     def judge(self) -> None:
         """End the command when its time is over, or when nobody has asked after it for long."""

@@ -14,6 +14,7 @@ A command that nobody asks after is ended when its own time is over, or else whe
 """
 
 import errno
+import gc
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ from aliquot.executors.shepherd_round import LONG, Folders, Round
 from aliquot.executors.turns import Seat
 
 _TICK = 5.0
+_SELDOM = 50_000
 
 
 class Shepherd:
@@ -166,5 +168,8 @@ def main() -> None:
     # An interrupted terminal, a stopped service: the supervisor is told as well, and decides.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    # There are hardly any cycles here, and to look for them would come between two commands now and then.
+    gc.freeze()
+    gc.set_threshold(_SELDOM)
     kept, turns = keeps == "keeps", (take, give, marks)
     Shepherd(place, (stdout, stderr), turns, seat, keeps=kept, patience=float(patience)).serve()

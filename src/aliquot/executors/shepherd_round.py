@@ -54,6 +54,7 @@ class Round:
         self._child = child
         self._logs = logs
         self._new_note = new_note
+        self._notes: list[tuple[Note, bytes, str]] = []
         self._ended: list[tuple[int, Note]] = []
         self._begun = 0
         self._last = len(orders)
@@ -68,6 +69,9 @@ class Round:
                 if order["doubt"]:
                     folder.doubt()
                 lay(folder, order["files"])
+                note = self._new_note(order)
+                note.folder = folder.path.rpartition("/")[2]
+                self._notes.append((note, note.head(), folder.path))
             except OSError as error:
                 self._last = number
                 self._error = 0 if number else error.errno or -1
@@ -80,12 +84,10 @@ class Round:
         poll = select.poll()
         poll.register(LINE, select.POLLIN)
         while self._begun < self._last:
-            number, order = self._begun, self._orders[self._begun]
+            number = self._begun
             self._begun += 1
-            note = self._new_note(order)
-            folder = self._folders[number]
-            note.folder = folder.path.rpartition("/")[2]
-            self._child.run(order, note, folder.path)
+            note, head, folder = self._notes[number]
+            self._child.run(self._orders[number], note, folder, head)
             self._ended.append((number, note))
             if self._begun == self._last or note.exit_code != 0 or note.ended_for or self._printed():
                 return
