@@ -98,7 +98,7 @@ ODD = {
 def test_what_is_out_of_the_ordinary_is_told_of_its_own_attempt(place: Place, tmp_path: Path, command: str) -> None:
     alone = place.run(noted(tmp_path / "alone", 0, command), {"in/a/x": b"1"})
     warm_up(place)
-    special = dict.fromkeys((5, 6, 13), command)
+    special: dict[int, str] = dict.fromkeys((5, 6, 13), command)
     handles = place.executor.submit(documents(place, tmp_path / "journal", special))
     outcomes = [place.outcome(handle) for handle in handles]
     assert "task-1" in check_usual(place, outcomes, special)
@@ -187,7 +187,7 @@ def test_withdraw_what_was_given_back(place: Place, tmp_path: Path) -> None:
 
 def test_a_shepherd_that_is_killed_costs_the_attempt_that_ran(place: Place, tmp_path: Path) -> None:
     warm_up(place)
-    special = dict.fromkeys((5, 6, 17), "kill -9 $PPID; sleep 300")
+    special: dict[int, str] = dict.fromkeys((5, 6, 17), "kill -9 $PPID; sleep 300")
     outcomes = together(place, documents(place, tmp_path / "journal", special))
     check_usual(place, outcomes, special)
     for number in special:

@@ -80,9 +80,9 @@ class Rounds:
     def prepare(self, attempts: Sequence[Attempt], store: Store) -> list[Order]:
         """Make the orders of attempts, up to the first that has to go alone: it is found out there what is wrong."""
         orders: list[Order] = []
-        while len(self._directories) < len(attempts):
-            self._directories.append(self._open_folder(len(self._directories)))
         try:
+            while len(self._directories) < len(attempts):
+                self._directories.append(self._open_folder(len(self._directories)))
             contents = iter(store.read_all_checked([file.blob for each in attempts for file in each.document.files]))
             for attempt, directory in zip(attempts, self._directories, strict=False):
                 attempt.check()
@@ -105,7 +105,7 @@ class Rounds:
         try:
             for answer in self._slot.make(orders):
                 back = progress.take(answer)
-                ended = self._conclude(attempts, answer, progress, open_batch)
+                ended = self._conclude(attempts, orders, answer, progress, open_batch)
                 stay += [number for number, _, files in answer.ended if files is None]
                 if answer.error:
                     error = OSError(answer.error, os.strerror(answer.error))
@@ -130,6 +130,7 @@ class Rounds:
     def _conclude(
         self,
         attempts: Sequence[Attempt],
+        orders: Sequence[Order],
         answer: RoundAnswer,
         progress: "_Progress",
         open_batch: Callable[[Attempt], Batch],
@@ -147,7 +148,7 @@ class Rounds:
             if files is None or attempt.verdict or not silent:
                 directory = self._directories[number]
                 directory.left_files, directory.silent = files, silent
-                ended.append((attempt, _collected(attempt, directory, open_batch, note, seen)))
+                ended.append((attempt, _collected(attempt, orders[number], directory, open_batch, note, seen)))
             else:
                 attempt.usage = Usage(note.wall, note.cpu, max(seen.peak, note.peak))
                 usual.append((attempt, note, files))
@@ -280,6 +281,7 @@ class _Progress:
 
 def _collected(
     attempt: Attempt,
+    order: Order,
     directory: WorkingDirectory,
     open_batch: Callable[[Attempt], Batch],
     note: Note,
@@ -288,8 +290,7 @@ def _collected(
     """Give the outcome of an attempt that printed or failed, or whose results lie in its folder."""
     try:
         if note.error:
-            program = attempt.document.command[0] if not isinstance(attempt.document.command, str) else "sh"
-            verdict = spawn_verdict(OSError(note.error, os.strerror(note.error)), program)
+            verdict = spawn_verdict(OSError(note.error, os.strerror(note.error)), order.arguments[0])
             return attempt.failed(attempt.verdict or verdict)
         return steps.conclude(attempt, directory, open_batch(attempt), conclude(attempt, note, seen))
     except AttemptFailed as failure:

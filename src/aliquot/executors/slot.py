@@ -91,21 +91,21 @@ class Slot:
         self._reserve()
         line = self._open()
         over = False
-        while not over:
-            try:
-                if orders:
-                    with self._sending:
-                        send(line, {"wish": "round", "orders": [order.words() for order in orders]})
-                    orders = ()
-                words = receive(line)
-            except (BrokenPipeError, ConnectionResetError):
-                words = None
-            if words is None:
+        try:
+            with self._sending:
+                send(line, {"wish": "round", "orders": [order.words() for order in orders]})
+            while not over and (words := receive(line)) is not None:
+                over = words["over"]
+                words["ended"] = [(number, Note(**note), files) for number, note, files in words["ended"]]
+                yield RoundAnswer(**words)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            # Also when nobody listens any more: what it says next would be taken for another answer.
+            if not over:
                 self._lose()
-                raise ShepherdLost
-            over = words["over"]
-            words["ended"] = [(number, Note(**note), files) for number, note, files in words["ended"]]
-            yield RoundAnswer(**words)
+        if not over:
+            raise ShepherdLost
 
     def _reserve(self) -> None:
         try:
