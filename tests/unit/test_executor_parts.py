@@ -197,7 +197,7 @@ def test_outputs_are_sorted_and_stored(tmp_path: Path) -> None:
     (tmp_path / "exports.json").write_text("{}")
     store = open_store("memory:")
     batch = store.batch()
-    found = collect_outputs(attempt(), str(tmp_path), batch)
+    found = collect_outputs(attempt(), str(tmp_path), batch, gone=False)
     assert [(each.path, each.size) for each in found] == [("/a", 200_000), ("/b-", 0), ("/b/c/2", 3)]
     stored = {location.digest: location for location in batch.flush()}
     assert store.read(stored[found[0].digest]) == b"x" * 200_000
@@ -208,7 +208,7 @@ def test_a_socket_is_no_output(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "s"))
         with pytest.raises(AttemptFailed, match="out/s is a socket"):
-            collect_outputs(attempt(), str(tmp_path), open_store("memory:").batch())
+            collect_outputs(attempt(), str(tmp_path), open_store("memory:").batch(), gone=False)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "large", "deep"])
