@@ -255,6 +255,34 @@ def test_a_file_that_is_touched_is_found_again_by_the_next_look(
     assert store.read(shelf.location("/a.csv")) == LARGE
 
 
+@pytest.mark.parametrize("part", ["file", "folder"])
+def test_a_link_in_the_place_of_what_was_adopted_is_not_followed(
+    part: str, catalogue: Catalogue, store: Store, tmp_path: Path
+) -> None:  # fmt: skip
+    """Size and time are what anybody can give to a file before they put a link to another one in its place."""
+    shelf = Shelf(catalogue, store, FolderKind(tmp_path / "inbox"), tmp_path)
+    shelf.kind.put("deep/er/large.csv", LARGE)
+    assert shelf.look().taken.added == 1
+    location = shelf.location("/deep/er/large.csv")
+    adopted = tmp_path / "inbox/deep/er/large.csv"
+    assert store.read_range(location, 0, 8) == LARGE[:8]
+    secret = tmp_path / "secret/large.csv"
+    secret.parent.mkdir()
+    secret.write_bytes(OTHER)
+    as_adopted = adopted.stat()
+    os.utime(secret, ns=(as_adopted.st_atime_ns, as_adopted.st_mtime_ns))
+    if part == "file":
+        adopted.unlink()
+        adopted.symlink_to(secret)
+    else:
+        shutil.rmtree(adopted.parent)
+        adopted.parent.symlink_to(secret.parent)
+    for read in (lambda: store.read_range(location, 0, 100), lambda: b"".join(store.stream(location))):
+        with pytest.raises(Damaged) as damaged:
+            read()
+        assert damaged.value.code == ("adopted-changed" if part == "file" else "adopted-gone")
+
+
 def test_notes_hold_no_secret_and_a_broken_one_is_damage(catalogue: Catalogue, store: Store, tmp_path: Path) -> None:
     kind = FolderKind(tmp_path / "inbox")
     shelf = Shelf(catalogue, store, kind, tmp_path)

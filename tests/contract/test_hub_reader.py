@@ -17,6 +17,7 @@ from aliquot.hub.hub import Hub, open_hub  # noqa: E402
 from aliquot.hub.load import Load, LoadFile, load  # noqa: E402
 from aliquot.hub.query import query  # noqa: E402
 from aliquot.hub.query_apart import csv_apart, query_apart  # noqa: E402
+from aliquot.hub.reader import require_same_database  # noqa: E402
 from aliquot.model.errors import Invalid, Unavailable  # noqa: E402
 from aliquot.model.table_schema import TableSchema  # noqa: E402
 
@@ -145,6 +146,36 @@ def test_a_reader_that_is_not_there_is_told_by_its_setting(hub: Hub) -> None:
     with pytest.raises(Unavailable, match="hub_reader") as unavailable:
         query(gone, "SELECT 1")
     assert unavailable.value.code == "hub-unavailable"
+
+
+def test_a_reader_of_another_database_is_refused_at_the_start_and_before_a_query(
+    hub: Hub, admin: str, tmp_path: Path
+) -> None:  # fmt: skip
+    require_same_database(hub)
+    database = urlsplit(admin).path.strip("/")
+    elsewhere = Hub(hub.dialect, hub.location, re.sub(f"/{database}([?]|$)", r"/postgres\1", hub.reader))
+    assert elsewhere.reader != hub.reader
+    run(admin, "GRANT CONNECT ON DATABASE postgres TO reader")
+    (tmp_path / "lab").mkdir()
+    settings = f"lab: one\nhub: {hub.location}\nhub_reader: {elsewhere.reader}\n"
+    (tmp_path / "lab/aliquot.yaml").write_text(settings)
+    with pytest.raises(Invalid) as refused:
+        query_apart(elsewhere, "SELECT 1")
+    assert refused.value.code == "hub-reader-elsewhere"
+    for words in (("serve", "--listen", "127.0.0.1:0"), ("up",), ("hub", "query", "SELECT 1")):
+        said = aliquot(*words, "--lab", str(tmp_path / "lab"))
+        assert (said.code, "[hub-reader-elsewhere]" in said.err) == (2, True), (words, said)
+    # Where the server's own number is secret, number and name of the database decide.
+    run(admin, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    try:
+        with pytest.raises(Invalid):
+            require_same_database(elsewhere)
+        other_way = Hub(hub.dialect, hub.location, f"{hub.reader}&application_name=again")
+        require_same_database(other_way)
+    finally:
+        run(admin, "GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+    with pytest.raises(Unavailable, match="hub_reader"):
+        require_same_database(Hub(hub.dialect, hub.location, hub.reader.replace("//reader@", "//nobody-at-all@")))
 
 
 def test_a_reader_is_for_postgresql(tmp_path: Path) -> None:

@@ -318,3 +318,32 @@ def test_what_lay_there_before_a_source_began_is_not_asked_about_at_each_look(ya
     assert not [each for each in asked if "FROM receipt" in each]
     yard.kind.put("new", b"1")
     assert yard.look(source).taken.added == 1
+
+
+@pytest.mark.parametrize("size", [10, 1 << 18], ids=["small", "large"])
+def test_a_link_in_the_place_of_a_listed_file_is_not_taken_for_it(
+    catalogue: Catalogue, store: Store, tmp_path: Path, size: int
+) -> None:
+    """Anybody can give a file of theirs the size and the time of one that the lab may read and they may not."""
+    secret, listed = tmp_path / "secret", tmp_path / "inbox/a"
+    listed.parent.mkdir()
+    secret.write_bytes(b"s" * size)
+    listed.write_bytes(b"a" * size)
+    os.utime(listed, ns=(0, secret.stat().st_mtime_ns))
+
+    class Linked(Folder):
+        def pages(self, ignore: Sequence[str], tell: Callable[[Finding], None]) -> Iterator[list[File]]:
+            yield from super().pages(ignore, tell)
+            listed.unlink(missing_ok=True)
+            if not listed.is_symlink():
+                listed.symlink_to(secret)
+
+    document = {"watch": "inbox", "since": "all", "settled": {"quiet": 0}, "accept": [{"type": "any", "into": "p"}]}
+    source = SourceIntake(
+        catalogue, store, "bench", Source.model_validate(document), types(any=ANY), tmp_path,
+        place=Linked(tmp_path / "inbox"),
+    )  # fmt: skip
+    look = source.look()
+    assert (look.taken.added, [each.path for each in look.taken.changing]) == (0, ["/a"])
+    look = source.look()
+    assert (look.taken.added, [each.code for each in look.findings]) == (0, ["link-ignored"])

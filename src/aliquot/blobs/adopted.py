@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from errno import ELOOP
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import AliquotError, Damaged, Unavailable
 
 _REMEMBERED = 4_096
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 T = TypeVar("T")
 
 
@@ -164,17 +166,38 @@ def _told(pin: Pin, pieces: Iterator[Any]) -> Iterator[bytes]:
 def _open_file(pin: Pin) -> int:
     with _telling(pin):
         try:
-            # Not to wait for a writer, should a pipe lie there now.
-            file = os.open(f"{pin.place}{pin.path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            file = _open_below(pin.place, pin.path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if not Path(pin.place).is_dir() or not any(os.scandir(pin.place)):
                 raise _out_of_reach(pin, f"{pin.place} is not there or empty; mount it") from error
             raise _Gone from error
+        except OSError as error:
+            if error.errno == ELOOP:
+                raise _Replaced from error
+            raise
     status = os.fstat(file)
     if not S_ISREG(status.st_mode) or (status.st_size, status.st_mtime_ns) != (pin.size, pin.mtime_ns):
         os.close(file)
         raise _Replaced
     return file
+
+
+def _open_below(place: str, path: str) -> int:
+    """Open a file by the very folders and the file that were listed, and by no link that somebody has put there since.
+
+    A link could lead to what the lab may read and they may not; size and time, anybody can set.
+    """
+    *folders, name = path.removeprefix("/").split("/")
+    here = os.open(place, _FOLDER)
+    try:
+        for each in folders:
+            inner = os.open(each, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = inner
+        # Not to wait for a writer, should a pipe lie there now.
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _pieces(file: int, pin: Pin) -> Iterator[bytes]:

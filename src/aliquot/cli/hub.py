@@ -13,6 +13,8 @@ from aliquot.cli.text import count, plain
 from aliquot.hub.query import Rows
 from aliquot.hub.query import query as ask
 from aliquot.hub.query import tables as list_tables
+from aliquot.hub.reader import require_same_database
+from aliquot.lab import Lab
 from aliquot.lab.loads import load_again
 from aliquot.remote import hub as afar
 
@@ -78,7 +80,7 @@ def query(
     """
     # The database's own driver cannot be interrupted from Python: Ctrl-C ends the program itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    found = options.ask(lambda lab: ask(lab.hub, sql, limit), lambda client: afar.query(client, sql, limit))
+    found = options.ask(lambda lab: _ask(lab, sql, limit), lambda client: afar.query(client, sql, limit))
     if options.json:
         print_json(
             {
@@ -110,6 +112,11 @@ def load(*, options: Options = OPTIONS) -> int:
             empty="No load waits or has failed.",
         )
     return 0 if all(each.state == "DONE" for each in done) else 1
+
+
+def _ask(lab: Lab, sql: str, limit: int) -> Rows:
+    require_same_database(lab.hub)
+    return ask(lab.hub, sql, limit)
 
 
 def _show(found: Rows) -> None:

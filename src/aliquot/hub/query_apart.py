@@ -20,6 +20,7 @@ from typing import Any
 
 from aliquot.hub.hub import Hub
 from aliquot.hub.query import Rows, query
+from aliquot.hub.reader import require_same_database
 from aliquot.model.errors import AliquotError, Invalid, Unavailable
 from aliquot.model.quantity import in_words
 
@@ -115,6 +116,7 @@ def _streamed(hub: Hub, asked: _Asked, stop: Stop) -> Generator[bytes]:
 
 @contextmanager
 def _place(hub: Hub, stop: Stop) -> Generator[None]:
+    require_same_database(hub)
     deadline = time.monotonic() + _PATIENCE
     while not _places.acquire(timeout=_LOOK):
         if stop():

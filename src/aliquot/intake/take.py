@@ -24,6 +24,7 @@ from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.intake.unpacked import store_members
+from aliquot.model.digest import Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid
 from aliquot.model.finding import Finding
 
@@ -186,6 +187,8 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
                 stored.append(each)
             continue
         digest, file = next(digests), landing.files[0]
+        if isinstance(digest, str) and not intake.by_hand and intake.place is None:
+            digest = _still(file, digest)
         if isinstance(digest, AliquotError):
             not_stored(landing.files, file, digest, taken)
         else:
@@ -262,6 +265,15 @@ def _resting(file: File, hashed: Collection[str]) -> _Rest:
     if not is_as_listed(file._replace(changed_ns=0) if file.path in hashed else file, now):
         raise _moved(file)
     return _Rest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+def _still(file: File, digest: Digest) -> Digest | Conflict:
+    """Give the digest of what was read, if it was the file that was listed, and no link put in its place."""
+    try:
+        _resting(file, ())
+    except Conflict as error:
+        return error
+    return digest
 
 
 def _moved(file: File) -> Conflict:

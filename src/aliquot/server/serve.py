@@ -14,6 +14,7 @@ from aliquot.access.by import at_the_machine
 from aliquot.access.links import first_administrator
 from aliquot.access.people import has_people
 from aliquot.lab import Lab
+from aliquot.lab.hub_reader import require_own_reader
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.server.app import make_app
 from aliquot.server.settings import Settings
@@ -42,6 +43,7 @@ class Server:
         return self._settings.url or f"http://{_shown(self._settings.host)}:{self.port}"
 
     def __enter__(self) -> Self:
+        require_own_reader(self._lab)
         word = self._people()
         self._socket = listen_at(self._settings)
         self.port: int = self._socket.getsockname()[1]
