@@ -27,6 +27,12 @@ def test_the_collector_is_as_before_when_the_last_one_ends() -> None:
     assert gc.get_threshold() == (700, 10, 10)
 
 
+def test_whoever_makes_more_has_it_searched_later() -> None:
+    with seldom(500_000):
+        assert gc.get_threshold() == (500_000, 10, 10)
+    assert gc.get_threshold() == (700, 10, 10)
+
+
 def test_a_failure_leaves_the_collector_as_it_was() -> None:
     with pytest.raises(KeyError), seldom():
         raise KeyError

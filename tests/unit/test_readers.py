@@ -13,7 +13,7 @@ import pytest
 from aliquot.blobs import Store, open_store
 from aliquot.blobs.batch import MANY_FILES, Resting
 from aliquot.blobs.pack import SMALL
-from aliquot.blobs.readers import FILES, Part, Readers, useful_readers
+from aliquot.blobs.readers import FILES, Part, Read, Readers, useful_readers
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest, digest_bytes
 from aliquot.model.errors import Conflict, Unavailable
@@ -98,6 +98,27 @@ def test_nothing_is_waited_for_longer_than_was_asked(tmp_path: Path) -> None:
         read = readers.get()
     assert read
     assert read.digests == [digest_bytes(b"a")]
+
+
+def test_one_more_starts_when_the_others_are_waited_for(tmp_path: Path) -> None:
+    files = _resting(tmp_path / "given", {f"{n}": b"%d" % n for n in range(5)})
+    with Readers(2) as readers:
+        first = readers._readers[0]  # whom else to stop
+        os.kill(first._process.pid, signal.SIGSTOP)
+        for number, (place, _, _) in enumerate(files):
+            readers.put(Part("", [place], first=number))
+        assert len(readers._readers) == 1
+        assert readers.get(0.15) is None
+        assert len(readers._readers) == 2
+        assert not readers._waiting
+        os.kill(first._process.pid, signal.SIGCONT)
+        found: list[Read] = []
+        while readers.left:
+            read = readers.get()
+            assert read
+            found.append(read)
+    assert [read.part.first for read in found] == [0, 1, 2, 3, 4]
+    assert [read.digests for read in found] == [[digest_bytes(b"%d" % n)] for n in range(5)]
 
 
 def test_a_reader_that_is_killed_is_told(tmp_path: Path) -> None:

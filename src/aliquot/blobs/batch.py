@@ -190,6 +190,13 @@ class Batch:
         with self._lock:
             self._loose.setdefault(blob.digest, Location(*blob, adopted=True))
 
+    def write_rest(self) -> None:
+        """Begin to write what does not fill a pack: no more is to come."""
+        with self._lock:
+            if self._buffer.digests():
+                last, self._buffer = self._buffer, PackBuffer()
+                self._write_later(last, lambda: None)
+
     def written(self) -> list[Location]:
         """Say where blobs lie that have been written since the last time; durable only after `flush`, which then says
         where all others lie.

@@ -31,6 +31,8 @@ NewDraft = Callable[[], Path | None]
 """Gives the place for a new file, or None where there is none."""
 
 _MOST = 4
+_SLOW = 0.1
+"""Seconds of waiting for a part after which one more reader is worth its start."""
 _SEGMENTS = 3
 
 
@@ -87,13 +89,16 @@ def useful_readers() -> int:
 
 
 class Readers:
-    """Some readers, which end with the context. Each fills a file of its own while others are stored.
+    """At most so many readers, which end with the context. Each fills a file of its own while others are stored.
 
-    Where `new_draft` gives none, it is shared memory that is filled.
+    Where `new_draft` gives none, it is shared memory that is filled. The last reader starts when others are waited for.
     """
 
     def __init__(self, count: int, new_draft: NewDraft = lambda: None) -> None:
-        self._readers = [_Reader(new_draft) for _ in range(count)]
+        self._most = count
+        self._new_draft = new_draft
+        # Whoever asks has work for a core of its own. More than the other cores can read is good for slow disks alone.
+        self._readers = [_Reader(new_draft) for _ in range(max(1, count - 1))]
         self._waiting: deque[Part] = deque()
         self._asked: deque[_Reader] = deque()
         self._next = 0
@@ -104,6 +109,8 @@ class Readers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for reader in self._readers:
+            reader.end()
         for reader in self._readers:
             reader.close()
 
@@ -125,6 +132,11 @@ class Readers:
         """
         self._ask(wait=not self._asked)
         reader = self._asked[0]
+        more = len(self._readers) < self._most and (seconds is None or seconds > _SLOW)
+        if more and not reader.has_answered(_SLOW):
+            self._readers.append(_Reader(self._new_draft))
+            self._ask()
+            seconds = seconds and seconds - _SLOW
         if not reader.has_answered(seconds):
             return None
         self._asked.popleft()
@@ -143,16 +155,19 @@ class Readers:
                 yield read
 
     def _ask(self, *, wait: bool = False) -> None:
-        """Hand over what waits, to each reader in turn, as long as there is room in a segment."""
-        while self._waiting:
-            reader = self._readers[self._next]
-            if not reader.has_room(wait=wait):
-                return
+        """Hand over what waits, to the readers in turn, as long as one of them has room in a segment."""
+        while self._waiting and (reader := self._with_room(wait=wait)):
             wait = False
             if rest := reader.ask(self._waiting.popleft()):
                 self._waiting.appendleft(rest)
             self._asked.append(reader)
+
+    def _with_room(self, *, wait: bool) -> "_Reader | None":
+        for _ in self._readers:
             self._next = (self._next + 1) % len(self._readers)
+            if self._readers[self._next].has_room(wait=False):
+                return self._readers[self._next]
+        return self._readers[self._next] if wait and self._readers[self._next].has_room(wait=True) else None
 
 
 class _Reader:
@@ -205,6 +220,7 @@ class _Reader:
         """Wait for the answer to the oldest question."""
         assert self._process.stdout
         if seconds is None:
+            # The answer will be waited for when it is read.
             return True
         poll = select.poll()
         poll.register(self._process.stdout, select.POLLIN)
@@ -241,9 +257,12 @@ class _Reader:
         self._freed.release()
         _remove(draft)
 
-    def close(self) -> None:
-        """End the process; nothing that it was asked for is of use any more."""
+    def end(self) -> None:
+        """Let the process end; nothing that it was asked for is of use any more."""
         self._process.kill()
+
+    def close(self) -> None:
+        """Wait for the end of the process."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()

@@ -9,7 +9,9 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Table, Text, any_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
-_TOGETHER = 100
+_TOGETHER = (1000, 100, 1)
+_PLACES = 30_000
+"""Values that a statement of SQLite may have: it takes 32,766."""
 _AT_ONCE = 10_000
 
 
@@ -50,16 +52,18 @@ def insert_rows(
         values_of = ", ".join(f"{column} = excluded.{column}" for column in changed)
         conflict = f" ON CONFLICT ({', '.join(map(quote, replace))}) DO UPDATE SET {values_of}"
     start = f"INSERT INTO {quote(table.name)} ({names}) VALUES "  # noqa: S608  # names are ours
-    # SQLite takes a row out of a statement of many for less than a statement of one. psycopg sends many at once anyway.
-    together = 1 if place == "%s" else _TOGETHER
-    several = ", ".join([one] * together)
+    # SQLite takes a row out of a statement of many for less than a statement of one, and after each statement the
+    # interpreter has to be got back from other threads. psycopg sends many at once anyway.
+    together = (1,) if place == "%s" else [each for each in _TOGETHER if each * len(columns) <= _PLACES]
     count = 0
     for part in chunks(rows, _AT_ONCE):
-        whole = len(part) - len(part) % together
-        values = [tuple(chain.from_iterable(part[at : at + together])) for at in range(0, whole, together)]
-        for places, given in ((several, values), (one, [tuple(row) for row in part[whole:]])):
+        done = 0
+        for each in together:
+            whole = len(part) - (len(part) - done) % each
+            given = [tuple(chain.from_iterable(part[at : at + each])) for at in range(done, whole, each)]
             if given:
-                count += connection.exec_driver_sql(start + places + conflict, given).rowcount
+                count += connection.exec_driver_sql(start + ", ".join([one] * each) + conflict, given).rowcount
+            done = whole
     return count
 
 

@@ -66,6 +66,8 @@ class Arriving:
                 return None
             part, digests, sizes = read.part, read.digests, read.sizes
             self._batch.add_read(read)
+            if not self._readers.left and not self._newer:
+                self._batch.write_rest()
             # No place has a NUL. One by one it costs twice as much.
             paths = ("/" + "\0/".join(part.places)).split("\0")
             rows = zip(paths, digests, sizes, repeat(self.origin), repeat(None), repeat(None))

@@ -27,8 +27,11 @@ from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Settled
 from aliquot.model.reference import DEFAULT_PROJECT, require_name
 
+_NEW_OBJECTS = 500_000
+"""More than the largest version makes of those that stay: a search among them would find nothing, some times over."""
 
-@seldom()
+
+@seldom(_NEW_OBJECTS)
 def ingest(
     catalogue: Catalogue,
     store: Store,

@@ -16,16 +16,17 @@ class _Seldom:
         self._before = gc.get_threshold()
 
     @contextmanager
-    def __call__(self) -> Generator[None]:
+    def __call__(self, new: int = _YOUNG) -> Generator[None]:
         """Search for cycles seldom while thousands of records are made that stay; at once from several threads too.
 
-        Each search of all of them costs as much as a good part of taking them in. Garbage is still found in time.
+        A search comes after so many `new` objects, or as whoever was first has said. Each search of all of them costs
+        as much as a good part of taking them in. Garbage is still found in time.
         """
         with self._lock:
             self._depth += 1
             if self._depth == 1:
                 self._before = gc.get_threshold()
-                gc.set_threshold(max(_YOUNG, self._before[0]) if self._before[0] else 0, *self._before[1:])
+                gc.set_threshold(max(new, self._before[0]) if self._before[0] else 0, *self._before[1:])
         try:
             yield
         finally:
