@@ -219,6 +219,7 @@ class _Progress:
         self._numbers = {(each.document.task, each.document.fence): number for number, each in enumerate(attempts)}
         self._first, self._until = 0, len(attempts)
         self._watched: int | None = None
+        self._looked_at: int | None = None
         self._revoked = False
         self._lock = threading.Lock()
 
@@ -249,10 +250,12 @@ class _Progress:
                 waiting = self.left()
             else:
                 waiting = range(number + 1, self._until)
-                if number != self._watched:
+                # One that is gone at the next look needs no looking after.
+                if number != self._watched and (number == self._looked_at or self.attempts[number].verdict):
                     self._unwatch()
                     self._watched = number
                     self._begin_to_watch(self.attempts[number], self._directories[number])
+                self._looked_at = number
             if not self._revoked and any(self.attempts[each].verdict for each in waiting):
                 self._revoked = True
                 self._slot.revoke()
