@@ -20,13 +20,15 @@ JSON = "application/json"
 class Said:
     """What the API's description says of a route's answer: its model, its status, the kind of its bytes.
 
-    `media` is empty where there are no bytes; `makes` says that it makes something, once for each Idempotency-Key.
+    `media` is empty where there are no bytes; `makes` says that it makes something, once for each Idempotency-Key;
+    `example` is one of an answer that is no model's.
     """
 
     model: Any = None
     status: int = 200
     media: str = JSON
     makes: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

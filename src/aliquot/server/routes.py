@@ -108,16 +108,25 @@ class Routes:
 
     def raw(
         self, method: str, path: str, *, action: str, project: ProjectOf | None = None, most: int = SMALL,
-        status: int = 200, media: str = "application/octet-stream", makes: bool = False,
+        status: int = 200, media: str = "application/octet-stream", makes: bool = False, example: str = "",
     ) -> Callable[[Function], Function]:  # fmt: skip
         """Register a route whose function gives a response by itself: streams, downloads, pictures.
 
         `media` is their kind where the API's description has it, empty for an answer without bytes; `makes` says that
-        it remembers its answer for an Idempotency-Key.
+        it remembers its answer for an Idempotency-Key. `example` is one of what it gives.
         """
 
         def register(function: Function) -> Function:
-            self._add(method, path, function, "raw", action, project, most, Said(None, status, media, makes=makes))
+            self._add(
+                method,
+                path,
+                function,
+                "raw",
+                action,
+                project,
+                most,
+                Said(None, status, media, makes=makes, example=example),
+            )
             return function
 
         return register

@@ -19,6 +19,11 @@ from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
+_PROVED = (
+    '{"done": 1000, "total": 1312, "what": ""}\n'
+    '{"result": {"rows": 1312, "digest": "blake3:5f1c…", "anchors": 3, "anchored": 1300, "faults": []}}\n'
+)
+
 
 class EntryList(BaseModel):
     """Rows of the audit, newest first; `next` is the cursor of what follows, null at the end."""
@@ -50,7 +55,7 @@ def verify(visit: AVisit) -> AuditReport:
     return verify_audit(visit.lab.catalogue, visit.lab.store)
 
 
-@routes.raw("POST", "/audit/verify", action="audit.read", media=LINES)
+@routes.raw("POST", "/audit/verify", action="audit.read", media=LINES, example=_PROVED)
 def prove(visit: AVisit) -> Response:
     """Read all rows again, and where they are right let the store vouch for them.
 

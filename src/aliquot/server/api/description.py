@@ -84,7 +84,8 @@ def _describe_answers(answers: dict[str, Any], said: Said) -> None:
     if not said.media:
         done.pop("content", None)
     elif said.media != JSON:
-        done["content"] = {said.media: {"schema": {"type": "string", "format": "binary"}}}
+        content: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+        done["content"] = {said.media: content | ({"example": said.example} if said.example else {})}
 
 
 _KEY = {

@@ -20,6 +20,11 @@ from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
+_LOADED = (
+    '{"done": 1, "total": 2, "what": "plates"}\n'
+    '{"result": {"loads": [{"table": "plates", "run": 12, "rows": 96, "state": "DONE", "message": ""}]}}\n'
+)
+
 MOST_ROWS = 10_000
 RowLimit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 
@@ -80,7 +85,7 @@ def query(visit: AVisit, wish: Annotated[HubQuery, Body()]) -> Rows:
         return query_apart(visit.lab.hub, wish.sql, wish.limit, stop=stop)
 
 
-@routes.raw("POST", "/hub/load", action="run.publish", media=LINES, makes=True)
+@routes.raw("POST", "/hub/load", action="run.publish", media=LINES, makes=True, example=_LOADED)
 def load_tables(visit: AVisit) -> Response:
     """Do again the loads that failed, and the ones that wait, of projects in which one may let runs load tables.
 

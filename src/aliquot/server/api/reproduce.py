@@ -15,12 +15,20 @@ from aliquot.server.working import LINES, told_as_it_goes
 
 routes = Routes("/api/v1")
 
+_MADE = (
+    '{"done": 1, "total": 2, "what": "12/sum/1"}\n'
+    '{"result": {"reference": "sums@3:/a.csv", "files": [{"path": "/a.csv", "task": "12/sum/1", '
+    '"verdict": "identical", "before": "blake3:5f1c…", "after": "blake3:5f1c…", "first_byte": null, "lines": ""}], '
+    '"tasks": []}}\n'
+)
+
 Path = Annotated[str, Query(max_length=4096, description="A file or folder of it; empty: all.", examples=["/a.csv"])]
 
 
 @routes.raw(
-    "POST", "/datasets/{name}/versions/{version}/reproduce", action="run.start", project=project_of_dataset, media=LINES
-)
+    "POST", "/datasets/{name}/versions/{version}/reproduce", action="run.start", project=project_of_dataset,
+    media=LINES, example=_MADE,
+)  # fmt: skip
 def make_again(visit: AVisit, name: str, version: str, path: Path = "") -> Response:
     """Do the chain of tasks again that made files, apart from the lab, and compare; nothing in the lab changes.
 

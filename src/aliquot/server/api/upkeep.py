@@ -13,10 +13,19 @@ from aliquot.server.working import LINES, Progress, told_as_it_goes
 
 routes = Routes("/api/v1")
 
+_VERIFIED = (
+    '{"done": 524288, "total": 1048576, "what": ""}\n'
+    '{"result": {"datasets": 1, "versions": 2, "files": 3, "blobs": 3, "bytes": 1048576, "damages": []}}\n'
+)
+_SWEPT = (
+    '{"done": 0, "total": 0, "what": ""}\n'
+    '{"result": {"report": {"dry_run": true, "freed": 0, "kept": 0}, "grace": 86400, "bucket": false}}\n'
+)
+
 Dataset = Annotated[str, Query(max_length=200, description="One dataset; empty: all that the lab has.")]
 
 
-@routes.raw("POST", "/verify", action="lab.verify", media=LINES)
+@routes.raw("POST", "/verify", action="lab.verify", media=LINES, example=_VERIFIED)
 def verify(visit: AVisit, dataset: Dataset = "") -> Response:
     """Read all bytes again; lines of JSON with `done` and `total` bytes, then `result` with what is damaged.
 
@@ -29,7 +38,7 @@ def verify(visit: AVisit, dataset: Dataset = "") -> Response:
     return told_as_it_goes(work)
 
 
-@routes.raw("POST", "/sweep", action="lab.sweep", media=LINES, makes=True)
+@routes.raw("POST", "/sweep", action="lab.sweep", media=LINES, makes=True, example=_SWEPT)
 def sweep(visit: AVisit, *, dry_run: bool = True) -> Response:
     """Remove bytes that nothing needs, with `dry_run=false`; otherwise only say what would go.
 
