@@ -131,7 +131,8 @@ def _sqlite(url: URL, folder: Path | None) -> Engine:
         path = (folder or Path()) / url.database
         path.parent.mkdir(parents=True, exist_ok=True)
         url = url.set(database=str(path.absolute()))
-        more = {"max_overflow": _MORE["sqlite"]}
+        # The connection that was used last has in memory what is asked for next.
+        more = {"max_overflow": _MORE["sqlite"], "pool_use_lifo": True}
     engine = create_engine(url, json_serializer=_json, connect_args={"timeout": _BUSY_MS / 1000}, **more)
 
     @event.listens_for(engine, "connect")

@@ -13,6 +13,7 @@ from aliquot.engine.compare import Comparison, compare
 from aliquot.engine.control import find_run
 from aliquot.lab.lab import Lab
 from aliquot.lab.runs import RunLine, run_line
+from aliquot.lab.unmoved import while_unmoved
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
 
@@ -39,7 +40,8 @@ class RunComparison:
 def compare_runs(lab: Lab, before: int, after: int, most: int | None = None) -> RunComparison:
     """Compare two runs; `Missing` when one is not there. `most` names of what differs in each way, None: all."""
     with lab.catalogue.read() as connection:
-        found = compare(connection, before, after, most)
+        asked = ("comparison", before, after, most)
+        found = while_unmoved(connection, asked, lambda: compare(connection, before, after, most))
         lines = [run_line(find_run(connection, number)) for number in (before, after)]
         documents = [_document(connection, number) for number in found.definitions]
         digests = {digest for each in found.code for digest in (each.before, each.after) if digest}

@@ -35,12 +35,14 @@ def stream(visit: AVisit, topics: str = "") -> StreamingResponse:
 
 
 async def _events(visit: Visit, topics: frozenset[str], projects: frozenset[str]) -> AsyncIterator[str]:
-    # Whoever comes back after a while has missed what moved meanwhile: the page then fetches everything once.
+    # Whoever comes back after a while has missed what moved meanwhile: the page then fetches everything once. Of a new
+    # page it is told what moved how many seconds ago: it may have been made before that.
     asked, opened = time.monotonic(), False
     async for moved in visit.site.broadcast.listen(topics):
         if not opened:
             opened = True
-            yield "retry: 3000\nevent: open\ndata: {}\n\n"
+            lately = json.dumps(visit.site.broadcast.moved_lately(topics))
+            yield f"retry: 3000\nevent: open\ndata: {lately}\n\n"
             continue
         if time.monotonic() - asked > _ASK_AGAIN:
             asked = time.monotonic()

@@ -1,6 +1,7 @@
 """One look a second for all streams of this process, and who waits for which topic."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,8 @@ INTERVAL = 1.0
 HEARTBEAT = 15.0
 """Seconds after which a silent stream says that it is there."""
 _FORGET_EVERY = 3600
+_RECENT = 300.0
+"""Seconds for which it is known of a topic when it moved last; nobody takes longer to open a page's stream."""
 
 
 AWAY = "away"
@@ -45,6 +48,7 @@ class Broadcast:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._away = False
+        self._moved_at: dict[str, float] = {}
 
     @property
     def streams(self) -> int:
@@ -55,6 +59,11 @@ class Broadcast:
     def newest(self) -> int:
         """Give the number of the newest event that was looked at."""
         return self._look.newest
+
+    def moved_lately(self, topics: Collection[str]) -> dict[str, float]:
+        """Give how many seconds ago it was seen that topics moved, of those that have in the last minutes."""
+        now = time.monotonic()
+        return {each: now - at for each, at in self._moved_at.items() if each in topics and now - at < _RECENT}
 
     async def open(self) -> None:
         """Begin to look."""
@@ -122,6 +131,10 @@ class Broadcast:
         self._away = True
 
     def _tell(self, moved: set[str]) -> None:
+        now = time.monotonic()
+        if moved:
+            still = {each: at for each, at in self._moved_at.items() if now - at < _RECENT}
+            self._moved_at = still | dict.fromkeys(moved, now)
         for each in self._streams:
             mine = moved & each.topics
             if mine:

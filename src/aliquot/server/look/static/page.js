@@ -16,10 +16,22 @@
     return found ? near.format(-Math.round(passed / found[1]), found[2]).replace(".", "") : "";
   }
 
+  const zones = new Map();
+
+  // The zone as people write it (UTC, CET), which is another one in summer.
+  function zone(date) {
+    const minutes = date.getTimezoneOffset();
+    if (!zones.has(minutes)) {
+      const parts = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(date);
+      zones.set(minutes, parts.find((each) => each.type === "timeZoneName").value);
+    }
+    return zones.get(minutes);
+  }
+
   function times(root) {
     for (const each of root.querySelectorAll("time[data-time]")) {
       const date = new Date(each.dateTime);
-      const full = written(date), relative = ago(date);
+      const full = `${written(date)} ${zone(date)}`, relative = ago(date);
       each.textContent = each.dataset.time === "full" ? (relative ? `${full} (${relative})` : full) : relative || full;
       each.title = `${full} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
     }
@@ -28,6 +40,14 @@
   function copies(root) {
     if (!navigator.clipboard) return;
     for (const each of root.querySelectorAll("[data-copy]")) each.hidden = false;
+  }
+
+  // Where one is may lie beyond the edge of a row of places that is too long for a phone.
+  function here() {
+    for (const each of document.querySelectorAll("[aria-current='page']")) {
+      const row = each.closest(".side nav, .tabs, .places");
+      if (row) row.scrollLeft = Math.max(0, each.offsetLeft + each.offsetWidth - row.offsetLeft - row.clientWidth * 0.75);
+    }
   }
 
   function prepare(root) {
@@ -62,11 +82,14 @@
     if (!wanted.length || source) return;
     source = new EventSource(`/events/stream?topics=${encodeURIComponent(wanted.join(","))}`);
     for (const topic of wanted) source.addEventListener(topic, () => moved(topic));
-    source.addEventListener("open", () => {
+    source.addEventListener("open", (event) => {
+      // The connection says so, too; the server's own word comes when nothing is missed any more.
+      if (event.data === undefined) return;
       away = false;
       sign();
-      // What moved while nobody listened is fetched once.
-      if (openedBefore) wanted.forEach(moved);
+      // What moved while nobody listened is fetched once: at first, what has since this page was asked for.
+      const lately = JSON.parse(event.data), age = performance.now() / 1000;
+      wanted.filter((topic) => openedBefore || lately[topic] <= age).forEach(moved);
       openedBefore = true;
     });
     source.addEventListener("away", outOfReach);
@@ -147,6 +170,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
+    here();
     open();
     setInterval(() => times(document), 15000);
   });
