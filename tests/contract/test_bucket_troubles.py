@@ -73,6 +73,17 @@ def test_a_setting_that_no_client_knows_is_refused(catalogue: Catalogue, store: 
         _open(catalogue, store, "s3://lab/in", tmp_path, settings={"nonsense": "1"})
 
 
+def test_settings_of_the_connection_are_taken_or_refused_like_those_of_the_cloud(
+    catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path
+) -> None:
+    kind.put("a", b"1")
+    settings = {**s3.settings, "aws_allow_http": "true", "AWS_TIMEOUT": "60s", "http1_only": "true"}
+    assert _open(catalogue, store, kind.url, tmp_path, settings=settings).look().taken.added == 1
+    for url in ("s3://lab/in", "gs://lab/in"):
+        with pytest.raises(Invalid, match="cannot be opened"):
+            _open(catalogue, store, url, tmp_path, settings={"timeout": "for ever"})
+
+
 def test_a_bucket_that_holds_objects_has_to_say_how_far_back(
     catalogue: Catalogue, store: Store, kind: ObjectsKind, s3: Bucket, tmp_path: Path
 ) -> None:

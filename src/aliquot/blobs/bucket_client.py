@@ -11,6 +11,14 @@ from obstore.store import ObjectStore, from_url
 _RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """What the client waits for by itself. What lasts longer is told, and tried again by whoever asked."""
 
+_CONNECTION = frozenset({
+    "allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type", "http1_only",
+    "http2_keep_alive_interval", "http2_keep_alive_timeout", "http2_keep_alive_while_idle", "http2_only",
+    "pool_idle_timeout", "pool_max_idle_per_host", "proxy_ca_certificate", "proxy_excludes", "proxy_url",
+    "randomize_addresses", "read_timeout", "timeout", "user_agent",
+})  # fmt: skip
+"""Settings of the connection. The client aborts when it finds them among those of the cloud."""
+_CLOUD = re.compile(r"^(?:aws|azure|google)_")
 _ADDRESSES = ("endpoint", "endpoint_url", "base_url")
 _STATUS = re.compile(r"status code:?\s*(\d{3})")
 _EXPIRED = re.compile(r"Expired ?Token|InvalidToken|token (?:has|is) expired", re.IGNORECASE)
@@ -24,9 +32,15 @@ def open_bucket(url: str, settings: Mapping[str, str]) -> ObjectStore:
     """
     # A person who writes http:// means it; the client would refuse.
     plain = any(value.startswith("http://") for name, value in settings.items() if name.endswith(_ADDRESSES))
-    more: Any = {"client_options": {"allow_http": True}} if plain else {}
-    given: Any = dict(settings)
-    return from_url(url, config=given, retry_config=_RETRY, **more)
+    options: Any = {"allow_http": True} if plain else {}
+    given: Any = {}
+    for name, value in settings.items():
+        option = _CLOUD.sub("", name.lower())
+        if option in _CONNECTION:
+            options[option] = value
+        else:
+            given[name] = value
+    return from_url(url, config=given, client_options=options, retry_config=_RETRY)
 
 
 def is_refusal(error: BaseException) -> bool:
