@@ -523,6 +523,12 @@ BROKEN = [
     ("source wake", L, 'lab: l\nsources:\n  s: {watch: "s3://x/y", wake: {}, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:32: sources.s.wake: give either 'sqs' or 'azure_queue'",
     ]),
+    ("source wake elsewhere", L, 'lab: l\nsources:\n  s: {watch: inbox, wake: {sqs: "https://sqs/1/q"}, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:33: sources.s.wake.sqs: such a queue tells of s3:// alone, but inbox is watched; leave 'wake' out",
+    ]),
+    ("source wake url", L, 'lab: l\nsources:\n  s: {watch: "az://x/y", wake: {azure_queue: arrivals}, accept: [{type: charges, into: c}]}\n', [
+        "aliquot.yaml:3:46: sources.s.wake.azure_queue: 'arrivals' is no URL of a queue; write https://… as its cloud shows it",
+    ]),
     ("source quiet", L, 'lab: l\nsources:\n  s: {watch: x, settled: {quiet: 2 secs}, accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:34: sources.s.settled.quiet: '2 secs' is not a span of time; write a number and one of ms, s, m, h, d, like 90s or 1h",
     ]),

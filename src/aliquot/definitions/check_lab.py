@@ -36,6 +36,7 @@ def check_config(document: Document, lab: LabConfig, folder: Folder, types: Coll
         yield from _scheme(document, (*path, "watch"), source.watch, _STORES)
         yield from check_set(document, (*path, "settled", "set"), source.settled.set)
         yield from _marker(document, (*path, "settled", "marker"), source.settled.marker)
+        yield from _queue(document, (*path, "wake"), source)
         if source.schedule is not None:
             given = document.value["sources"][name]["schedule"]
             yield from check_schedule(document, (*path, "schedule"), source.schedule, given)
@@ -78,6 +79,20 @@ def _marker(document: Document, path: Path, text: str | None) -> Iterator[Proble
     for name in re.findall(r"\{([^{}]*)\}", text or ""):
         if name not in _IN_MARKER:
             yield document.problem(path, f"a marker knows no {'{' + name + '}'!r}{instead(name, _IN_MARKER)}")
+
+
+def _queue(document: Document, path: Path, source: Source) -> Iterator[Problem]:
+    """Give a queue whose messages cannot concern what is watched, or that is no URL."""
+    queues = {"sqs": "s3", "azure_queue": "az"}
+    for name, url in source.wake.model_dump(exclude_none=True).items() if source.wake else ():
+        found = _SCHEME.match(source.watch)
+        if "${" not in source.watch and (found is None or found[1] != queues[name]):
+            words = f"such a queue tells of {queues[name]}:// alone, but {source.watch} is watched; leave 'wake' out"
+            yield document.problem((*path, name), words)
+        elif "${" not in url and not re.match(r"https?://[^/\s]+/\S", url):
+            yield document.problem(
+                (*path, name), f"{url!r} is no URL of a queue; write https://… as its cloud shows it"
+            )
 
 
 def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -> Iterator[Problem]:
