@@ -15,7 +15,7 @@ from aliquot.db import Catalogue
 from aliquot.intake.folder import Folder
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Clock, Landing
-from aliquot.intake.since import Since
+from aliquot.intake.since import since_of
 from aliquot.intake.source import Look, SourceIntake
 from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Source
@@ -235,10 +235,14 @@ def test_an_object_that_is_replaced_in_the_second_in_which_a_source_begins_arriv
     kind.put("b", b"old")
     (page,) = kind.place().pages((), lambda _: None)
     at = max(each.mtime_ns for each in page)
-    begun = Since(at, frozenset((each.path, each.version) for each in page if each.mtime_ns == at))
+    now = Source.model_validate({"watch": kind.url, "accept": [{"type": "any", "into": "plates"}], "since": "now"})
+    begun = since_of(catalogue, "bench", now, kind.place())
     assert not any(begun.holds(each) for each in page)
+    assert since_of(catalogue, "bench", now, kind.place()) == begun
     assert begun.holds(page[0]._replace(mtime_ns=at, version="another"))
     assert begun.holds(page[0]._replace(mtime_ns=at, path="/c"))
+    # What lay there is sent once more: S3 gives the same content the same version.
+    assert begun.holds(page[0]._replace(mtime_ns=at + 10**9))
 
 
 def test_a_source_that_begins_now_while_the_clock_is_ahead_misses_nothing(yard: Yard) -> None:

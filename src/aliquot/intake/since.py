@@ -18,7 +18,8 @@ from aliquot.model.lab_config import Source
 class Since(NamedTuple):
     """What came before `at`, in nanoseconds since 1970, is passed over; of what came then or later, `passed`.
 
-    That is by path and, of objects, by version: another may be put in its place within the same second.
+    That is by path and time and, of objects, by version: another may be put in its place within the same second, and
+    the same content may come once more.
     """
 
     at: int = 0
@@ -77,7 +78,7 @@ def _came(file: File) -> int:
 
 
 def _mark(file: File) -> tuple[str, str]:
-    return file.path, file.version or str(_came(file))
+    return file.path, f"{_came(file)} {file.version}".rstrip()
 
 
 def _keep(catalogue: Catalogue, name: str, source: Source, place: Place, found: Since) -> None:
