@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -105,3 +106,15 @@ def test_what_is_of_another_project_is_not_there(server: RunningServer, admin: h
     with server.client() as nobody:
         assert nobody.get("/api/v1/sources").status_code == 401
         assert nobody.get("/sources/pairs").status_code == 303
+
+
+def test_how_a_source_stood_when_the_lab_went_down_is_what_is_said_of_it(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path / "lab")
+    accept = "accept: [{type: any, into: plates}]"
+    lab.write("aliquot.yaml", f"lab: l\nsources:\n  s: {{watch: ./inbox, settled: {{quiet: 300ms}}, {accept}}}\n")
+    lab.write("types/any.yaml", "type: any\nrecognise: {name: '*'}\n")
+    lab.write("inbox/plain.txt", "x")
+    lab.run("apply")
+    lab.up()
+    (stands,) = lab.json("source", "list")
+    assert (stands["unsettled"], stands["listed"]) == (0, 1)

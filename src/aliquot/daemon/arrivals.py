@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class _Watched:
     noted_at: float = float("-inf")
     told: str = ""
     noted: tuple[Pending, ...] = ()
+    unsaid: Health | None = None
+    """How the source does, where that is not written down yet."""
     asked: bool = False
     """Whether somebody has asked for a look, who wants to know that there was one."""
     told_after: bool = False
@@ -129,6 +132,10 @@ class Arrivals:
             each.close()
         self._wake.close()
         self._pool.shutdown(wait=True)
+        # Where the catalogue is away, the next look says how the source does.
+        with suppress(AliquotError):
+            for each in self._sources.values():
+                self._write_down(each)
 
     def _hear(self) -> None:
         """Find out which sources something outside wants to be looked at."""
@@ -223,14 +230,18 @@ class Arrivals:
         first = (pending or ())[:_WAITING]
         same = [(one.path, one.kind) for one in first] == [(one.path, one.kind) for one in each.noted]
         soon = now < each.noted_at + (_BETWEEN_NOTES if same else _BETWEEN_CHANGES)
-        if soon and problem == each.told and not each.told_after:
-            return
-        each.noted_at, each.noted = now, first
-        health = Health(
+        each.unsaid = Health(
             each.name, self._lab.sources[each.name].watch, time.time(), listed, problem,
             None if pending is None else len(pending), [{"path": one.path, "why": one.why} for one in first],
         )  # fmt: skip
-        note_health(self._lab.catalogue, health)
+        if not soon or problem != each.told or each.told_after:
+            each.noted_at, each.noted = now, first
+            self._write_down(each)
+
+    def _write_down(self, each: _Watched) -> None:
+        if each.unsaid is not None:
+            note_health(self._lab.catalogue, each.unsaid)
+            each.unsaid = None
 
     def _refresh(self) -> object:
         """Give what stands for the file types that are applied now."""
