@@ -146,6 +146,15 @@ def test_whatever_tells_of_an_arrival_wakes_a_lab_that_is_up(server: RunningServ
     _wake_in_every_way(server)
 
 
+def test_a_receipt_names_the_version_of_the_object(server: RunningServer) -> None:
+    lab = lab_of(server)
+    lab.wait_for("clock", lab.put("clock"))
+    number = lab.json("receipts", "list", "--limit", "1")[0]["id"]
+    version = lab.json("receipts", "show", str(number))["object_version"]
+    assert len(version) == 32
+    assert version in lab.run("receipts", "show", str(number)).stdout
+
+
 def _wake_in_every_way(server: RunningServer) -> None:
     lab, post = lab_of(server), server.client()
     word = lab.token("source.wake")

@@ -34,6 +34,7 @@ def show_receipt(found: Receipt, *, as_json: bool) -> None:
             "who": found.who,
             "size": size(found.size),
             "digest": found.digest,
+            "object version": found.object_version,
             "seen": moment(found.seen_at),
             "settled": moment(found.settled_at),
             "taken in": moment(found.taken_at),
