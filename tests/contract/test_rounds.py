@@ -1,5 +1,6 @@
 """Rounds: several small attempts that a slot makes in one go lose nothing of what each has alone."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from aliquot.blobs.layout import key_of
+from aliquot.executors.order import Order
+from aliquot.executors.parcel import receive, send
 from aliquot.executors.process import ProcessExecutor
+from aliquot.executors.slot import Slot
+from aliquot.executors.turns import Turns
+from aliquot.executors.working_directory import WorkingDirectory
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
 from aliquot.model.task import Cause, Outcome, Resources, TaskDocument
@@ -131,6 +137,27 @@ def test_what_waits_behind_a_long_one_is_made_meanwhile(tmp_path: Path) -> None:
     assert place.outcome(handles[3]).state is State.COMPLETE
     assert sorted(journal(tmp_path / "journal")) == list(range(COUNT))
     place.executor.close()
+
+
+def test_what_a_supervisor_takes_late_is_told_once(place: Place, tmp_path: Path) -> None:
+    folder, done = tmp_path / "slot", tmp_path / "done"
+    directory = WorkingDirectory(folder / "task", folder)
+    slot = Slot(folder, (directory.stdout, directory.stderr), Turns(1))
+    # Together more than fits into a socket: its shepherd waits in the middle of the answer while the last one runs.
+    large = "for i in 1 2; do head -c 120000 /dev/zero > out/$i; done"
+    orders = [
+        Order(
+            place.document(""), "/bin/sh", ["sh", "-c", command], {"PATH": os.defpath},
+            files=[("task.json", 0o644, b"{}")], gathers=10.0,
+        ).words()
+        for command in (large, large, f"sleep 1.4; touch {done}")
+    ]  # fmt: skip
+    line = slot._open()  # as a supervisor that is kept from reading
+    send(line, {"wish": "round", "orders": orders})
+    place.until(done.exists)
+    answers = [receive(line), receive(line)]
+    assert [[each[0] for each in words["ended"]] for words in answers if words] == [[0, 1], [2]]
+    slot.close()
 
 
 def test_a_time_limit_holds_for_each(place: Place, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files that become blobs as they lie: only those that nobody else can change."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -89,6 +90,20 @@ def test_a_file_that_somebody_else_can_reach_is_copied(
         let_go()
     left.write_bytes(b"changed")
     assert store.read(location) == CONTENT
+
+
+def test_a_file_that_lies_on_the_same_disk_by_another_mount_is_copied(
+    store: Store, left: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def within_a_mount(source: Path, target: Path) -> None:
+        if Path(source) == left:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", within_a_mount)
+    assert not is_the_same(store, taken(store, left), left)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

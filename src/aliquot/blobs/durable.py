@@ -126,6 +126,9 @@ class Writer:
                 os.close(handle)
             self._link(Path(source), name_of(digest))
         except OSError as error:
+            # Two mounts of one disk, such as the volumes of a container, have its number both.
+            if error.errno == errno.EXDEV:
+                return self.copy(source, name_of)
             raise storage_error(error, self.root) from error
         return digest, size
 

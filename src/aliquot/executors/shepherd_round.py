@@ -109,8 +109,10 @@ class Round:
 
     def answer(self, *, over: bool = True) -> None:
         """Answer what was made since the last time, and empty the folders of what was taken up."""
-        answers = [(number, note.fields(), self._gathered(number, note)) for number, note in self._ended]
-        last = self._ended[-1][1] if self._ended and over else None
+        # Once and for all: while the supervisor lets us wait, the timer comes again, in the middle of what we say.
+        ended, self._ended = self._ended, []
+        answers = [(number, note.fields(), self._gathered(number, note)) for number, note in ended]
+        last = ended[-1][1] if ended and over else None
         stays = last is not None and answers[-1][2] is None
         if last and stays and last.exit_code is not None:
             self._child.noted(last)
@@ -129,7 +131,6 @@ class Round:
             if last:
                 self._child.noted(last)
             raise
-        self._ended = []
         # What cannot be emptied now is tried again with the next order, and told then.
         with suppress(OSError):
             if last and not stays:
