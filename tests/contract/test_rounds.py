@@ -152,7 +152,7 @@ def test_what_a_supervisor_takes_late_is_told_once(place: Place, tmp_path: Path)
         ).words()
         for command in (large, large, f"sleep 1.4; touch {done}")
     ]  # fmt: skip
-    line = slot._open()  # as a supervisor that is kept from reading
+    line = slot._open()  # pyright: ignore[reportPrivateUsage]  # as a supervisor that is kept from reading
     send(line, {"wish": "round", "orders": orders})
     place.until(done.exists)
     answers = [receive(line), receive(line)]
