@@ -10,6 +10,7 @@ from aliquot.intake.decided import Taken
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Pending
 from aliquot.intake.source import Look
+from aliquot.lab.source_states import source_states
 from aliquot.model.lab_config import Source
 
 both = pytest.mark.parametrize("catalogue", ["sqlite", "postgresql"], indirect=True)
@@ -63,3 +64,16 @@ def test_times_that_passed_meanwhile_are_made_up_once_or_not(catalogue: Catalogu
 def test_another_schedule_begins_anew(catalogue: Catalogue) -> None:
     assert not _hours(catalogue).is_open("nightly", _at(1, 12))
     assert not _hours(catalogue, cron="0 3 * * *").is_open("nightly", _at(4, 12))
+
+
+def test_a_source_with_a_schedule_is_said_to_be_looked_at_by_the_clock_alone(catalogue: Catalogue) -> None:
+    clock = {"cron": "0 2 * * *", "zone": "Europe/Berlin"}
+    document = {"watch": "./inbox", "accept": [{"type": "any", "into": "plates"}]}
+    sources = {
+        "night": Source.model_validate({**document, "schedule": clock}),
+        "always": Source.model_validate(document),
+    }
+    with catalogue.read() as connection:
+        always, night = source_states(connection, sources)
+    assert (night.schedule, night.told_by) == ("0 2 * * * Europe/Berlin", "")
+    assert (always.schedule, always.told_by) == ("", "the file system")

@@ -84,12 +84,15 @@ def _state(connection: Connection, name: str, source: Source, waiting: int, look
         unsettled=look.waits if look else None,
         first_unsettled=[Unsettled(each["path"], each["why"]) for each in (look.waiting or ())] if look else [],
         interval=source.interval or (BUCKET if is_bucket(source.watch) else FOLDER),
-        schedule=source.schedule.cron if source.schedule else "",
+        schedule=f"{source.schedule.cron} {source.schedule.zone or ''}".strip() if source.schedule else "",
         told_by=_told_by(source),
     )
 
 
 def _told_by(source: Source) -> str:
+    if source.schedule:
+        # Until its time comes it stays closed, whatever is told.
+        return ""
     if source.wake:
         return source.wake.sqs or source.wake.azure_queue or ""
     return "" if is_bucket(source.watch) else "the file system"
