@@ -187,6 +187,28 @@ def test_a_blob_that_is_stored_already_is_not_packed_again(tmp_path: Path) -> No
     assert list((tmp_path / "store" / "drafts").iterdir()) == []
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_draft_that_is_not_as_it_was_written_becomes_no_pack(tmp_path: Path, *, gone: bool) -> None:
+    files = _resting(tmp_path / "given", {f"{n}": os.urandom(SMALL - 1) for n in range(129)})
+    store = open_store(str(tmp_path / "store"))
+    batch = store.batch()
+    with batch.readers(1) as readers:
+        readers.put(Part("", [path for path, _, _ in files]))
+        read = readers.get()
+        assert read
+        assert read.draft
+        # What a sweep does, or an opening of the store, when whoever fills the draft was stopped for a day.
+        if gone:
+            read.draft.unlink()
+        else:
+            with read.draft.open("ab") as file:
+                file.write(b"more")
+        batch.add_read(read)
+        with pytest.raises(Unavailable, match="store"):
+            batch.flush()
+    assert list(_in_packs(store)) == []
+
+
 @pytest.mark.skipif(useful_readers() == 0, reason="readers need two cores")
 def test_many_files_are_packed_as_few_are(tmp_path: Path) -> None:
     contents = {f"{n}": (b"same" if n % 10 == 0 else f"{n} ".encode()) * 300 for n in range(MANY_FILES - 500)}

@@ -244,7 +244,7 @@ class Batch:
         pieces = list(rest.pieces())
         pack = _digest_pieces(pieces)
         if rest.draft:
-            self._objects.put_draft(pack_key(pack), rest.draft, pieces[-1])
+            self._objects.put_draft(pack_key(pack), rest.draft, rest.size, pieces[-1])
         else:
             self._objects.put_object(pack_key(pack), pieces)
         places = rest.locations(pack)

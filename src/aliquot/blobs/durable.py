@@ -44,10 +44,13 @@ class Writer:
         """
         return self.finish(self.new_draft(), key, parts)
 
-    def finish(self, draft: Path, key: str, parts: Iterable[bytes | memoryview]) -> bool:
-        """Write bytes at the end of a draft, which is new or not, and give it its name, as `write` does."""
+    def finish(self, draft: Path, key: str, parts: Iterable[bytes | memoryview], held: int | None = None) -> bool:
+        """Write bytes at the end of a draft that is new, or has `held` bytes, and give it its name, as `write` does."""
         try:
-            with draft.open("ab") as file:
+            with draft.open("xb" if held is None else "r+b") as file:
+                # It goes as abandoned when its writer was stopped for a day, and must not begin anew as its own end.
+                if held is not None and file.seek(0, os.SEEK_END) != held:
+                    raise OSError(errno.EIO, "a draft is not as it was written")
                 for part in parts:
                     file.write(part)
                 file.flush()

@@ -79,10 +79,10 @@ class Objects:
         """Give the place for a new file that shall become an object by `put_draft`; None in a bucket."""
         return self._writer.new_draft() if self._writer else None
 
-    def put_draft(self, key: str, draft: Path, ending: bytes | memoryview) -> None:
-        """Make an object of a draft and the bytes that come after what it holds, as `put_object` does."""
+    def put_draft(self, key: str, draft: Path, held: int, ending: bytes | memoryview) -> None:
+        """Make an object of a draft and the bytes that come after those that it holds, as `put_object` does."""
         assert self._writer
-        if self._writer.finish(draft, key, [ending]):
+        if self._writer.finish(draft, key, [ending], held):
             self._forget(key)
 
     def replace_object(self, key: str, data: bytes) -> None:
