@@ -15,7 +15,7 @@ _TOLD = 2.0
 """Seconds from which on a wait is told."""
 _LATER = frozenset({429, 503})
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_PASSING = frozenset({"server-unreachable", "server-silent", "server-away", "server-busy", "catalogue-unavailable"})
+PASSING = frozenset({"server-unreachable", "server-silent", "server-away", "server-busy", "catalogue-unavailable"})
 """What may be over in a moment."""
 
 
@@ -69,7 +69,7 @@ class Patience:
                 left -= asked.seconds
                 self._wait(max(asked.seconds, pause))
             except Unavailable as error:
-                if error.code not in _PASSING:
+                if error.code not in PASSING:
                     raise
                 time.sleep(pause)
         try:

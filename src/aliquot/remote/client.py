@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError, create_model
 
 from aliquot import __version__
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
-from aliquot.remote.again import Asked, Patience, asked_to_wait, may_repeat
+from aliquot.remote.again import PASSING, Asked, Patience, asked_to_wait, may_repeat
 from aliquot.remote.credentials import headers_for, is_session, kept_token, origin_of
 from aliquot.remote.refused import error_from, unlike_a_lab
 
@@ -154,8 +154,9 @@ class Client:
         while True:
             try:
                 return self._worked(model, request, progress)
-            except Unavailable:
-                if not once or failures >= len(self._pauses):
+            except Unavailable as error:
+                # What came of the work is no cut, such as a store without room.
+                if not once or error.code not in PASSING or failures >= len(self._pauses):
                     raise
                 if not lost:
                     self.notice(f"The connection to {self.origin} broke off; coming back for what was begun there.")
