@@ -110,7 +110,7 @@ def test_work_that_was_lost_sight_of_is_come_back_for_under_the_same_key() -> No
     # Nor is it a cut when the work itself says that it cannot go on.
     full = {"title": "unavailable", "status": 503, "code": "store-full", "detail": "Free some.", "facts": {}}
     turns, said = InTurn(streamed({"problem": full})), []
-    with answering(turns) as url, Client(url, TOKEN, notice=said.append, pauses=(0.0,)) as client:
-        with pytest.raises(Unavailable, match="Free some"):
-            hub.load(client)
+    full_there = pytest.raises(Unavailable, match="Free some")
+    with answering(turns) as url, Client(url, TOKEN, notice=said.append, pauses=(0.0,)) as client, full_there:
+        hub.load(client)
     assert (len(turns.asked), said) == (1, [])
