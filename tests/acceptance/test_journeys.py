@@ -54,7 +54,11 @@ def as_person(browser: Browser, server: RunningServer, name: str) -> Iterator[Pa
     page.fill("#password", PASSWORD)
     page.click("button.main")
     page.wait_for_url(f"{server.address}/")
-    yield page
+    try:
+        yield page
+    except Exception as error:
+        error.add_note(f"at {page.url}:\n{page.inner_text('body')[:2000]}\n{server.log()[-2000:]}")
+        raise
     context.close()
     assert seen.errors == []
     assert seen.elsewhere == []
@@ -84,6 +88,10 @@ def technician(page: Page, pair: list[Path]) -> None:
     page.set_input_files("#files", pair)
     page.click("button.main")
     expect(page.locator(".outcome.good")).to_contain_text("version 1")
+    # The pipeline's own run of what arrived has the number 1.
+    page.click("nav[aria-label=Main] >> text=Runs")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    page.go_back()
     page.click(".outcome a")
     page.click(f"text={pair[0].name}")
     expect(page.locator("dl.facts").first).to_contain_text("liver 7")

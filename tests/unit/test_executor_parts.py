@@ -15,7 +15,10 @@ from aliquot.executors.captured import CapturedLog, tail
 from aliquot.executors.collect import collect_outputs, read_exports
 from aliquot.executors.command import arguments, environment, find_program
 from aliquot.executors.conclusions import exit_verdict, spawn_verdict
+from aliquot.executors.note import Note
 from aliquot.executors.owner import Owner, dead_owners, end_leftovers
+from aliquot.executors.process_runner import conclude
+from aliquot.executors.watch import Seen
 from aliquot.executors.working_directory import WorkingDirectory, remove, write_outcome
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, digest_bytes
@@ -319,3 +322,14 @@ def test_the_folder_of_a_dead_owner_is_removed(tmp_path: Path) -> None:
     (tmp_path / "unrelated").touch()
     end_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["unrelated"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "wall", "stays"), [(Cause.TIMEOUT, 1.4, False), (Cause.TIMEOUT, 1.5, True), (Cause.CANCELED, 1.4, True)]
+)
+def test_a_verdict_that_came_after_an_end_in_time(cause: Cause, wall: float, stays: bool) -> None:
+    attempt = Attempt(Handle("h"), DOCUMENT)
+    attempt.condemn(cause, "That is over.")
+    note = Note(7, 3, "k", "", "", 1, 1, exit_code=0, wall=wall)
+    conclude(attempt, note, Seen(0, None))
+    assert (attempt.verdict is not None) == stays

@@ -69,6 +69,16 @@ class Attempt:
             self._verdict = Verdict(cause, message)
             return True
 
+    def ended_after(self, wall: float) -> None:
+        """Note in how many seconds the command has ended: in time, it was not ended for taking too long.
+
+        A supervisor that was itself held up (stopped, swapped out) may look at the clock before it hears of an end.
+        """
+        limit = self.document.resources.time
+        with self.lock:
+            if self._verdict and self._verdict.cause is Cause.TIMEOUT and limit is not None and wall < limit:
+                self._verdict = None
+
     def claim(self) -> bool:
         """Take the attempt to bring it to its outcome; True for the first who asks, and for nobody else."""
         with self.lock:

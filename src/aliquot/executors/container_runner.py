@@ -48,6 +48,7 @@ class Containers:
         try:
             note = wait()
             attempt.began, wall = note.began_at, note.wall
+            attempt.ended_after(wall)
         except ShepherdLost:
             self.runtime.remove_containers(name)
             attempt.check()

@@ -137,6 +137,7 @@ def _gathers(directory: WorkingDirectory, document: TaskDocument) -> float:
 def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:
     """Say how a command ended, from what its shepherd noted and what was seen of it."""
     attempt.began = note.began_at
+    attempt.ended_after(note.wall)
     attempt.usage = Usage(wall=note.wall, cpu=note.cpu, peak_memory=max(seen.peak, note.peak))
     code = note.exit_code or 0
     return Ended(code, kernel_oom_verdict(code, seen.oom_kills), gone=True)

@@ -144,6 +144,7 @@ class Rounds:
             seen = progress.seen.get(number, _UNSEEN)
             silent = answer.silent or number != last
             attempt.began = note.began_at
+            attempt.ended_after(note.wall)
             self._directories[number].doubted = False
             if files is None or attempt.verdict or not silent:
                 directory = self._directories[number]

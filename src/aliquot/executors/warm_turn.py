@@ -127,6 +127,7 @@ class Turn:
                     self._process.used = True
                     self._paced = (0, time.monotonic() - max(0.0, time.time() - attempt.began))
                 peak = max(header["rss"], seen.peak if seen else 0)
+                attempt.ended_after(header["wall"])
                 attempt.usage = Usage(header["wall"], header["cpu"], peak)
                 if header["look"] or header["error"] or attempt.verdict:
                     ended.append((attempt, self._conclude(attempt, header, body)))

@@ -19,6 +19,8 @@ _CLOSE_INTERVAL = 0.01
 _LINGER = 1.0
 _DISK_INTERVAL = 0.25
 _PEAK_INTERVAL = 0.2
+_HELD_UP = 1.0
+"""Seconds without a look after which the first one takes no time for over: what has ended is heard of first."""
 
 
 class Memory(Protocol):
@@ -68,6 +70,7 @@ class Watch:
         self._wake = threading.Event()
         self._closed = False
         self._parked = False
+        self._held_up = False
         self._thread = threading.Thread(target=self._run, name="aliquot-watch", daemon=True)
         self._thread.start()
 
@@ -109,7 +112,7 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        busy_until = 0.0
+        busy_until = looked = 0.0
         while not self._closed:
             followed = list(self._followed)
             for look in followed:
@@ -122,6 +125,7 @@ class Watch:
             self._parked = now >= busy_until
             if self._parked and (self._watched or self._followed):
                 continue
+            self._held_up, looked = now - looked > _HELD_UP, now
             for each in watched:
                 # Whatever goes wrong with one look, the next one comes; without this thread no limit would hold.
                 with suppress(Exception):
@@ -153,7 +157,7 @@ class Watch:
         directory, limits = each.directory, each.attempt.document.resources
         directory.stdout.trim()
         directory.stderr.trim()
-        if limits.time is not None and ran >= limits.time:
+        if limits.time is not None and ran >= limits.time and not self._held_up:
             each.attempt.condemn(Cause.TIMEOUT, over_time(limits.time))
         if each.memory and now >= each.next_memory and (limits.memory or ran >= _INTERVAL):
             self._judge_memory(each, each.memory, limits.memory)

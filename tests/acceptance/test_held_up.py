@@ -1,0 +1,68 @@
+"""A supervisor that is itself held up for long blames no command for that."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from lab_folder import LabFolder
+from waiting import until
+
+COUNT = 8
+LIMIT = 2.0
+PIPELINE = """
+pipeline: pauses
+inputs: {{texts: {{dataset: texts}}}}
+steps:
+  pause:
+    inputs: {{file: {{from: texts, glob: "/{{name}}"}}}}
+    {work}
+    resources: {{time: {limit}s}}
+    retry: {{on: {{timeout: 1}}}}
+outputs: {{pauses: {{from: pause, publish: pauses}}}}
+"""
+COMMAND = 'command: \'touch MARKS/began-$NAME; sleep 0.5; cp "$FILE" "$OUT/"; touch MARKS/ended-$NAME\''
+STEP = """
+import time
+from pathlib import Path
+
+import aliquot
+
+@aliquot.step
+def pause(file: Path, out: Path, name: str):
+    Path("MARKS", f"began-{name}").touch()
+    time.sleep(0.5)
+    (out / name).write_bytes(file.read_bytes())
+    Path("MARKS", f"ended-{name}").touch()
+"""
+
+
+@pytest.mark.parametrize("kind", ["command", "python"])
+def test_what_ended_in_time_is_not_told_to_have_taken_too_long(tmp_path: Path, kind: str) -> None:
+    lab = LabFolder(tmp_path)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    lab.write("aliquot.yaml", f"lab: held\nexecutor: {{kind: process, workers: {COUNT}}}\n")
+    work = COMMAND.replace("MARKS", str(marks)) if kind == "command" else "python: steps.work:pause"
+    lab.write("pipelines/pauses.yaml", PIPELINE.format(work=work, limit=LIMIT))
+    lab.write("steps/work.py", STEP.replace("MARKS", str(marks)))
+    for number in range(COUNT):
+        lab.write(f"files/t{number}", f"text {number}")
+    lab.run("apply")
+    lab.run("ingest", "texts", "files")
+    lab.run("run", "start", "pauses")
+    worker = lab.start("worker", "--until-idle")
+    try:
+        until(lambda: any(marks.glob("began-*")))
+        os.kill(worker.pid, signal.SIGSTOP)
+        began = len(list(marks.glob("began-*")))
+        until(lambda: len(list(marks.glob("ended-*"))) >= began)
+        time.sleep(LIMIT + 0.5)  # the longest that a command may take goes by: the moment is the test
+        os.kill(worker.pid, signal.SIGCONT)
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+    (run,) = lab.json("run", "list")
+    assert (run["state"], run["parked"]) == ("COMPLETE", 0)
