@@ -28,7 +28,8 @@ def _resting(folder: Path, contents: dict[str, bytes]) -> list[Resting]:
     for name, data in contents.items():
         file = folder / name
         file.write_bytes(data)
-        found.append((str(file), len(data), file.stat().st_mtime_ns))
+        now = file.stat()
+        found.append((str(file), len(data), now.st_mtime_ns, now.st_ctime_ns))
     return found
 
 
@@ -41,7 +42,7 @@ def test_what_is_read_is_what_lies_there_in_its_order(tmp_path: Path) -> None:
         for read in readers.read([Part(str(tmp_path / "given"), names[:100]), Part("", [f[0] for f in files[100:]])]):
             digests = [digest_bytes(data) for data in contents.values()][seen : seen + len(read.part.places)]
             assert digests == read.digests
-            assert [(size, at) for _, size, at in files[seen : seen + len(digests)]] == list(
+            assert [(size, at) for _, size, at, _ in files[seen : seen + len(digests)]] == list(
                 zip(read.sizes, read.times, strict=True)
             )
             assert b"".join(bytes(data) for _, data in read.blobs()) == bytes(read.content)
@@ -77,19 +78,19 @@ def test_what_there_is_no_room_for_comes_later(tmp_path: Path) -> None:
     contents = {f"{n}": os.urandom(100_000) for n in range(200)} | {f"{n} small": b"%d" % n for n in range(FILES)}
     files = _resting(tmp_path / "given", contents)
     with Readers(2) as readers:
-        readers.put(Part("", [place for place, _, _ in files]))
+        readers.put(Part("", [place for place, *_ in files]))
         found: dict[str, Digest | None] = {}
         while readers.left:
             read = readers.get()
             assert read
-            assert [place for place, _, _ in files[read.part.first :]][: len(read.digests)] == read.part.places
+            assert [place for place, *_ in files[read.part.first :]][: len(read.digests)] == read.part.places
             found.update(zip(read.part.places, read.digests, strict=True))
             read.release()
-    assert found == {place: digest_bytes(data) for (place, _, _), data in zip(files, contents.values(), strict=True)}
+    assert found == {place: digest_bytes(data) for (place, *_), data in zip(files, contents.values(), strict=True)}
 
 
 def test_nothing_is_waited_for_longer_than_was_asked(tmp_path: Path) -> None:
-    ((place, _, _),) = _resting(tmp_path / "given", {"a": b"a"})
+    ((place, *_),) = _resting(tmp_path / "given", {"a": b"a"})
     with Readers(1) as readers:
         os.kill(readers._readers[0]._process.pid, signal.SIGSTOP)  # whom else to stop
         readers.put(Part("", [place]))
@@ -105,7 +106,7 @@ def test_one_more_starts_when_the_others_are_waited_for(tmp_path: Path) -> None:
     with Readers(2) as readers:
         first = readers._readers[0]  # whom else to stop
         os.kill(first._process.pid, signal.SIGSTOP)
-        for number, (place, _, _) in enumerate(files):
+        for number, (place, *_) in enumerate(files):
             readers.put(Part("", [place], first=number))
         assert len(readers._readers) == 1
         assert readers.get(0.15) is None
@@ -127,7 +128,7 @@ def test_a_reader_that_is_killed_is_told(tmp_path: Path) -> None:
         reader = readers._readers[0]  # whom else to kill
         os.kill(reader._process.pid, signal.SIGKILL)
         with pytest.raises(Unavailable, match="ended before its work"):
-            list(readers.read([Part("", [place for place, _, _ in files])]))
+            list(readers.read([Part("", [place for place, *_ in files])]))
 
 
 def _drafts(folder: Path) -> Callable[[], Path]:
@@ -141,7 +142,7 @@ def test_what_is_read_lies_in_a_draft_until_it_is_let_go(tmp_path: Path) -> None
     contents["large"] = os.urandom(SMALL)
     files = _resting(tmp_path / "given", contents)
     with Readers(2, _drafts(tmp_path / "drafts")) as readers:
-        parts = [Part("", [place for place, _, _ in files[:120]]), Part("", [place for place, _, _ in files[120:]])]
+        parts = [Part("", [place for place, *_ in files[:120]]), Part("", [place for place, *_ in files[120:]])]
         small = [data for name, data in contents.items() if name != "large"]
         for read, expected in zip(readers.read(parts), (small[:120], small[120:]), strict=True):
             assert read.draft
@@ -158,7 +159,7 @@ def test_what_nobody_fetches_leaves_no_draft(tmp_path: Path) -> None:
     files = _resting(tmp_path / "given", {f"{n}": b"x" * n for n in range(100)})
     with Readers(1, _drafts(tmp_path / "drafts")) as readers:
         for _ in range(3):
-            readers.put(Part("", [place for place, _, _ in files]))
+            readers.put(Part("", [place for place, *_ in files]))
         until(lambda: list((tmp_path / "drafts").iterdir()))
     assert list((tmp_path / "drafts").iterdir()) == []
 
@@ -193,7 +194,7 @@ def test_a_draft_that_is_not_as_it_was_written_becomes_no_pack(tmp_path: Path, *
     store = open_store(str(tmp_path / "store"))
     batch = store.batch()
     with batch.readers(1) as readers:
-        readers.put(Part("", [path for path, _, _ in files]))
+        readers.put(Part("", [file[0] for file in files]))
         read = readers.get()
         assert read
         assert read.draft
@@ -248,6 +249,28 @@ def _in_packs(store: Store) -> Iterator[Location]:
         yield from store.pack_index(key, size)
 
 
+@pytest.mark.parametrize("count", [3, MANY_FILES])
+def test_a_folder_that_gave_way_to_a_link_gives_nothing(tmp_path: Path, count: int) -> None:
+    folder, away, secrets = (tmp_path / name for name in ("given", "away", "secrets"))
+    names = [*map(str, range(count)), "large"]
+    files = _resting(folder, {name: b"open" * (SMALL if name == "large" else 1) for name in names})
+    _resting(secrets, {name: b"shut" * (SMALL if name == "large" else 1) for name in names})
+    # Size and time of the other files can be had.
+    for name, file in zip(names, files, strict=True):
+        os.utime(secrets / name, ns=(file[2], file[2]))
+    looked_at = (folder / "large").stat()
+    folder.rename(away)
+    folder.symlink_to(secrets)
+    store = open_store(str(tmp_path / "store"))
+    batch = store.batch()
+    found = batch.add_files(files)
+    assert {type(each) for each in found} == {Conflict}
+    with pytest.raises(Conflict, match="changed"):
+        store.objects.copy_in(folder / "large", looked_at)
+    assert batch.flush() == ()
+    store.close()
+
+
 def test_what_has_become_a_link_or_a_pipe_since_it_was_listed_is_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "given"
     files = _resting(folder, {name: name.encode() * 10 for name in "abcd"})
@@ -262,7 +285,7 @@ def test_what_has_become_a_link_or_a_pipe_since_it_was_listed_is_left_out(tmp_pa
         assert bytes(read.content) == b"a" * 10 + b"d" * 10
     opened = open_store(str(tmp_path / "store"))
     # Read one by one, and of a size and a time that were seen: at such a pipe it would wait for a writer.
-    seen = [*files[:2], (files[2][0], 0, (folder / "c").stat().st_mtime_ns), files[3]]
+    seen = [*files[:2], (files[2][0], 0, (folder / "c").stat().st_mtime_ns, 0), files[3]]
     found = opened.batch().add_files(seen)
     assert [isinstance(each, Conflict) for each in found] == [False, True, True, False]
     with pytest.raises(Conflict, match="changed"):

@@ -165,9 +165,11 @@ def test_many_files_are_added_together_and_each_that_cannot_be_says_why(store: S
     (tmp_path / "moved").write_bytes(b"shorter than it was")
     wanted = [tmp_path / name for name in (*contents, "moved", "gone")]
     seen = [
-        (str(path), status.st_size, status.st_mtime_ns) for path in wanted if path.exists() and (status := path.stat())
+        (str(path), status.st_size, status.st_mtime_ns, 0)
+        for path in wanted
+        if path.exists() and (status := path.stat())
     ]
-    gone = (str(tmp_path / "gone"), 5, 5)
+    gone = (str(tmp_path / "gone"), 5, 5, 0)
     (tmp_path / "moved").write_bytes(b"other")
     batch = store.batch()
     added = batch.add_files([*seen, gone])

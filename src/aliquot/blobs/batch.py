@@ -29,8 +29,14 @@ Moved = Callable[[Collection[tuple[Location, Location]]], None]
 MANY_FILES = 10_000
 """Files from which on readers are worth their start."""
 
-Resting = tuple[str, int, int]
-"""A file by its place, with the size in bytes and the time of change in nanoseconds at which it was seen to rest."""
+Rest = tuple[int, int, int]
+"""How a file was seen to rest: its size in bytes, its time of change and its ctime in nanoseconds.
+
+The ctime, which nobody can set, tells another file apart that was put in its place; 0 where that does not matter.
+"""
+
+Resting = tuple[str, int, int, int]
+"""A file by its place, and how it was seen to rest."""
 
 _AHEAD = 2
 _WRITERS = 2
@@ -107,10 +113,12 @@ class Batch:
         found: list[Digest | None] = [None] * len(files)
         with self.readers(count) as readers:
             for read in readers.read(_parts(files)):
-                seen = zip(read.sizes, read.times, strict=True)
+                seen = zip(read.sizes, read.times, read.changed, strict=True)
                 expected = files[read.part.first : read.part.first + len(read.digests)]
                 moved = {
-                    number for number, (file, now) in enumerate(zip(expected, seen, strict=True)) if file[1:] != now
+                    number
+                    for number, (file, now) in enumerate(zip(expected, seen, strict=True))
+                    if file[1:] != now and (file[3] or file[1:3] != now[:2])
                 }
                 self.add_read(read, moved)
                 for number, digest in enumerate(read.digests, read.part.first):
@@ -138,22 +146,22 @@ class Batch:
             self._write_later(PackBuffer.around(read.content, digests, sizes, read.draft), read.release)
 
     def _try_file(self, file: Resting) -> Digest | AliquotError:
-        path, size, mtime_ns = file
+        path, *expected = file
         try:
-            return self.add_file(path, (size, mtime_ns)).digest
+            return self.add_file(path, (expected[0], expected[1], expected[2])).digest
         except (Conflict, Invalid) as error:
             return error
 
-    def add_file(self, path: Path | str, expected: tuple[int, int] | None = None, known: Digest | None = None) -> Blob:
+    def add_file(self, path: Path | str, expected: Rest | None = None, known: Digest | None = None) -> Blob:
         """Add a file's content; one that changes while it is read is `Conflict`, and nothing is kept of it.
 
-        `expected` are the size in bytes and the time of change in nanoseconds at which the file was seen to rest. The
-        digest is `known` of a file that nobody else can reach: it becomes the blob, and must not be written any more.
+        `expected` is how the file was seen to rest. The digest is `known` of a file that nobody else can reach: it
+        becomes the blob, and must not be written any more.
         """
         reading = open_source(path)
         try:
             before = os.fstat(reading)
-            if expected is not None and expected != (before.st_size, before.st_mtime_ns):
+            if expected is not None and not _rests(before, expected):
                 raise file_changed(path)
             if before.st_size < SMALL:
                 # Asked for one byte more than there should be, and no more: memory for what a file might have grown to
@@ -166,7 +174,7 @@ class Batch:
         finally:
             os.close(reading)
         if known is None:
-            digest, size = self._objects.copy_in(path)
+            digest, size = self._objects.copy_in(path, before)
         else:
             digest, size = self._objects.take_over(path, known)
         return self._alone(digest, size)
@@ -284,16 +292,16 @@ class Batch:
 def _parts(files: Sequence[Resting]) -> Iterator[Part]:
     """Cut files into what makes a pack."""
     # Where the content of each begins, if all came one after the other.
-    content = list(accumulate([size for _, size, _ in files], initial=0))
+    content = list(accumulate([file[1] for file in files], initial=0))
     start = 0
     while start < len(files):
         full = bisect_left(content, content[start] + FULL, start)
         end = max(start + 1, min(full, start + FILES, len(files)))
-        yield Part("", [place for place, _, _ in files[start:end]], first=start)
+        yield Part("", [file[0] for file in files[start:end]], first=start)
         start = end
 
 
-def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:
+def _read_small(path: str, size: int, mtime_ns: int, changed_ns: int) -> bytes | None:
     """Give the content of a small file; None when it is not small, is not as it was, or cannot be read.
 
     One look suffices, after the reading: what is then as it was seen to rest was so before.
@@ -311,8 +319,13 @@ def _read_small(path: str, size: int, mtime_ns: int) -> bytes | None:
         return None
     finally:
         os.close(reading)
-    as_it_was = (len(data), after.st_size, after.st_mtime_ns) == (size, size, mtime_ns)
+    as_it_was = len(data) == size and _rests(after, (size, mtime_ns, changed_ns))
     return data if as_it_was and S_ISREG(after.st_mode) else None
+
+
+def _rests(now: os.stat_result, expected: Rest) -> bool:
+    size, mtime_ns, changed_ns = expected
+    return (now.st_size, now.st_mtime_ns) == (size, mtime_ns) and changed_ns in {0, now.st_ctime_ns}
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

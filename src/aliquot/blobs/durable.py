@@ -79,14 +79,16 @@ class Writer:
             raise storage_error(error, self.root) from error
         self.settle()
 
-    def copy(self, source: Path | str, name_of: Callable[[Digest], str]) -> tuple[Digest, int]:
+    def copy(
+        self, source: Path | str, name_of: Callable[[Digest], str], looked_at: os.stat_result | None = None
+    ) -> tuple[Digest, int]:
         """Copy a file and digest the copy in passing; `name_of` gives the key for the digest.
 
-        A source that changes while it is read is `Conflict`, and nothing is kept.
+        A source that changes while it is read, or another one than was looked at, is `Conflict`; nothing is kept of it.
         """
         draft = self.new_draft()
         try:
-            reading = open_source(source)
+            reading = open_source(source, looked_at)
             try:
                 with draft.open("xb+") as file:
                     with _flushing(file.fileno(), os.fstat(reading).st_size):
@@ -231,8 +233,11 @@ class Writer:
             self._sure.add(folder)
 
 
-def open_source(source: Path | str) -> int:
-    """Open a file that shall be stored; one that is gone is `Conflict`, one that may not be read `Invalid`."""
+def open_source(source: Path | str, looked_at: os.stat_result | None = None) -> int:
+    """Open a file that shall be stored; one that is gone, or another one than was looked at, is `Conflict`.
+
+    One that may not be read is `Invalid`.
+    """
     try:
         # What has become a pipe since it was listed would be waited for.
         reading = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
@@ -242,7 +247,8 @@ def open_source(source: Path | str) -> int:
         ) from error
     except (PermissionError, IsADirectoryError) as error:
         raise Invalid("file-unreadable", f"{source} cannot be read ({error.strerror}).", path=str(source)) from error
-    if not S_ISREG(os.fstat(reading).st_mode):
+    status = os.fstat(reading)
+    if not S_ISREG(status.st_mode) or (looked_at is not None and not os.path.samestat(status, looked_at)):
         os.close(reading)
         raise file_changed(source)
     return reading

@@ -13,7 +13,7 @@ from blake3 import blake3
 from obstore.store import ObjectStore
 
 from aliquot.blobs.copying import CHUNK
-from aliquot.blobs.durable import Writer, file_changed, storage_error
+from aliquot.blobs.durable import Writer, file_changed, open_source, storage_error
 from aliquot.blobs.layout import PACKS, blob_key
 from aliquot.model.digest import PREFIX, Digest
 from aliquot.model.errors import Damaged, Missing, Unavailable
@@ -44,12 +44,13 @@ class Objects:
         """Give the folder, when this is one."""
         return self._writer.root if self._writer else None
 
-    def copy_in(self, path: Path | str) -> tuple[Digest, int]:
-        """Store a file's bytes alone; durable only after `settle`."""
+    def copy_in(self, path: Path | str, looked_at: os.stat_result | None = None) -> tuple[Digest, int]:
+        """Store a file's bytes alone; durable only after `settle`. Another one than was looked at is `Conflict`."""
         if self._writer:
-            return self._writer.copy(path, blob_key)
+            return self._writer.copy(path, blob_key, looked_at)
         # A bucket needs the name first: the digest is taken in a pass of its own, and proved by what the upload read.
-        digest, size = digest_file(Path(path))
+        with io.FileIO(open_source(path, looked_at)) as file:
+            digest, size = _digest_all(file)
         self._upload(path, digest, size)
         return digest, size
 
@@ -233,12 +234,16 @@ class _Proving(io.FileIO):
 
 def digest_file(path: Path) -> tuple[Digest, int]:
     """Digest a file in pieces of 1 MiB; gives digest and size."""
+    with path.open("rb", buffering=0) as file:
+        return _digest_all(file)
+
+
+def _digest_all(file: io.FileIO) -> tuple[Digest, int]:
     hasher = blake3()
     size = 0
-    with path.open("rb", buffering=0) as file:
-        while data := file.read(CHUNK):
-            hasher.update(data)
-            size += len(data)
+    while data := file.read(CHUNK):
+        hasher.update(data)
+        size += len(data)
     return Digest(PREFIX + hasher.hexdigest()), size
 
 

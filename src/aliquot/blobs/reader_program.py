@@ -2,11 +2,12 @@
 
 It runs by itself, with `python -I -S`, and imports nothing of ours, so that it starts in a few milliseconds. Arguments:
 the folder in which blake3 is found, then the numbers of the open segments. A segment is shared memory in four parts,
-one after the other: a new file, a folder and places of files in it, each ended by a NUL; for each file its size and its
-time of change in nanoseconds as they were after it was read, eight bytes each; for each file the 32 bytes of its
-digest; room for content, which is used when the new file has no name. A question is three numbers of four bytes
-(segment, number of files, bytes of names) and one of eight: a time in nanoseconds. The answer is two numbers of four
-bytes: for how many of the files there was room, and the system's number for what kept their content from being written.
+one after the other: a new file, a folder and places of files in it, each ended by a NUL; for each file its size, its
+time of change and its ctime, in nanoseconds, as they were after it was read, eight bytes each; for each file the 32
+bytes of its digest; room for content, which is used when the new file has no name. A question is three numbers of four
+bytes (segment, number of files, bytes of names) and one of eight: a time in nanoseconds. The answer is two numbers of
+four bytes: for how many of the files there was room, and the system's number for what kept their content from being
+written.
 """
 
 import gc
@@ -18,9 +19,9 @@ import sys
 
 QUESTION = struct.Struct("<IIIq")
 ANSWER = struct.Struct("<II")
-STAMP = 16
+STAMP = 24
 UNKNOWN = -1
-"""Stands for the size and the time of a file that cannot be opened."""
+"""Stands for the size and the times of a file that cannot be opened."""
 DIGEST = 32
 NOT_READ = bytes(DIGEST)
 """Stands for the digest of a file that is not small, that may be changing, or that cannot be read."""
@@ -87,7 +88,7 @@ def read(segment: memoryview, handle: int, room: memoryview, question: tuple[int
         if draft:
             os.close(output)
     done = len(digests)
-    struct.pack_into(f"={2 * done}q", segment, STAMPS_AT, *stamps)
+    struct.pack_into(f"={3 * done}q", segment, STAMPS_AT, *stamps)
     segment[DIGESTS_AT : DIGESTS_AT + done * DIGEST] = b"".join(digests)
     return done
 
@@ -95,7 +96,7 @@ def read(segment: memoryview, handle: int, room: memoryview, question: tuple[int
 def _read_all(
     places: list[bytes], inside: int | None, before_ns: int, room: memoryview, content: _Content
 ) -> tuple[list[bytes], list[int]]:
-    """Read files as far as there is room, and give their digests, and their sizes and times by turns.
+    """Read files as far as there is room, and give their digests, and their sizes and two times by turns.
 
     One look suffices, after the reading: what is then as it was seen to rest was so before.
     """
@@ -112,7 +113,7 @@ def _read_all(
             content.write(room[:at])
             left -= at
             at = 0
-        digest, size, mtime_ns = NOT_READ, UNKNOWN, UNKNOWN
+        digest, size, mtime_ns, ctime_ns = NOT_READ, UNKNOWN, UNKNOWN, UNKNOWN
         # No function of its own, whose call would cost a tenth of all that is done here for a file.
         try:
             handle = os.open(place, _FILE_FLAGS, dir_fd=inside)
@@ -124,13 +125,13 @@ def _read_all(
         except OSError:
             got, after = 0, None
         if after and stat.S_ISREG(after.st_mode):
-            size, mtime_ns = after.st_size, after.st_mtime_ns
-            if got == size < SMALL and mtime_ns < before_ns > after.st_ctime_ns:
+            size, mtime_ns, ctime_ns = after.st_size, after.st_mtime_ns, after.st_ctime_ns
+            if got == size < SMALL and mtime_ns < before_ns > ctime_ns:
                 end = at + size
                 digest = blake3(room[at:end]).digest()
                 at = end
         digests.append(digest)
-        stamps += (size, mtime_ns)
+        stamps += (size, mtime_ns, ctime_ns)
     content.write(room[:at])
     return digests, stamps
 

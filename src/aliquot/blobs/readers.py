@@ -59,7 +59,8 @@ class Part(NamedTuple):
 class Read(NamedTuple):
     """Files that were read together, in their order, with digests (None: left out), sizes in bytes and times of change.
 
-    Sizes and times, in nanoseconds since 1970, are those after the reading, below 0 of what could not be opened. The
+    Sizes, times and ctimes (`changed`), in nanoseconds since 1970, are those after the reading, below 0 of what could
+    not be opened. The
     content of what has a digest lies in `content` one after the other, until `release` is called: in the file `draft`,
     or in memory alone.
     """
@@ -68,6 +69,7 @@ class Read(NamedTuple):
     digests: list[Digest | None]
     sizes: Sequence[int]
     times: Sequence[int]
+    changed: Sequence[int]
     content: memoryview
     draft: Path | None
     release: Callable[[], None]
@@ -242,7 +244,7 @@ class _Reader:
         stamps = array("q", bytes(segment[program.STAMPS_AT : program.STAMPS_AT + count * program.STAMP]))
         raw = bytes(segment[program.DIGESTS_AT : program.DIGESTS_AT + count * program.DIGEST])
         digests = _digests(raw)
-        sizes, times = stamps[::2].tolist(), stamps[1::2].tolist()
+        sizes, times, changed = stamps[::3].tolist(), stamps[1::3].tolist(), stamps[2::3].tolist()
         end = sum(sizes)
         if program.NOT_READ in raw:
             for at in range(count):
@@ -250,7 +252,7 @@ class _Reader:
                     digests[at] = None
             end = sum([size for size, digest in zip(sizes, digests, strict=True) if digest])
         content = _mapped(draft, end) if draft else segment[program.CONTENT_AT : program.CONTENT_AT + end]
-        return Read(part, digests, sizes, times, content, draft, lambda: self._release(number, draft)), rest
+        return Read(part, digests, sizes, times, changed, content, draft, lambda: self._release(number, draft)), rest
 
     def _release(self, number: int, draft: Path | None) -> None:
         self._free.append(number)

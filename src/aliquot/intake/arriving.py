@@ -87,7 +87,7 @@ class Arriving:
     def _add(self, newer: Sequence[tuple[str, int, int]]) -> list[NewEntry]:
         """Read what was left out: it has to be as it was then."""
         files = [File("/" + place, f"{self._folder}/{place}", size, time_ns) for place, size, time_ns in newer]
-        added = self._batch.add_files([(file.absolute, file.size, file.mtime_ns) for file in files])
+        added = self._batch.add_files([(file.absolute, file.size, file.mtime_ns, 0) for file in files])
         entries: list[NewEntry] = []
         for file, digest in zip(files, added, strict=True):
             if isinstance(digest, AliquotError):

@@ -24,7 +24,6 @@ from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.intake.unpacked import store_members
-from aliquot.model.digest import Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid
 from aliquot.model.finding import Finding
 
@@ -179,7 +178,11 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
         judgement is not None and each.files[0].size < SMALL for each, judgement in zip(landings, quick, strict=True)
     ]
     files = [each.files[0] for each, is_small in zip(landings, small, strict=True) if is_small]
-    digests = iter(batch.add_files([(file.absolute, file.size, file.mtime_ns) for file in files]))
+    # What somebody names is read wherever it leads; what is found in a folder has to be the file that was listed.
+    listed = not intake.by_hand and intake.place is None
+    digests = iter(
+        batch.add_files([(file.absolute, file.size, file.mtime_ns, file.changed_ns if listed else 0) for file in files])
+    )
     stored: list[_Stored] = []
     for landing, judgement, is_small in zip(landings, quick, small, strict=True):
         if not is_small:
@@ -187,8 +190,6 @@ def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken:
                 stored.append(each)
             continue
         digest, file = next(digests), landing.files[0]
-        if isinstance(digest, str) and not intake.by_hand and intake.place is None:
-            digest = _still(file, digest)
         if isinstance(digest, AliquotError):
             not_stored(landing.files, file, digest, taken)
         else:
@@ -204,7 +205,8 @@ def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Bat
             if adopts(intake, file):
                 blob = adopt(intake, file, batch)
             else:
-                blob = batch.add_file(file.absolute, (file.size, file.mtime_ns), intake.hashed.get(file.path))
+                known = intake.hashed.get(file.path)
+                blob = batch.add_file(file.absolute, (file.size, file.mtime_ns, 0 if known else file.changed_ns), known)
             if file.absolute:
                 rest.append(_resting(file, intake.hashed))
         except (Conflict, Invalid) as error:
@@ -265,15 +267,6 @@ def _resting(file: File, hashed: Collection[str]) -> _Rest:
     if not is_as_listed(file._replace(changed_ns=0) if file.path in hashed else file, now):
         raise _moved(file)
     return _Rest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-
-
-def _still(file: File, digest: Digest) -> Digest | Conflict:
-    """Give the digest of what was read, if it was the file that was listed, and no link put in its place."""
-    try:
-        _resting(file, ())
-    except Conflict as error:
-        return error
-    return digest
 
 
 def _moved(file: File) -> Conflict:

@@ -107,7 +107,7 @@ def _has_others(connection: Connection, intake: Intake) -> bool:
 
 
 def _store(batch: Batch, files: Sequence[File]) -> list[Digest | AliquotError]:
-    small = [(file.absolute, file.size, file.mtime_ns) for file in files if file.size < SMALL]
+    small = [(file.absolute, file.size, file.mtime_ns, 0) for file in files if file.size < SMALL]
     added = batch.add_files(small)
     if len(added) == len(files):
         return added
@@ -117,7 +117,7 @@ def _store(batch: Batch, files: Sequence[File]) -> list[Digest | AliquotError]:
 
 def _store_large(batch: Batch, file: File) -> Digest | AliquotError:
     try:
-        return batch.add_file(file.absolute, (file.size, file.mtime_ns)).digest
+        return batch.add_file(file.absolute, (file.size, file.mtime_ns, 0)).digest
     except (Conflict, Invalid) as error:
         return error
 
