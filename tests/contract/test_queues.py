@@ -12,7 +12,7 @@ from aliquot.intake.aws import client
 from aliquot.intake.queue_azure import AzureQueue
 from aliquot.intake.queue_sqs import SqsQueue
 from aliquot.intake.wake_s3 import Named
-from aliquot.model.errors import Unavailable
+from aliquot.model.errors import Invalid, Unavailable
 from azurite import azurite_of
 from bucket import Bucket, bucket_of
 from source_kinds import ObjectsKind
@@ -43,6 +43,13 @@ def test_an_s3_bucket_tells_a_queue_what_has_come(s3: Bucket, tmp_path: Path) ->
     for _ in range(3):
         queue.delete(queue.receive(1))
     assert queue.receive(1) == []
+
+
+@pytest.mark.parametrize("make", [SqsQueue, AzureQueue])
+@pytest.mark.parametrize("url", ["", "arrivals", "http://[broken/a", "https://sqs.eu-central-1.amazonaws.com"])
+def test_what_is_no_url_of_a_queue_is_told(make: type[SqsQueue | AzureQueue], url: str) -> None:
+    with pytest.raises(Invalid, match="is no URL of a queue"):
+        make(url, {})
 
 
 def test_a_queue_that_is_not_there_is_unavailable(s3: Bucket) -> None:

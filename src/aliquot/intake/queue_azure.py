@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aliquot.intake.queues import Message
+from aliquot.intake.queues import Message, require_queue_url
 from aliquot.intake.wake_azure import named_in
 from aliquot.model.errors import Invalid, Unavailable
 
@@ -15,6 +15,7 @@ class AzureQueue:
     """Reads one queue; it is asked, and cannot make anybody wait."""
 
     def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+        require_queue_url(url)
         self.url = url
         try:
             found: Any = importlib.import_module("azure.storage.queue")

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from aliquot.intake.aws import client
-from aliquot.intake.queues import Message
+from aliquot.intake.queues import Message, require_queue_url
 from aliquot.intake.wake_s3 import named_in
 from aliquot.model.errors import Unavailable
 
@@ -17,6 +17,7 @@ class SqsQueue:
     """Reads one queue. A message stays until it is deleted: it comes again after the queue's visibility timeout."""
 
     def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+        require_queue_url(url)
         self.url = url
         parts = urlparse(url)
         labels = (parts.hostname or "").split(".")

@@ -1,14 +1,27 @@
 """What a queue's message comes to, and when it may be deleted."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from aliquot.intake.source import Look
 from aliquot.intake.wake_s3 import Named
 from aliquot.intake.wakes import sources_of
+from aliquot.model.errors import Invalid
 from aliquot.model.lab_config import Source
 
 _MOST_OWED = 10_000
+
+
+def require_queue_url(url: str) -> None:
+    """Refuse what is no URL of a queue: a variable or a secret may hold anything."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.path.strip("/"):
+            return
+    sentence = f"{url!r} is no URL of a queue; write https://… as its cloud shows it, where wake names it."
+    raise Invalid("queue-odd", sentence, queue=url)
 
 
 class Message(NamedTuple):
