@@ -74,7 +74,7 @@ def number(value: float | None) -> str:
         return "0"
     size = abs(value)
     if size >= 1e9 or size < 1e-3:
-        return f"{value:.3e}"
+        return f"{value:.4g}"
     if float(value).is_integer() and size < 1e9:
         return f"{int(value):,}"
     decimals = max(0, 4 - math.floor(math.log10(size)))
