@@ -1,7 +1,8 @@
 """How soon a file is a version once it is closed, and what a look costs at files that are all known.
 
-    python benchmarks/bench_doorstep.py [scale] [PART…]      # parts: arrivals, files, objects
-    # scale 1: 200 files one after the other; 1,000,000 known local files; 100,000 known objects of moto's S3 server
+    python benchmarks/bench_doorstep.py [scale] [PART…]      # parts: arrivals, files, objects, listed
+    # scale 1: 200 files one after the other; 1,000,000 known local files; 100,000 known objects of moto's S3 server;
+    # 1,000,000 known objects of a server that lists and does nothing else
 
 The first part is of `aliquot up` over a folder with a quiet period of 0.2 s, from the close of a file till another
 process finds its receipt, less the quiet period. The others compare a look with a bare listing of the same, each in a
@@ -112,7 +113,7 @@ _WAITING: dict[str, dict[str, Any]] = {
 """Sources in which files wait for others, and what comes there."""
 
 
-def run(scale: float = 1.0, parts: Sequence[str] = ("arrivals", "files", "objects")) -> dict[str, Any]:
+def run(scale: float = 1.0, parts: Sequence[str] = ("arrivals", "files", "objects", "listed")) -> dict[str, Any]:
     """Measure the parts."""
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-doorstep-", ignore_cleanup_errors=True) as folder:
@@ -124,6 +125,8 @@ def run(scale: float = 1.0, parts: Sequence[str] = ("arrivals", "files", "object
         if "objects" in parts:
             with pytest.MonkeyPatch.context() as patch:
                 results["known objects"] = _known_objects(place / "objects", max(500, int(100_000 * scale)), patch)
+        if "listed" in parts:
+            results["listed objects"] = _listed_objects(place / "listed", max(2000, int(1_000_000 * scale)))
     return results
 
 
@@ -180,6 +183,22 @@ def _known_objects(lab: Path, count: int, patch: pytest.MonkeyPatch) -> dict[str
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(put, range(count)))
         return _look(lab, BucketPlace(url, bucket.settings, lab / "disk"), url, bucket.settings)
+
+
+def _listed_objects(lab: Path, count: int) -> dict[str, Any]:
+    lab.mkdir()
+    program = Path(__file__).parent / "listing_server.py"
+    with subprocess.Popen([sys.executable, program, str(count)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            settings = {
+                "aws_endpoint": f"http://127.0.0.1:{server.stdout.readline().strip()}",
+                "aws_access_key_id": "bench", "aws_secret_access_key": "bench", "aws_region": "us-east-1",
+            }  # fmt: skip
+            url = "s3://lab/known"
+            return _look(lab, BucketPlace(url, settings, lab / "disk"), url, settings)
+        finally:
+            server.terminate()
 
 
 def _look(

@@ -94,7 +94,7 @@ def imaging() -> None:
     say(f"  {len(pictures)} pictures, for instance {pictures[0].relative_to(DEMO.parent)}")
     say()
     path = ask(folder, "dataset", "files", "images")[0]["path"]
-    say(f"Where does it come from?   aliquot lineage images:{path} --back")
+    say(f"Where does it come from?   cd demo/imaging-ms && aliquot lineage images:{path} --back")
     tree = run(folder, "aliquot", "lineage", f"images:{path}", "--back").splitlines()
     chain = [line for line in tree if "──" in line]
     for line in [tree[0], *(line for line in chain if "and " not in line)][:9]:

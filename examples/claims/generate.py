@@ -4,7 +4,7 @@ Everything comes from one seed: the same call writes the same bytes, on any mach
 
     python generate.py inbox/billing                       # 3 hospitals, 3 months, and a charge file with 7 bad rows
     python generate.py inbox/billing --first 2024-02 --months 1 --bad-rows 0      # one more month
-    python generate.py inbox/billing --wrong               # and a file that is wrong altogether
+    python generate.py inbox/billing --months 0 --bad-rows 0 --wrong   # only a file that is wrong altogether
     python generate.py inbox/billing --totals totals.csv   # what the control totals must be
 """
 
@@ -156,7 +156,8 @@ def main() -> None:
     if options.totals:
         columns = ["file", "kind", "facility_id", "post_month", "rows", "amount_cents", "amount"]
         write(options.totals, columns, [dict(zip(columns, line, strict=True)) for line in totals])
-    print(f"{len(totals)} billing files in {options.out}")
+    also = " and one that is none" if options.wrong else ""
+    print(f"{len(totals)} billing files{also} in {options.out}")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,14 @@ def test_a_retry_says_that_what_is_applied_now_is_not_what_it_tries(lab: LabFold
     assert "aliquot run start summary" in told
 
 
+def test_a_folder_that_is_not_there_is_told_when_its_source_is_registered(lab: LabFolder) -> None:
+    lab.write("aliquot.yaml", (lab.folder / "aliquot.yaml").read_text().replace("./inbox", "./inbx"))
+    said = lab.run("apply").stderr
+    assert "The source plates watches ./inbx, which is not there; make or mount it" in said
+    lab.write("inbx/.keep", "")
+    assert "watches" not in lab.run("apply").stderr
+
+
 def test_the_path_of_a_new_lab_is_told_straight(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     told = LabFolder(tmp_path / "here").run("init", "../there")

@@ -14,6 +14,7 @@ executor: {{kind: process, workers: 2}}
 """
 # What fails for a reason of its own fails in the undisturbed lab too; what is killed from outside has attempts left.
 # Any program of a command may be killed alone: there are no pipes, whose ends would not notice.
+# Pauses double, and a supervisor that waits for one to end has nothing that could be troubled: they begin short.
 PIPELINE = """
 pipeline: soak
 inputs: {texts: {dataset: texts}}
@@ -33,7 +34,7 @@ steps:
       mkdir "$OUT/$BATCH"
       printf 'name,n\\n%s-%s,%s\\n' "$BATCH" "$NAME" "$number" > "$OUT/$BATCH/$NAME.csv"
     resources: {time: 4s}
-    retry: {backoff: 100ms, on: {user: 8, oom: 8, lost: 50, ours: 20, timeout: 2}}
+    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20, timeout: 2}}
   square:
     inputs: {file: {from: measure, glob: "/{batch}/{name}.csv"}}
     command: |
@@ -43,16 +44,16 @@ steps:
         read -r head; IFS=, read -r name number
         printf '%s\\n%s,%s\\n' "$head" "$name" $(( number * number ))
       } < "$FILE" > "$OUT/$BATCH/$NAME.csv"
-    retry: {backoff: 100ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
   sum:
     inputs: {files: {from: square, glob: "/{batch}/*.csv", group_by: $batch}}
     command: |
       awk -F, '$1 != "name" { s += $2 } END { printf "%d\\n", s }' "$FILES"/*/*.csv > "$OUT/$BATCH"
-    retry: {backoff: 100ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
   total:
     inputs: {sums: {from: sum, glob: "/"}}
     command: awk '{ s += $1 } END { printf "%d\\n", s }' "$SUMS"/* > "$OUT/total"
-    retry: {backoff: 100ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
 outputs:
   squares: {from: square, publish: squares}
   sums: {from: sum, publish: sums}

@@ -12,6 +12,7 @@ from obstore.store import LocalStore, MemoryStore, from_url
 
 from aliquot.blobs.adopted import Adopted
 from aliquot.blobs.batch import Batch, Known, Moved
+from aliquot.blobs.bucket_client import first_line
 from aliquot.blobs.copying import CHUNK, copy_and_digest
 from aliquot.blobs.durable import Writer, storage_error
 from aliquot.blobs.layout import ADOPTED, BLOBS, PACKS, blob_key, blob_of_pin, digest_of_key, key_of, pins_below
@@ -50,7 +51,7 @@ def open_store(url: str, folder: Path | None = None) -> "Store":
     try:
         return Store(Objects(url, from_url(url, retry_config=_RETRY), None))
     except (ValueError, obstore.exceptions.BaseError) as error:
-        raise Invalid("store-url-refused", f"{url!r} cannot be a store: {error}", url=url) from error
+        raise Invalid("store-url-refused", f"{url!r} cannot be a store: {first_line(error)}", url=url) from error
 
 
 class Store:

@@ -16,6 +16,7 @@ from aliquot.definitions.sent import gather_files
 from aliquot.lab import approving
 from aliquot.lab.definitions import apply as apply_definitions
 from aliquot.lab.lab import find_folder
+from aliquot.lab.sources import missing_folders
 from aliquot.model.errors import Invalid, Missing
 from aliquot.remote import definitions as afar
 
@@ -55,7 +56,10 @@ def apply(
             tell_asked(approving.ask_publish(lab, lab.by, because), as_json=options.json)
             return
         changes = apply_definitions(lab, dry_run=dry_run)
+        missing = missing_folders(lab)
     _tell(options, changes, dry_run=dry_run)
+    for name, watched in missing.items():
+        say(f"The source {name} watches {watched}, which is not there; make or mount it, or correct aliquot.yaml.")
 
 
 def _apply_there(options: Options, folder: Path, because: str, base: str, *, dry_run: bool) -> None:

@@ -138,6 +138,7 @@ def _say_retried(options: Options, number: int, again: afar.Repeated, *, some: b
         line(f"Run {new} tries {what} of run {number} again, and leaves the others parked.")
     else:
         line(f"Run {new} does again what failed in run {number}.")
+    say("`aliquot up` does its work, if it is not running already.")
 
 
 def _say_outdated(pipeline: str | None, number: int) -> None:

@@ -102,6 +102,9 @@ def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -
     if found and found[1] not in known:
         words = f"{found[1]}:// cannot be used here{instead(found[1], known)}"
         yield document.problem(path, words)
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in known and not rest.startswith("//"):
+        yield document.problem(path, f"{text!r} is no URL; write {scheme}://{rest.lstrip('/')}")
 
 
 def _database(document: Document, path: Path, text: str) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ SIGNALLED = 128
 _ALMOST_FULL = 1024 * 1024
 
 
-def exit_verdict(code: int, folder: str) -> Verdict | None:
+def exit_verdict(code: int, folder: str, *, printed: bool = True) -> Verdict | None:
     """Say why a command has failed, by its exit code as a shell gives it: 128 and the number for a signal."""
     if code == 0:
         return None
@@ -33,7 +33,8 @@ def exit_verdict(code: int, folder: str) -> Verdict | None:
         if name == "SIGKILL":
             sentence += " If the machine was short of memory, set the step's resources.memory."
     else:
-        sentence = f"The command ended with exit code {code}; its last lines say more."
+        more = "; its last lines say more." if printed else " and has printed nothing."
+        sentence = f"The command ended with exit code {code}{more}"
     return Verdict(Cause.USER, sentence)
 
 

@@ -81,7 +81,10 @@ def perform(
 
 def conclude(attempt: Attempt, directory: WorkingDirectory, batch: Batch, ended: Ended) -> Outcome:
     """Collect what an attempt has left when it ended: results, the reason if it failed, and logs."""
-    verdict = attempt.verdict or ended.verdict or exit_verdict(ended.exit_code, directory.folder)
+    verdict = attempt.verdict or ended.verdict
+    if verdict is None and ended.exit_code:
+        printed = not directory.silent and bool(tail(directory.stdout, directory.stderr))
+        verdict = exit_verdict(ended.exit_code, directory.folder, printed=printed)
     limit = attempt.document.resources.disk
     if verdict is None and limit is not None and (over := over_disk_limit(directory.folder, limit)):
         verdict = Verdict(Cause.USER, over)

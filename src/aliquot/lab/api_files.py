@@ -12,7 +12,7 @@ from aliquot.datasets import places
 from aliquot.lab.lab import Lab
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
-from aliquot.model.errors import Missing
+from aliquot.model.errors import Invalid, Missing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,4 +162,18 @@ class FileSet(Mapping[str, File]):
         require_polars()
         import polars as pl
 
-        return pl.concat([each.table(schema) for each in self.values()], how="vertical_relaxed")
+        tables = {file.name: file.table(schema) for file in self.values()}
+        _require_alike(tables)
+        return pl.concat(tables.values(), how="vertical_relaxed")
+
+
+def _require_alike(tables: Mapping[str, "pl.DataFrame"]) -> None:
+    """Refuse tables whose columns are not called the same."""
+    first = next(iter(tables), "")
+    for path, table in tables.items():
+        if table.columns != tables[first].columns:
+            sentence = (
+                f"{path} has the columns {', '.join(table.columns)}; {first} has {', '.join(tables[first].columns)}: "
+                "they are no one table. Choose files that are alike, or read them one by one."
+            )
+            raise Invalid("tables-unlike", sentence, path=path)

@@ -9,7 +9,7 @@ from aliquot.access.by import By, require_may, unseen
 from aliquot.definitions.found import Definitions
 from aliquot.definitions.problem import Problem, instead, refuse, sentence_end
 from aliquot.intake.bucket_url import is_bucket
-from aliquot.intake.place import place_of
+from aliquot.intake.place import folder_of, place_of
 from aliquot.intake.since import since_of
 from aliquot.intake.wakes import raise_wakes
 from aliquot.lab.lab import Lab
@@ -34,6 +34,12 @@ def check_sources(lab: Lab, found: Definitions, *, keep: bool) -> None:
         except Invalid as error:
             problems.append(found.config.text.problem(("sources", name, "watch"), error.message))
     refuse(problems)
+
+
+def missing_folders(lab: Lab) -> dict[str, str]:
+    """Give the sources whose folders are not there now, with what they watch; `up` makes none."""
+    found = {name: (source.watch, folder_of(source, lab.folder)) for name, source in lab.sources.items()}
+    return {name: watched for name, (watched, folder) in found.items() if folder and not folder.is_dir()}
 
 
 def require_source(lab: Lab, name: str, projects: Collection[str] | None = None, action: str = "source.read") -> Source:
