@@ -41,18 +41,7 @@ def pause(file: Path, out: Path, name: str):
 
 @pytest.mark.parametrize("kind", ["command", "python"])
 def test_what_ended_in_time_is_not_told_to_have_taken_too_long(tmp_path: Path, kind: str) -> None:
-    lab = LabFolder(tmp_path)
-    marks = tmp_path / "marks"
-    marks.mkdir()
-    lab.write("aliquot.yaml", f"lab: held\nexecutor: {{kind: process, workers: {COUNT}}}\n")
-    work = COMMAND.replace("MARKS", str(marks)) if kind == "command" else "python: steps.work:pause"
-    lab.write("pipelines/pauses.yaml", PIPELINE.format(work=work, limit=LIMIT))
-    lab.write("steps/work.py", STEP.replace("MARKS", str(marks)))
-    for number in range(COUNT):
-        lab.write(f"files/t{number}", f"text {number}")
-    lab.run("apply")
-    lab.run("ingest", "texts", "files")
-    lab.run("run", "start", "pauses")
+    lab, marks = make_lab(tmp_path, kind, COUNT)
     worker = lab.start("worker", "--until-idle")
     try:
         until(lambda: any(marks.glob("began-*")))
@@ -66,3 +55,38 @@ def test_what_ended_in_time_is_not_told_to_have_taken_too_long(tmp_path: Path, k
         worker.kill()
     (run,) = lab.json("run", "list")
     assert (run["state"], run["parked"]) == ("COMPLETE", 0)
+
+
+@pytest.mark.parametrize("kind", ["command", "python"])
+def test_what_is_next_does_not_pay_for_it(tmp_path: Path, kind: str) -> None:
+    lab, marks = make_lab(tmp_path, kind, 1)
+    worker = lab.start("worker", "--until-idle")
+    try:
+        for _ in range(3):
+            count = len(list(marks.glob("began-*")))
+            until(lambda count=count: worker.poll() is not None or len(list(marks.glob("began-*"))) > count)
+            os.kill(worker.pid, signal.SIGSTOP)
+            time.sleep(LIMIT + 0.2)  # as above; meanwhile the one that makes them goes on to the next ones
+            os.kill(worker.pid, signal.SIGCONT)
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+    (run,) = lab.json("run", "list")
+    assert (run["state"], run["parked"]) == ("COMPLETE", 0)
+
+
+def make_lab(folder: Path, kind: str, workers: int) -> tuple[LabFolder, Path]:
+    """Make a lab with a run that waits to be worked on, and the folder in which its tasks leave their marks."""
+    lab = LabFolder(folder)
+    marks = folder / "marks"
+    marks.mkdir()
+    lab.write("aliquot.yaml", f"lab: held\nexecutor: {{kind: process, workers: {workers}}}\n")
+    work = COMMAND.replace("MARKS", str(marks)) if kind == "command" else "python: steps.work:pause"
+    lab.write("pipelines/pauses.yaml", PIPELINE.format(work=work, limit=LIMIT))
+    lab.write("steps/work.py", STEP.replace("MARKS", str(marks)))
+    for number in range(COUNT):
+        lab.write(f"files/t{number}", f"text {number}")
+    lab.run("apply")
+    lab.run("ingest", "texts", "files")
+    lab.run("run", "start", "pauses")
+    return lab, marks

@@ -61,7 +61,7 @@ def test_a_notebook_from_its_first_line_to_its_last(lab: aliquot.Lab, tmp_path: 
     assert files["b.csv"].table().to_dicts() == [{"n": 9}]
     assert lab.dataset("doubled").files().table()["n"].to_list() == [3, 6, 9]
     lab.dataset("mixed").commit({"a.csv": b"n\n1\n", "b.csv": b"m\n2\n"}, because="a test")
-    with pytest.raises(aliquot.Invalid, match=r"/b.csv has the columns m; /a.csv has n: they are no one table"):
+    with pytest.raises(Invalid, match=r"/b.csv has the columns m; /a.csv has n: they are no one table"):
         lab.dataset("mixed").files().table()
     assert [each.state for each in run.tasks()] == ["COMPLETE", "COMPLETE"]
     assert run.failed() == []

@@ -52,6 +52,24 @@ def test_what_is_no_url_of_a_queue_is_told(make: type[SqsQueue | AzureQueue], ur
         make(url, {})
 
 
+@pytest.mark.parametrize(
+    ("make", "url"),
+    [(SqsQueue, "https://sqs_local/123/arrivals"), (AzureQueue, "https://lab.queue.core.windows.net/arrivals")],
+)
+def test_a_queue_that_its_client_refuses_is_told(make: type[SqsQueue | AzureQueue], url: str) -> None:
+    with pytest.raises(Invalid, match="The queue cannot be asked"):
+        make(url, {})
+
+
+@pytest.mark.parametrize("settings", [{}, {"AZURE_STORAGE_ACCOUNT_KEY": "a2V5"}])
+def test_an_azure_queue_takes_its_key_as_a_container_does(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    if not settings:
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    assert AzureQueue("https://lab.queue.core.windows.net/arrivals", settings).url.endswith("/arrivals")
+
+
 def test_a_queue_that_is_not_there_is_unavailable(s3: Bucket) -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         SqsQueue(f"{s3.endpoint}/123456789012/nobody", s3.settings).receive(0)

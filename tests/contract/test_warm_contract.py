@@ -473,6 +473,21 @@ def test_workers_go_with_their_executor_however_it_goes(tmp_path: Path) -> None:
     assert living_of(handle) == []
 
 
+def test_what_was_ended_for_its_time_has_not_failed_by_itself(place: WarmPlace) -> None:
+    # The start of a worker is of the first call's time, and not of its own word on how long it took.
+    place.write("""
+        import signal, time
+        time.sleep(0.6)
+        def raises(*_): raise KeyboardInterrupt
+        signal.signal(signal.SIGTERM, raises)
+
+        @aliquot.step
+        def do(): time.sleep(0.9)
+    """)
+    outcome = place.do("do", resources={"time": 1})
+    assert outcome.cause is Cause.TIMEOUT
+
+
 def test_a_document_survives_its_own_text(place: WarmPlace) -> None:
     document = place.call("do", {"in/x/a": b"1"}, values={"n": 1})
     assert task_from_json(document.to_json()) == document

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from aliquot.executors.conclusions import exit_verdict, spawn_verdict
 from aliquot.executors.note import Note
 from aliquot.executors.owner import Owner, dead_owners, end_leftovers
 from aliquot.executors.process_runner import conclude
-from aliquot.executors.watch import Seen
+from aliquot.executors.watch import Seen, Watch
 from aliquot.executors.working_directory import WorkingDirectory, remove, write_outcome
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, digest_bytes
@@ -35,6 +36,7 @@ from aliquot.model.task import (
     outcome_from_json,
     task_from_json,
 )
+from waiting import until
 
 DOCUMENT = TaskDocument(
     key=EMPTY,
@@ -333,3 +335,41 @@ def test_a_verdict_that_came_after_an_end_in_time(cause: Cause, wall: float, sta
     note = Note(7, 3, "k", "", "", 1, 1, exit_code=0, wall=wall)
     conclude(attempt, note, Seen(0, None))
     assert (attempt.verdict is not None) == stays
+    # Whoever looks at the clock after that is too late as well.
+    assert attempt.condemn(Cause.TIMEOUT, "That is over.") is False
+    assert (attempt.verdict is not None) == stays
+
+
+def test_a_verdict_behind_one_that_did_not_hold_stands() -> None:
+    attempt = Attempt(Handle("h"), DOCUMENT)
+    attempt.condemn(Cause.TIMEOUT, "That is over.")
+    attempt.condemn(Cause.CANCELED, "Somebody canceled it.")
+    attempt.ended_after(1.4)
+    assert attempt.verdict == Verdict(Cause.CANCELED, "Somebody canceled it.")
+
+
+def test_what_its_shepherd_ended_for_its_time_took_too_long() -> None:
+    attempt = Attempt(Handle("h"), DOCUMENT)
+    conclude(attempt, Note(7, 3, "k", "", "", 1, 1, exit_code=137, wall=11.5, ended_for="time"), Seen(0, None))
+    assert attempt.verdict
+    assert attempt.verdict.cause is Cause.TIMEOUT
+
+
+def test_limits_hold_though_each_look_takes_long(tmp_path: Path) -> None:
+    watch = Watch(grace=60)
+    began = time.monotonic()
+    place = WorkingDirectory(tmp_path / "task", tmp_path)
+    slow, other = Attempt(Handle("slow"), replace(DOCUMENT, resources=Resources(memory=2**40))), attempt()
+
+    def measure(*, exact: bool = False) -> int:
+        time.sleep(0.5)
+        return int(exact)
+
+    try:
+        watch.add(slow, place, measure, lambda: began)
+        watch.add(other, place, None, lambda: began)
+        until(lambda: other.verdict is not None)
+    finally:
+        watch.close()
+    assert other.verdict
+    assert other.verdict.cause is Cause.TIMEOUT

@@ -168,7 +168,7 @@ class Batch:
                 # costs several times the reading.
                 data = os.read(reading, before.st_size + 1)
                 after = os.fstat(reading)
-                if len(data) != before.st_size or _stamp(after) != _stamp(before):
+                if len(data) != before.st_size or not _rests(after, expected or (*_stamp(before), 0)):
                     raise file_changed(path)
                 return self.add_bytes(data)
         finally:

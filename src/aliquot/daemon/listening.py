@@ -79,6 +79,9 @@ class Listener:
             except AliquotError as error:
                 log.warning("wake-ups are out of reach", queue=self.url, reason=error.message)
                 self._stop.wait(_AFTER_FAILURE)
+            except Exception:  # a thread's last place: without it, nobody would hear of wake-ups, or of the fault
+                log.exception("a fault of ours", queue=self.url)
+                self._stop.wait(_AFTER_FAILURE)
 
     def _delete_obeyed(self, queue: SqsQueue | AzureQueue) -> None:
         while True:

@@ -54,6 +54,8 @@ class Attempt:
         self.lock = threading.Lock()
         self.stop: Callable[[int], None] | None = None
         self._verdict: Verdict | None = None
+        self._behind: Verdict | None = None
+        self._wall: float | None = None
         self._claimed = False
 
     @property
@@ -65,6 +67,9 @@ class Attempt:
         """Decide that the attempt has failed; the first verdict stays, and True says that it was this one."""
         with self.lock:
             if self._verdict:
+                self._behind = self._behind or Verdict(cause, message)
+                return False
+            if cause is Cause.TIMEOUT and self._in_time():
                 return False
             self._verdict = Verdict(cause, message)
             return True
@@ -74,10 +79,14 @@ class Attempt:
 
         A supervisor that was itself held up (stopped, swapped out) may look at the clock before it hears of an end.
         """
-        limit = self.document.resources.time
         with self.lock:
-            if self._verdict and self._verdict.cause is Cause.TIMEOUT and limit is not None and wall < limit:
-                self._verdict = None
+            self._wall = wall
+            if self._verdict and self._verdict.cause is Cause.TIMEOUT and self._in_time():
+                self._verdict, self._behind = self._behind, None
+
+    def _in_time(self) -> bool:
+        limit = self.document.resources.time
+        return self._wall is not None and limit is not None and self._wall < limit
 
     def claim(self) -> bool:
         """Take the attempt to bring it to its outcome; True for the first who asks, and for nobody else."""

@@ -14,7 +14,7 @@ from aliquot.executors.gauge import Gauge
 from aliquot.executors.images import OWNER_LABEL, Image, Runtime, last_line
 from aliquot.executors.note import Note
 from aliquot.executors.order import Order
-from aliquot.executors.process_runner import alone_verdict, lost
+from aliquot.executors.process_runner import alone_verdict, lost, take_note
 from aliquot.executors.slot import LeftSlot, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch
@@ -47,8 +47,8 @@ class Containers:
         wall = 0.0
         try:
             note = wait()
-            attempt.began, wall = note.began_at, note.wall
-            attempt.ended_after(wall)
+            take_note(attempt, note)
+            wall = note.wall
         except ShepherdLost:
             self.runtime.remove_containers(name)
             attempt.check()

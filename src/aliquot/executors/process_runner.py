@@ -136,11 +136,19 @@ def _gathers(directory: WorkingDirectory, document: TaskDocument) -> float:
 
 def conclude(attempt: Attempt, note: Note, seen: Seen) -> Ended:
     """Say how a command ended, from what its shepherd noted and what was seen of it."""
-    attempt.began = note.began_at
-    attempt.ended_after(note.wall)
+    take_note(attempt, note)
     attempt.usage = Usage(wall=note.wall, cpu=note.cpu, peak_memory=max(seen.peak, note.peak))
     code = note.exit_code or 0
     return Ended(code, kernel_oom_verdict(code, seen.oom_kills), gone=True)
+
+
+def take_note(attempt: Attempt, note: Note) -> None:
+    """Take over when the command began and how long it took, by its shepherd's clock, which alone was always there."""
+    attempt.began = note.began_at
+    attempt.ended_after(note.wall)
+    limit = attempt.document.resources.time
+    if note.ended_for == "time" and limit is not None:
+        attempt.condemn(Cause.TIMEOUT, over_time(limit))
 
 
 def alone_verdict(attempt: Attempt, note: Note) -> Verdict | None:

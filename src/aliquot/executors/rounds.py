@@ -14,7 +14,7 @@ from aliquot.executors.note import Note
 from aliquot.executors.order import Order, RoundAnswer
 from aliquot.executors.owner import end_marked
 from aliquot.executors.parcel import fits
-from aliquot.executors.process_runner import ProcessRunner, conclude, lost
+from aliquot.executors.process_runner import ProcessRunner, conclude, lost, take_note
 from aliquot.executors.slot import LayingFailed, ShepherdLost, Slot
 from aliquot.executors.watch import Seen, Watch
 from aliquot.executors.working_directory import WorkingDirectory, packed
@@ -143,8 +143,7 @@ class Rounds:
             attempt = attempts[number]
             seen = progress.seen.get(number, _UNSEEN)
             silent = answer.silent or number != last
-            attempt.began = note.began_at
-            attempt.ended_after(note.wall)
+            take_note(attempt, note)
             self._directories[number].doubted = False
             if files is None or attempt.verdict or not silent:
                 directory = self._directories[number]

@@ -61,6 +61,7 @@ class Turn:
         self._closing = False
         self._low = 0
         self._paced = (0, 0.0)
+        self._struck_at = float("inf")
         self.broken = False
 
     @property
@@ -127,7 +128,8 @@ class Turn:
                     self._process.used = True
                     self._paced = (0, time.monotonic() - max(0.0, time.time() - attempt.began))
                 peak = max(header["rss"], seen.peak if seen else 0)
-                attempt.ended_after(header["wall"])
+                if header["started"] + header["wall"] < self._struck_at:
+                    attempt.ended_after(header["wall"])
                 attempt.usage = Usage(header["wall"], header["cpu"], peak)
                 if header["look"] or header["error"] or attempt.verdict:
                     ended.append((attempt, self._conclude(attempt, header, body)))
@@ -216,6 +218,9 @@ class Turn:
         if verdict and verdict.cause is Cause.OOM and (self._process.used or self._position):
             # The process held what earlier calls have left in it: a new one shows what this datum needs.
             return True
+        if verdict is None and self._struck_at < time.time():
+            # What was meant for the call before has come when that had ended.
+            return True
         attempt.began = attempt.began or time.time()
         attempt.usage = Usage(wall=time.monotonic() - self._seen_at[1], peak_memory=seen.peak if seen else 0)
         directory = self._process.directory
@@ -239,7 +244,7 @@ class Turn:
         if self._watched is None:
             attempt.began = time.time()
             with attempt.lock:
-                attempt.stop = self._process.signal
+                attempt.stop = partial(self._strike, self._position)
             began = self._seen_at[1]
             self._around.watch.add(attempt, self._process.directory, self._process.memory, lambda: began)
             self._watched = attempt
@@ -254,6 +259,12 @@ class Turn:
             waiting = list(self._attempts)
             self._attempts = deque([attempt])
             self._return(waiting)
+
+    def _strike(self, position: int, number: int) -> None:
+        """Send a signal to the process, unless it has gone on to another call than the one that is meant."""
+        if self._process.page.current <= position:
+            self._struck_at = min(self._struck_at, time.time())
+            self._process.signal(number)
 
     def _feed(self) -> None:
         """Put further calls behind those that wait, so that the worker goes on without a pause."""

@@ -1,6 +1,7 @@
 """An Azure storage queue with Event Grid's messages."""
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,14 @@ class AzureQueue:
         except ImportError as error:
             sentence = "This needs a client for Azure's queues; install it with: pip install 'aliquot[azure]'"
             raise Invalid("azure-missing", sentence, queue=url) from error
-        key = settings.get("azure_storage_account_key")
-        sas = settings.get("azure_storage_sas_key")
-        self._queue: Any = found.QueueClient.from_queue_url(url, credential=key or sas)
+        given = {name.lower(): value for name, value in {**os.environ, **settings}.items()}
+        credential = given.get("azure_storage_account_key") or given.get("azure_storage_sas_key")
+        try:
+            self._queue: Any = found.QueueClient.from_queue_url(url, credential=credential)
+        except ValueError as error:
+            reason = str(error).partition("\n")[0]
+            sentence = f"The queue cannot be asked: {reason} Correct its URL, or set azure_storage_account_key."
+            raise Invalid("azure-queue-refused", sentence) from error
         self._failed: Any = core.AzureError
 
     def receive(self, seconds: float) -> list[Message]:  # noqa: ARG002  # as of the other queue

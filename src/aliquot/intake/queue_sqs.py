@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 from aliquot.intake.aws import client
 from aliquot.intake.queues import Message, require_queue_url
 from aliquot.intake.wake_s3 import named_in
-from aliquot.model.errors import Unavailable
+from aliquot.model.errors import Invalid, Unavailable
 
 _MOST = 10
 _LONGEST_WAIT = 20
@@ -22,7 +22,12 @@ class SqsQueue:
         parts = urlparse(url)
         labels = (parts.hostname or "").split(".")
         region = labels[1] if len(labels) > 3 and labels[0] == "sqs" else None
-        self._client: Any = client("sqs", settings, f"{parts.scheme}://{parts.netloc}", region)
+        try:
+            self._client: Any = client("sqs", settings, f"{parts.scheme}://{parts.netloc}", region)
+        except ValueError as error:
+            raise Invalid(
+                "queue-refused", f"The queue cannot be asked: {error}. Correct its URL or settings."
+            ) from error
         self._failed: Any = self._client.exceptions.ClientError
 
     def receive(self, seconds: float) -> list[Message]:

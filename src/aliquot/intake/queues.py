@@ -15,13 +15,13 @@ _MOST_OWED = 10_000
 
 
 def require_queue_url(url: str) -> None:
-    """Refuse what is no URL of a queue: a variable or a secret may hold anything."""
+    """Refuse what is no URL of a queue, and do not repeat it: a variable or a secret may hold anything."""
     with suppress(ValueError):
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname and parts.path.strip("/"):
+        there = parts.hostname and parts.port != 0 and parts.path.strip("/")
+        if parts.scheme in {"http", "https"} and there and not any(each.isspace() for each in url):
             return
-    sentence = f"{url!r} is no URL of a queue; write https://… as its cloud shows it, where wake names it."
-    raise Invalid("queue-odd", sentence, queue=url)
+    raise Invalid("queue-odd", "What wake names is no URL of a queue; write https://… as its cloud shows it.")
 
 
 class Message(NamedTuple):
