@@ -13,8 +13,10 @@ catalogue: {catalogue}
 executor: {{kind: process, workers: 2}}
 """
 # What fails for a reason of its own fails in the undisturbed lab too; what is killed from outside has attempts left.
+# What takes too long is alone at the end, and killed again and again before its time is over: it has attempts enough.
 # Any program of a command may be killed alone: there are no pipes, whose ends would not notice.
-# Pauses double, and a supervisor that waits for one to end has nothing that could be troubled: they begin short.
+# Pauses double, and a supervisor that waits for one to end has nothing that could be troubled: they begin short. After
+# the kill of a command they are longer, or the last one to run would use its attempts up at once.
 PIPELINE = """
 pipeline: soak
 inputs: {texts: {dataset: texts}}
@@ -27,14 +29,18 @@ steps:
       case "$kind" in
         bad) echo "row 1: $number is no measurement" >&2; exit 3 ;;
         flaky) if mkdir "MARKS/$number" 2> /dev/null; then exit 7; fi ;;
-        slow) sleep 600 ;;
         leaky) setsid sleep 600 > /dev/null 2>&1 & ;;
         long) sleep 1.5 ;;
       esac
       mkdir "$OUT/$BATCH"
       printf 'name,n\\n%s-%s,%s\\n' "$BATCH" "$NAME" "$number" > "$OUT/$BATCH/$NAME.csv"
     resources: {time: 4s}
-    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20, timeout: 2}}
+    retry: {backoff: 1ms, on: {user: {attempts: 10, backoff: 50ms}, oom: 10, lost: 50, ours: 20, timeout: 2}}
+  doze:
+    inputs: {file: {from: texts, glob: "/dozes/{name}.slow"}}
+    command: set -e; read -r seconds < "$FILE"; sleep "$seconds"; echo "$seconds" > "$OUT/$NAME"
+    resources: {time: 4s}
+    retry: {backoff: 1ms, on: {user: 100, oom: 100, lost: 100, ours: 100, timeout: 2}}
   square:
     inputs: {file: {from: measure, glob: "/{batch}/{name}.csv"}}
     command: |
@@ -44,16 +50,16 @@ steps:
         read -r head; IFS=, read -r name number
         printf '%s\\n%s,%s\\n' "$head" "$name" $(( number * number ))
       } < "$FILE" > "$OUT/$BATCH/$NAME.csv"
-    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: {attempts: 10, backoff: 50ms}, oom: 10, lost: 50, ours: 20}}
   sum:
     inputs: {files: {from: square, glob: "/{batch}/*.csv", group_by: $batch}}
     command: |
       awk -F, '$1 != "name" { s += $2 } END { printf "%d\\n", s }' "$FILES"/*/*.csv > "$OUT/$BATCH"
-    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: {attempts: 10, backoff: 50ms}, oom: 10, lost: 50, ours: 20}}
   total:
     inputs: {sums: {from: sum, glob: "/"}}
     command: awk '{ s += $1 } END { printf "%d\\n", s }' "$SUMS"/* > "$OUT/total"
-    retry: {backoff: 1ms, on: {user: 8, oom: 8, lost: 50, ours: 20}}
+    retry: {backoff: 1ms, on: {user: {attempts: 10, backoff: 50ms}, oom: 10, lost: 50, ours: 20}}
 outputs:
   squares: {from: square, publish: squares}
   sums: {from: sum, publish: sums}
@@ -74,7 +80,7 @@ class SoakLab(LabFolder):
         folder.mkdir(parents=True)
         super().__init__(folder)
         self.catalogue = catalogue
-        self.files = (tasks - 1) * BATCH // (2 * BATCH + 1)
+        self.files = (tasks - 3) * BATCH // (2 * BATCH + 1)
         self.seed = seed
         self.environment |= {"ALIQUOT_LEASE": f"{lease:g}", "ALIQUOT_LOG": "json"}
         marks = folder / "marks"
@@ -89,11 +95,11 @@ class SoakLab(LabFolder):
         kinds = chance.choices(
             ["good", "bad", "flaky", "leaky", "long"], weights=[88, 3, 4, 2, 3], k=self.files
         )  # fmt: skip
-        for place in chance.sample(range(self.files), max(1, self.files // 500)):
-            kinds[place] = "slow"
         for place, kind in enumerate(kinds):
             content = f"{kind} {number * 100_000 + place}\n"
             self.write(f"files/b{place // BATCH:03d}/t{place % BATCH:02d}.txt", content)
+        self.write("files/dozes/short.slow", f"0.{number}\n")
+        self.write("files/dozes/long.slow", f"{600 + number}\n")
         self.run("ingest", "texts", "files")
 
     def start_run(self) -> int:
