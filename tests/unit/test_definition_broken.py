@@ -500,7 +500,8 @@ BROKEN = [
     ("source over store", L, 'lab: l\nsources:\n  s: {watch: ., accept: [{type: charges, into: c}]}\n', [
         "aliquot.yaml:3:14: sources.s.watch: the lab's own store lies in the place that is watched; watch one of its own",
     ]),
-    ("no slashes", L, 'lab: l\nstore: s3:bucket\n', [
+    ("no slashes", L, ('lab: l\nstore: s3:bucket\nsources:\n'
+        '  s: {watch: "file:/srv/inbox", accept: [{type: charges, into: c}]}\n'), [
         "aliquot.yaml:2:8: store: 's3:bucket' is no URL; write s3://bucket",
     ]),
     ("source scheme", L, 'lab: l\nsources:\n  s: {watch: "ftp://x", accept: [{type: charges, into: c}]}\n', [

@@ -53,6 +53,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         (",1,", "Row 3: id is empty, but a value is required."),
         ("X,1,", 'Row 3: id is "X", but must match the pattern C[0-9]{3}.'),
         ("C002,x,", 'Row 3: amount is "x", but should be a number.'),
+        ('C002,"0,06",', 'Row 3: amount is "0,06", but should be a number, with a point before decimals.'),
         ("C002,1,2023-02-29", 'Row 3: day is "2023-02-29", but should be a date (YYYY-MM-DD).'),
         ("C002,1,2031-01-01", 'Row 3: day is "2031-01-01", but must be at most 2030-12-31.'),
         ("C001,1,", 'Row 3: id is "C001", which stands in row 2 already.'),

@@ -16,6 +16,7 @@ from aliquot.blobs.layout import blob_key, key_of, pack_key, pin_key
 from aliquot.blobs.objects import Objects
 from aliquot.blobs.pack import FULL, SMALL, PackBuffer
 from aliquot.blobs.readers import FILES, Part, Read, Readers, useful_readers
+from aliquot.blobs.rest import Rest, rests
 from aliquot.model.blob import Blob, Location, Pin
 from aliquot.model.digest import PREFIX, Digest, digest_bytes
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Missing
@@ -28,12 +29,6 @@ Moved = Callable[[Collection[tuple[Location, Location]]], None]
 
 MANY_FILES = 10_000
 """Files from which on readers are worth their start."""
-
-Rest = tuple[int, int, int]
-"""How a file was seen to rest: its size in bytes, its time of change and its ctime in nanoseconds.
-
-The ctime, which nobody can set, tells another file apart that was put in its place; 0 where that does not matter.
-"""
 
 Resting = tuple[str, int, int, int]
 """A file by its place, and how it was seen to rest."""
@@ -146,9 +141,9 @@ class Batch:
             self._write_later(PackBuffer.around(read.content, digests, sizes, read.draft), read.release)
 
     def _try_file(self, file: Resting) -> Digest | AliquotError:
-        path, *expected = file
+        path, size, mtime_ns, changed_ns = file
         try:
-            return self.add_file(path, (expected[0], expected[1], expected[2])).digest
+            return self.add_file(path, (size, mtime_ns, changed_ns)).digest
         except (Conflict, Invalid) as error:
             return error
 
@@ -161,14 +156,15 @@ class Batch:
         reading = open_source(path)
         try:
             before = os.fstat(reading)
-            if expected is not None and not _rests(before, expected):
+            expected = expected or (before.st_size, before.st_mtime_ns, 0)
+            if not rests(before, expected):
                 raise file_changed(path)
             if before.st_size < SMALL:
                 # Asked for one byte more than there should be, and no more: memory for what a file might have grown to
                 # costs several times the reading.
                 data = os.read(reading, before.st_size + 1)
                 after = os.fstat(reading)
-                if len(data) != before.st_size or not _rests(after, expected or (*_stamp(before), 0)):
+                if len(data) != before.st_size or not rests(after, expected):
                     raise file_changed(path)
                 return self.add_bytes(data)
         finally:
@@ -319,17 +315,8 @@ def _read_small(path: str, size: int, mtime_ns: int, changed_ns: int) -> bytes |
         return None
     finally:
         os.close(reading)
-    as_it_was = len(data) == size and _rests(after, (size, mtime_ns, changed_ns))
+    as_it_was = len(data) == size and rests(after, (size, mtime_ns, changed_ns))
     return data if as_it_was and S_ISREG(after.st_mode) else None
-
-
-def _rests(now: os.stat_result, expected: Rest) -> bool:
-    size, mtime_ns, changed_ns = expected
-    return (now.st_size, now.st_mtime_ns) == (size, mtime_ns) and changed_ns in {0, now.st_ctime_ns}
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
 
 
 def _digest_pieces(pieces: Iterable[bytes | memoryview]) -> Digest:

@@ -60,9 +60,8 @@ class Read(NamedTuple):
     """Files that were read together, in their order, with digests (None: left out), sizes in bytes and times of change.
 
     Sizes, times and ctimes (`changed`), in nanoseconds since 1970, are those after the reading, below 0 of what could
-    not be opened. The
-    content of what has a digest lies in `content` one after the other, until `release` is called: in the file `draft`,
-    or in memory alone.
+    not be opened. The content of what has a digest lies in `content` one after the other, until `release` is called:
+    in the file `draft`, or in memory alone.
     """
 
     part: Part

@@ -15,6 +15,7 @@ from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.lab_config import LabConfig, Source
 from aliquot.model.pipeline import Pipeline
+from aliquot.model.queue_url import is_queue_url
 from aliquot.model.record_type import RecordType
 from aliquot.secrets.reference import references_in
 
@@ -89,7 +90,7 @@ def _queue(document: Document, path: Path, source: Source) -> Iterator[Problem]:
         if "${" not in source.watch and (found is None or found[1] != queues[name]):
             words = f"such a queue tells of {queues[name]}:// alone, but {source.watch} is watched; leave 'wake' out"
             yield document.problem((*path, name), words)
-        elif "${" not in url and not re.match(r"https?://[^/\s]+/\S", url):
+        elif "${" not in url and not is_queue_url(url):
             yield document.problem(
                 (*path, name), f"{url!r} is no URL of a queue; write https://… as its cloud shows it"
             )
@@ -103,7 +104,7 @@ def _scheme(document: Document, path: Path, text: str, known: tuple[str, ...]) -
         words = f"{found[1]}:// cannot be used here{instead(found[1], known)}"
         yield document.problem(path, words)
     scheme, colon, rest = text.partition(":")
-    if colon and scheme in known and not rest.startswith("//"):
+    if colon and scheme in known and scheme != "file" and not rest.startswith("//"):
         yield document.problem(path, f"{text!r} is no URL; write {scheme}://{rest.lstrip('/')}")
 
 

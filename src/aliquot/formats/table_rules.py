@@ -18,6 +18,7 @@ from aliquot.model.table_schema import Field, TableSchema
 _ORDERED = {"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"}
 _COLLECTIONS = {"array", "object", "list"}
 _SHOWN = 60
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ColumnRules:
         self.read: Reader = reader(field)
         self._checks = _checks(field, self.read)
         self._expected = expected(field)
+        self._point = ", with a point before decimals" if (field.type, field.decimal_char) == ("number", ".") else ""
         self.judge = lru_cache(maxsize=4096)(self._judge)
 
     def _judge(self, text: str | None) -> tuple[Flaw, ...]:
@@ -62,7 +64,8 @@ class ColumnRules:
             value = self.read(text)
         except (ValueError, ArithmeticError):
             rule = f"{self.field.type}/{self.field.format or 'default'}"
-            return (Flaw("type-error", rule, f"is {shown(text)}, but should be {self._expected}"),)
+            hint = self._point if _DECIMAL_COMMA.fullmatch(text) else ""
+            return (Flaw("type-error", rule, f"is {shown(text)}, but should be {self._expected}{hint}"),)
         return tuple(
             Flaw("constraint-error", check.rule, f"is {shown(text)}, but {check.text}")
             for check in self._checks

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from aliquot.blobs.rest import rests
 from aliquot.intake.scan import File
 from aliquot.model.finding import Finding, Severity
 
@@ -39,7 +40,7 @@ def dispose(root: Path, after: Literal["archive", "delete"], files: Sequence[Fil
 
 def is_as_listed(file: File, now: os.stat_result) -> bool:
     """Say whether a file in a folder is as it was when it was listed; its size and time alone anybody can set."""
-    return (now.st_size, now.st_mtime_ns) == (file.size, file.mtime_ns) and file.changed_ns in {0, now.st_ctime_ns}
+    return rests(now, (file.size, file.mtime_ns, file.changed_ns))
 
 
 def not_cleared(after: Literal["archive", "delete"], reason: str, path: str) -> Finding:

@@ -31,7 +31,7 @@ class AzureQueue:
         except ValueError as error:
             reason = str(error).partition("\n")[0]
             sentence = f"The queue cannot be asked: {reason} Correct its URL, or set azure_storage_account_key."
-            raise Invalid("azure-queue-refused", sentence) from error
+            raise Invalid("queue-refused", sentence) from error
         self._failed: Any = core.AzureError
 
     def receive(self, seconds: float) -> list[Message]:  # noqa: ARG002  # as of the other queue

@@ -1,27 +1,22 @@
 """What a queue's message comes to, and when it may be deleted."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from aliquot.intake.source import Look
 from aliquot.intake.wake_s3 import Named
 from aliquot.intake.wakes import sources_of
 from aliquot.model.errors import Invalid
 from aliquot.model.lab_config import Source
+from aliquot.model.queue_url import is_queue_url
 
 _MOST_OWED = 10_000
 
 
 def require_queue_url(url: str) -> None:
     """Refuse what is no URL of a queue, and do not repeat it: a variable or a secret may hold anything."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        there = parts.hostname and parts.port != 0 and parts.path.strip("/")
-        if parts.scheme in {"http", "https"} and there and not any(each.isspace() for each in url):
-            return
-    raise Invalid("queue-odd", "What wake names is no URL of a queue; write https://… as its cloud shows it.")
+    if not is_queue_url(url):
+        raise Invalid("queue-odd", "What wake names is no URL of a queue; write https://… as its cloud shows it.")
 
 
 class Message(NamedTuple):
