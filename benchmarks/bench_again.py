@@ -8,7 +8,6 @@ time of this process.
 
 import gc
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import structlog
 from bench_plan import record
 from bench_tasks import Lab, timed
+from peak_memory import peak_mib
 from sqlalchemy import func, select
 
 from aliquot.blobs import Store
@@ -141,7 +141,7 @@ def run(scale: float) -> dict[str, Any]:
         with star.catalogue.read() as connection:
             tasks = connection.execute(select(func.count()).select_from(tables.task)).scalar_one()
         assert tasks == 11 * count + 1
-    figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    figures["peak_mib"] = peak_mib()
     return figures
 
 

@@ -50,7 +50,7 @@ sources:
   inbox: {{watch: ./inbox, settled: {{quiet: {QUIET}s}}, accept: [{{type: any, into: files}}]}}
 """
 _LOOK = """
-import json, re, sys, time
+import json, sys, time
 from pathlib import Path
 from aliquot.blobs import open_store
 from aliquot.db import open_catalogue
@@ -58,6 +58,8 @@ from aliquot.intake.source import SourceIntake
 from aliquot.model.file_type import FileType
 from aliquot.model.lab_config import Source
 given = json.loads(sys.argv[1])
+sys.path.append(given["benchmarks"])
+from peak_memory import peak_mib
 lab = Path(given["lab"])
 source = Source.model_validate(
     {"watch": given["watch"], "settings": given["settings"], "since": "all",
@@ -85,11 +87,9 @@ if given["comes"]:
     look = intake.look()
     assert look.taken.added >= 1 and not look.pending and not look.taken.quarantined, look
     new = {"new": time.perf_counter() - began, "new_processor": time.process_time() - worked}
-# Not the highest of getrusage, which a process has from the one that started it.
-peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 print(json.dumps({
     "files": count, "first": seconds[0], "again": min(seconds[1:]), "first_processor": busy[0],
-    "again_processor": min(busy[1:]), **new, "peak_mib": peak,
+    "again_processor": min(busy[1:]), **new, "peak_mib": peak_mib(),
 }))
 """
 
@@ -210,7 +210,8 @@ def _look(
     for rows in _receipts(place):
         catalogue.repeat(lambda connection, rows=rows: receipts.write(connection, "bench", "bench", 0.0, rows))
     catalogue.close()
-    given = {"lab": str(lab), "catalogue": url, "watch": watch, "settings": settings}
+    here = str(Path(__file__).parent)
+    given = {"benchmarks": here, "lab": str(lab), "catalogue": url, "watch": watch, "settings": settings}
     found: dict[str, Any] = {}
     for name, rule in {"listing": _PLAIN, "look": _PLAIN, **waiting}.items():
         command = [sys.executable, "-c", _LOOK, json.dumps({**given, **rule, "look": name != "listing"})]

@@ -30,7 +30,7 @@ TURNS = 3
 _PIECE = 1 << 20
 
 OURS = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from aliquot.blobs import open_store
 from aliquot.db import open_catalogue
@@ -38,6 +38,8 @@ from aliquot.intake.by_hand import ingest
 from aliquot.intake.source import SourceIntake
 from aliquot.model.file_type import FileType
 from aliquot.model.lab_config import Source
+sys.path.append(sys.argv[4])
+from peak_memory import peak_mib
 place, given, way = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 store = open_store(str(place / "store"))
 catalogue = open_catalogue(f"sqlite:///{place}/catalogue.db")
@@ -49,8 +51,7 @@ else:
     rule = {"watch": str(given), "settled": {"quiet": 0}, "accept": [{"type": "any", "into": "bench"}]}
     added = SourceIntake(catalogue, store, "bench", Source.model_validate(rule), types, place).look().taken.added
 took = time.perf_counter() - opened
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-print(json.dumps({"added": added, "seconds": took, "peak_mib": peak}))
+print(json.dumps({"added": added, "seconds": took, "peak_mib": peak_mib()}))
 """
 
 
@@ -127,7 +128,7 @@ def _timed(command: str) -> dict[str, float]:
 
 def _ours(fresh: Path, given: Path, way: str, files: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", OURS, str(fresh), str(given), way]
+    command = [sys.executable, "-c", OURS, str(fresh), str(given), way, str(Path(__file__).parent)]
     done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.pop("added") == files

@@ -10,7 +10,6 @@ import base64
 import gzip
 import json
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from peak_memory import peak_mib
 
 from aliquot.formats.check import format_named
 from lab_files import VCF_HEAD, bam_content, bam_record, bgzf
@@ -171,7 +172,7 @@ def run(scale: float = 1.0) -> dict[str, Any]:
         results["vcf, 2500 samples"] = _measure("vcf", {"v.vcf": place / "v.vcf"})
         write_aligned(place / "a.bam", many(400_000))
         results["bam"] = _measure("bam", {"a.bam": place / "a.bam"}, packed=True)
-    results["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    results["peak_mb"] = peak_mib()
     return results
 
 

@@ -8,7 +8,6 @@ The disk has to hold the file four times.
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 
 from bench_tasks import PIPELINE, Lab
 from blake3 import blake3
+from peak_memory import peak_mib
 
 LARGE = 10_000_000_000
 TURNS = 3
@@ -52,7 +52,7 @@ def run(scale: float) -> dict[str, Any]:
         "copy_and_digest_s": round(one, 2),
         "engine_s": round(other, 2),
         "ratio_to_copy_and_digest": round(one / other, 3),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "peak_mib": peak_mib(),
     }
 
 

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def _painted(number: int) -> list[str]:
 
 
 def _alone(client: httpx.Client, pid: int, path: str) -> dict[str, Any]:
-    client.get(path)
+    answer = client.get(path)
     began, cpu = time.perf_counter(), _cpu(pid)
     for _ in range(_ALONE):
         answer = client.get(path)
@@ -165,7 +165,7 @@ def _live(client: httpx.Client, pid: int) -> dict[str, float]:
 
 
 @contextmanager
-def _server(lab: Path) -> Iterator[tuple[int, str, Path]]:
+def _server(lab: Path) -> Generator[tuple[int, str, Path]]:
     log = lab / "serve.log"
     environment = {**os.environ, "ALIQUOT_LISTEN": "127.0.0.1:0", "ALIQUOT_LOG": "json", "ALIQUOT_LOG_LEVEL": "info"}
     with log.open("wb") as out:

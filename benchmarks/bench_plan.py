@@ -8,7 +8,6 @@ fresh process.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from peak_memory import peak_mib
 from sqlalchemy import insert
 
 from aliquot.blobs import open_store
@@ -97,7 +97,7 @@ def plan(inputs: dict[str, Any], count: int) -> dict[str, float]:
         began = time.process_time()
         with catalogue.read() as connection:
             held = input_files(connection, pipeline, taken, bound, {})
-            planned = plan_step(connection, taken, step_parts(pipeline, taken, {}, {}, "environment"), held)
+            planned = plan_step(connection, taken, step_parts(pipeline, taken, {}, {}, "environment"), held, {})
         assert len(planned) == count
         return {"plan_cpu_s": time.process_time() - began}
 
@@ -133,8 +133,7 @@ def main() -> None:
     """Print a table, and one line of JSON."""
     if sys.argv[1:2] == ["--case"]:
         measured = CASES[sys.argv[2]](int(sys.argv[3]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({name: round(value, 3) for name, value in measured.items()} | {"peak_mib": round(peak, 1)}))
+        print(json.dumps({name: round(value, 3) for name, value in measured.items()} | {"peak_mib": peak_mib()}))
         return
     figures = run(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
     for name, value in figures.items():

@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import numpy as np
+from peak_memory import peak_mib
 
 from aliquot.blobs import open_store
 from aliquot.datasets import places
@@ -53,7 +54,7 @@ def run(scale: float) -> dict[str, Any]:
         previews.close()
         catalogue.close()
         figures["peak_mib"] = {
-            "server": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "server": peak_mib(),
             "maker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
         }
         return figures

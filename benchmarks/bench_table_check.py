@@ -10,7 +10,6 @@ fourth one row too long, which takes the careful route.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from peak_memory import peak_mib
 
 ROWS = 5_000_000
 FRICTIONLESS_ROWS = 50_000
@@ -136,13 +137,12 @@ def _measure(which: str, path: Path) -> dict[str, float]:
 def _one(which: str, path: Path) -> None:
     begun, worked = time.perf_counter(), time.process_time()
     found = CHECKS[which](path)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
                 "seconds": time.perf_counter() - begun,
                 "cpu": time.process_time() - worked,
-                "peak_mb": usage.ru_maxrss / 1024,
+                "peak_mb": peak_mib(),
                 "findings": found,
             }
         )

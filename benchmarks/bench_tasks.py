@@ -10,7 +10,6 @@ with one file more. Times are seconds of wall clock.
 
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from peak_memory import peak_mib
 from sqlalchemy import insert
 from sqlalchemy import select as query
 
@@ -171,6 +171,7 @@ class Program:
         else:
             self.tell("go")
             self.began = True
+        assert self.process.stdout
         if select.select([self.process.stdout], [], [], seconds)[0]:
             self._expect("done")
             return True
@@ -233,11 +234,11 @@ def engine(folder: Path) -> None:
     lab.run()
     print("done", flush=True)
     sys.stdin.readline()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     again = timed(lab.run)
     lab.take_in(write_files(folder / "files", len(files), 1))
     one_more = timed(lab.run)
-    figures = {"unchanged_s": round(again, 3), "one_more_s": round(one_more, 3), "peak_mib": round(peak, 1)}
+    figures = {"unchanged_s": round(again, 3), "one_more_s": round(one_more, 3), "peak_mib": peak}
     print(json.dumps(figures), flush=True)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 from blake3 import blake3
+from peak_memory import peak_mib
 
 LARGE = 5_000_000_000
 _PIECE = 64 << 20
@@ -78,8 +79,7 @@ def _upload(given: Path, size: int, lab: Path) -> tuple[float, float, int]:
             before = _cpu(server.pid)
             seconds = _send(client, given, size)
             cpu = _cpu(server.pid) - before
-        status = Path(f"/proc/{server.pid}/status").read_text()
-        return seconds, cpu, int(re.search(r"VmHWM:\s+(\d+)", status)[1]) >> 10  # type: ignore[index]
+        return seconds, cpu, peak_mib(server.pid)
     finally:
         server.terminate()
         server.wait(60)
