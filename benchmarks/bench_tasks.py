@@ -2,10 +2,10 @@
 
 At scale 1: ten thousand commands `cp "$FILE" "$OUT"/` on files of 4 KiB. Bare, a loop in two threads spawns them;
 under make, two at a time; in the engine, two workers run them with everything durable: inputs from a local store,
-results in SQLite and the store, the outputs published. They
-take turns of a second each, the others stopped meanwhile, so that a machine that grows faster or slower does not
-decide. Then: a run with nothing changed, and a run
-with one file more. Times are seconds of wall clock.
+results in SQLite and the store, the outputs published. They take turns of three seconds each, so that a machine that
+grows faster or slower does not decide. Whoever has not its turn is stopped, with all that it has started: commands that
+a stopped engine leaves behind would work in another's time. Each stop costs what has many processes more than what has
+one. Then: a run with nothing changed, and a run with one file more. Times are seconds of wall clock.
 """
 
 import json
@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +164,13 @@ class Program:
         )
         self._expect("ready")
         self.began = False
+        self.stopped: list[int] = []
 
     def slice(self, seconds: float) -> bool:
         """Let it go on for so many seconds; says whether it is done."""
         if self.began:
-            os.killpg(self.process.pid, signal.SIGCONT)
+            for pid in self.stopped:
+                _signal(pid, signal.SIGCONT)
         else:
             self.tell("go")
             self.began = True
@@ -175,7 +178,7 @@ class Program:
         if select.select([self.process.stdout], [], [], seconds)[0]:
             self._expect("done")
             return True
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self.stopped = _stop_all(self.process.pid)
         return False
 
     def tell(self, word: str) -> None:
@@ -200,7 +203,31 @@ class Program:
         assert found == word, f"{self.name} said {found!r}, not {word!r}"
 
 
-def take_turns(all_of_them: list[Bare | Program], seconds: float = 1.0) -> dict[str, float]:
+def _stop_all(program: int) -> list[int]:
+    """Stop a program and all that it has started, in whatever sessions; none of them works in another's time."""
+    stopped: list[int] = []
+    while more := [pid for pid in [program, *_descendants(program)] if pid not in stopped]:
+        for pid in more:
+            _signal(pid, signal.SIGSTOP)
+        stopped += more
+    return stopped
+
+
+def _descendants(program: int) -> list[int]:
+    found: list[int] = []
+    for children in Path(f"/proc/{program}/task").glob("*/children"):
+        with suppress(OSError):
+            for pid in map(int, children.read_text().split()):
+                found += [pid, *_descendants(pid)]
+    return found
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def take_turns(all_of_them: list[Bare | Program], seconds: float = 3.0) -> dict[str, float]:
     """Let each go on for a slice in turn until all are done; gives the seconds that each took."""
     taken = dict.fromkeys((each.name for each in all_of_them), 0.0)
     running = list(all_of_them)

@@ -18,7 +18,7 @@ def learned(times: int) -> Several:
 
 
 def test_they_become_more_while_all_goes_as_usual() -> None:
-    assert [learned(times).most(0.001, 1000, 4) for times in range(6)] == [1, 2, 4, 8, 16, 16]
+    assert [learned(times).most(0.001, 1000, 4) for times in range(7)] == [1, 2, 4, 8, 16, 32, 32]
     several = learned(4)
     several.learn(usual=False)
     assert several.most(0.001, 1000, 4) == 8

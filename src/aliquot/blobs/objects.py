@@ -232,10 +232,10 @@ class _Proving(io.FileIO):
         return data
 
 
-def digest_file(path: Path) -> tuple[Digest, int]:
-    """Digest a file in pieces of 1 MiB; gives digest and size."""
-    with path.open("rb", buffering=0) as file:
-        return _digest_all(file)
+def digest_file(file: Path | int) -> tuple[Digest, int]:
+    """Digest a file in pieces of 1 MiB; gives digest and size. One that is open, by its number, is closed then."""
+    with io.FileIO(file) as reading:
+        return _digest_all(reading)
 
 
 def _digest_all(file: io.FileIO) -> tuple[Digest, int]:

@@ -24,10 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from aliquot.db.rows import among_numbers, chunks, numbers
-from aliquot.db.tables import attempt, run, task
+from aliquot.db.tables import attempt, run, run_step, task
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
-from aliquot.engine.shares import IS_UNDER_WAY, TAKES_TASKS, WAITS, Line, Shares
+from aliquot.engine.shares import IS_UNDER_WAY, LEASED, TAKES_TASKS, WAITS, Line, Shares
 from aliquot.engine.taken import TAKEN, Taken, taken
 from aliquot.engine.turns import Turn, take_turn
 from aliquot.model.state import ACTIVE, State
@@ -201,20 +201,20 @@ def renew(connection: Connection, owner: str) -> None:
     """Keep the leases of everything that an owner works on."""
     until = time.time() + LEASE
     connection.execute(update(run).where(run.c.owner == owner, run.c.state.in_(_RUN_ACTIVE)).values(lease_until=until))
-    connection.execute(update(task).where(task.c.owner == owner, task.c.state.in_(UNDER_WAY)).values(lease_until=until))
+    connection.execute(update(task).where(task.c.owner == owner, *LEASED).values(lease_until=until))
 
 
 def let_go(connection: Connection, owner: str) -> None:
     """End the leases of an owner that is gone, so that others need not wait for them to lapse."""
-    for table, states in ((run, ACTIVE), (task, UNDER_WAY)):
-        connection.execute(
-            update(table).where(table.c.owner == owner, table.c.state.in_(states)).values(lease_until=0.0)
-        )
+    runs = update(run).where(run.c.owner == owner, run.c.state.in_(ACTIVE))
+    tasks = update(task).where(task.c.owner == owner, *LEASED)
+    for each in (runs, tasks):
+        connection.execute(each.values(lease_until=0.0))
 
 
 def hand_back(connection: Connection, owner: str) -> None:
     """Give back everything that an owner holds when it stops in order: its tasks wait again, as if never claimed."""
-    mine = (task.c.owner == owner, task.c.state.in_(UNDER_WAY))
+    mine = (task.c.owner == owner, *LEASED)
     attempts = attempt.c.task_id.in_(select(task.c.id).where(*mine))
     connection.execute(
         update(attempt)
@@ -236,9 +236,7 @@ def let_strays_go(connection: Connection, owner: str, known: Mapping[int, int]) 
 
     A commit whose answer was lost on the way leaves such tasks. `known` maps tasks to fences.
     """
-    rows = connection.execute(
-        select(task.c.id, task.c.fence).where(task.c.owner == owner, task.c.state.in_(UNDER_WAY))
-    ).all()
+    rows = connection.execute(select(task.c.id, task.c.fence).where(task.c.owner == owner, *LEASED)).all()
     strays = [row.id for row in rows if known.get(row.id) != row.fence]
     for part in chunks(strays):
         connection.execute(update(task).where(task.c.id.in_(part), task.c.owner == owner).values(lease_until=0.0))
@@ -248,7 +246,7 @@ def let_strays_go(connection: Connection, owner: str, known: Mapping[int, int]) 
 def let_the_dead_go(connection: Connection) -> list[str]:
     """End the leases of processes of this machine that are gone; gives their names."""
     held = select(run.c.owner).where(run.c.state.in_(ACTIVE), run.c.lease_until > 0)
-    held = held.union(select(task.c.owner).where(task.c.state.in_(UNDER_WAY), task.c.lease_until > 0))
+    held = held.union(select(task.c.owner).where(IS_UNDER_WAY, task.c.lease_until > 0))
     dead = [owner for owner in connection.execute(held).scalars() if owner and surely_dead(owner)]
     for owner in dead:
         let_go(connection, owner)
@@ -291,7 +289,11 @@ def has_open_tasks(connection: Connection, run_id: int) -> bool:
     return connection.execute(_OPEN, {"b_run": run_id}).first() is not None
 
 
-_OPEN = select(task.c.id).where(task.c.run_id == bindparam("b_run"), task.c.ended_at.is_(None)).limit(1)
+# Step by step and state by state, which the index over a run's tasks has side by side: never over all that have ended.
+_OPEN_OF_STEP = exists().where(
+    task.c.run_id == run_step.c.run_id, task.c.step == run_step.c.step, task.c.state.in_([State.QUEUED, *UNDER_WAY])
+)
+_OPEN = select(run_step.c.step).where(run_step.c.run_id == bindparam("b_run"), _OPEN_OF_STEP).limit(1)
 
 
 def _end_lost_attempts(connection: Connection, ids: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy import Connection, Double, Select, and_, bindparam, exists, func, select, text
+from sqlalchemy import Connection, Double, Select, and_, bindparam, exists, select, text
 
 from aliquot.db.tables import run, run_step, task
 from aliquot.model.state import State
@@ -17,6 +17,8 @@ from aliquot.model.state import State
 # In the indexes' own words, or SQLite would not see that it can use them.
 WAITS = text("task.state = 'QUEUED'")
 IS_UNDER_WAY = text("task.state IN ('INITIALIZING','RUNNING')")
+LEASED = (IS_UNDER_WAY, task.c.lease_until >= 0)
+"""Every task that is under way. Each has a lease; said in so many words, SQLite takes the small index over these."""
 
 TAKES_TASKS = and_(run.c.state == State.RUNNING, ~run.c.cancel_asked, ~run.c.stop_asked)
 """The condition for a run whose tasks may start."""
@@ -97,9 +99,11 @@ class Shares:
     def give_way(self, number: int, priority: int) -> bool:
         """Say whether a claimed task of a run should let one of another start first, and note that it does."""
         for line in self.open_lines:
+            if line.run == number:
+                continue
             mine, theirs = (self._loads[each] + self._taken[each] for each in (number, line.run))
             fairer = line.priority == priority and theirs + 1 < mine
-            if line.run != number and (line.priority > priority or fairer):
+            if line.priority > priority or fairer:
                 self._taken[number] -= 1
                 self.took(line, 1)
                 return True
@@ -113,7 +117,7 @@ def waiting_lines(connection: Connection, now: float) -> list[Line]:
 
 def under_way(connection: Connection) -> dict[tuple[int, str], int]:
     """Count the tasks under way by run and step, over all supervisors."""
-    return {(number, step): count for number, step, count in connection.execute(_UNDER_WAY).all()}
+    return Counter((number, step) for number, step in connection.execute(_UNDER_WAY))
 
 
 def pools_in_use(connection: Connection, counts: Mapping[tuple[int, str], int]) -> Counter[str]:
@@ -164,9 +168,5 @@ def _lines() -> Select[int, str, int, str | None]:
 
 # Made once: SQLAlchemy takes longer over a statement than the database, and these are asked in every cycle.
 _LINES = _lines()
-# Each of them has a lease; said in so many words, SQLite takes the small index and not the one over all tasks.
-_UNDER_WAY = (
-    select(task.c.run_id, task.c.step, func.count())
-    .where(IS_UNDER_WAY, task.c.lease_until >= 0)
-    .group_by(task.c.run_id, task.c.step)
-)
+# Counted here: for a count by run and step SQLite would go over all tasks, in the order of their runs.
+_UNDER_WAY = select(task.c.run_id, task.c.step).where(*LEASED)

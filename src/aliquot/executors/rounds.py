@@ -24,7 +24,7 @@ from aliquot.model.task import Outcome, OutputFile, TaskDocument, Usage
 MOST_BYTES = 1024 * 1024
 """Bytes of inputs that go with a round at most."""
 
-_MOST = 16
+_MOST = 32
 _SECONDS = 0.15
 _UNSEEN = Seen(0, None)
 

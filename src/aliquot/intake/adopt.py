@@ -1,7 +1,6 @@
 """Files that are adopted: read once for their digest, and left where they lie."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from aliquot.blobs import Batch
 from aliquot.blobs.durable import file_changed
@@ -10,12 +9,12 @@ from aliquot.blobs.pack import SMALL
 from aliquot.intake.bucket import Bucket
 from aliquot.intake.decided import Intake
 from aliquot.intake.folder import Lose
+from aliquot.intake.held_open import open_listed
 from aliquot.intake.judge import at_a_glance
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
 from aliquot.model.blob import Blob
 from aliquot.model.digest import Digest
-from aliquot.model.errors import Conflict
 
 
 def adopts(intake: Intake, file: File) -> bool:
@@ -50,10 +49,7 @@ def adopt(intake: Intake, file: File, batch: Batch) -> Blob:
     digest = intake.hashed.get(file.path)
     size = file.size
     if digest is None:
-        try:
-            digest, size = digest_file(Path(file.absolute))
-        except FileNotFoundError as error:
-            raise Conflict("file-vanished", f"{file.path} vanished before it was read; look again.") from error
+        digest, size = digest_file(open_listed(file))
     if size != file.size:
         raise file_changed(file.path)
     blob = Blob(digest, size)

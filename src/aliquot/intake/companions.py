@@ -10,7 +10,7 @@ from aliquot.formats.manifest import Checksum, Row, read_manifest
 from aliquot.formats.recognise import name_matches
 from aliquot.intake.scan import File
 from aliquot.intake.sidecar import ENDINGS
-from aliquot.model.errors import Invalid
+from aliquot.model.errors import Conflict, Invalid
 from aliquot.model.lab_config import Manifest
 
 LaidOut = Callable[[File], AbstractContextManager[Path | None]]
@@ -180,7 +180,7 @@ class Companions:
             self._rows[file] = ()
             self._faults[file] = error.message
             return ()
-        except OSError:
+        except (OSError, Conflict):
             return ()
         # Where there is no room the rest alone is read again: whatever made room for it would be wanted before it.
         if self._names < _KEPT:

@@ -85,6 +85,11 @@ class Intake:
     """Digests by path of files that nobody else can reach, taken when their bytes came."""
     beside: Beside | None = None
 
+    @property
+    def watched(self) -> bool:
+        """Say whether files are read where others may write: what nobody named has to be the file that was listed."""
+        return not self.by_hand and self.place is None
+
     def notes(self, judgement: Judgement) -> dict[str, Any]:
         """Give what a receipt keeps of a judgement."""
         return judgement.notes() | ({"resubmits": self.resubmits.id} if self.resubmits else {})

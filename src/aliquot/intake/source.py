@@ -5,6 +5,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
@@ -12,6 +13,7 @@ from aliquot.intake.awaited import Awaited
 from aliquot.intake.bucket import Bucket
 from aliquot.intake.clearing import Clearing
 from aliquot.intake.decided import Intake, Taken
+from aliquot.intake.held_open import held_open
 from aliquot.intake.judge import Rule, companions_of
 from aliquot.intake.known import Known
 from aliquot.intake.place import Place, place_of
@@ -175,9 +177,13 @@ class SourceIntake:
 
     @contextmanager
     def _laid_out(self, file: File) -> Generator[Path | None]:
-        """Give the place on disk of a file of the source, as long as it lasts; None where it cannot be had."""
+        """Give the place on disk of a file of the source, as long as it lasts; None where it cannot be had.
+
+        One in a folder that has changed since it was listed is `Conflict`.
+        """
         if not isinstance(self.place, Bucket):
-            yield Path(file.absolute)
+            with TemporaryDirectory(prefix="aliquot-intake-") as folder, held_open((file,), Path(folder)) as (held,):
+                yield Path(held.absolute)
             return
         with self.place.at_hand([Landing((file,), 0.0, 0.0)], lambda *_: None) as here:
             yield Path(here[0].files[0].absolute) if here else None

@@ -1,7 +1,7 @@
 """Taking settled landings in: stored, judged, and committed in batches with their receipts."""
 
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -9,22 +9,22 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from aliquot.blobs import Batch
-from aliquot.blobs.pack import SMALL
 from aliquot.datasets import places
 from aliquot.formats.table_split import split_table
-from aliquot.intake.adopt import adopt, adopts, read_far, unread
+from aliquot.intake.adopt import read_far, unread
 from aliquot.intake.aside import held_by
 from aliquot.intake.decided import Decided, Intake, Part, Taken
 from aliquot.intake.describe import judged_with
-from aliquot.intake.dispose import is_as_listed
 from aliquot.intake.enter import enter
-from aliquot.intake.judge import Judgement, at_a_glance, judge
+from aliquot.intake.held_open import held_open
+from aliquot.intake.judge import Judgement, judge
 from aliquot.intake.reconcile import TAKEN, Past, pasts
 from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
+from aliquot.intake.storing import Stored, moved, resting, store_all
 from aliquot.intake.unpacked import store_members
-from aliquot.model.errors import AliquotError, Conflict, Invalid
+from aliquot.model.errors import Conflict
 from aliquot.model.finding import Finding
 
 BATCH_FILES = 50_000
@@ -34,20 +34,13 @@ FETCHED = (10_000, 4 * 2**30)
 """The same of what has to be fetched first: so much lies on the disk meanwhile, and is fetched again after a crash."""
 
 
-class _Stored(NamedTuple):
-    landing: Landing
-    parts: tuple[Part, ...]
-    rest: tuple["_Rest", ...]
-    quick: Judgement | None
+class _LookedInto(NamedTuple):
+    """What was found in a landing's files; of one that was parted or unpacked, what came of it."""
 
-
-class _Rest(NamedTuple):
-    """What a file on disk was like when its bytes had been read."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+    judgement: Judgement
+    good: Part | None
+    refused: Part | None
+    members: tuple[Part, ...] | None
 
 
 def take(intake: Intake, landings: Sequence[Landing], taken: Taken | None = None) -> Taken:
@@ -94,7 +87,7 @@ def _batches(landings: Sequence[Landing], most: int, most_bytes: int) -> Iterato
 
 def _take(intake: Intake, landings: Sequence[Landing], taken: Taken) -> None:
     batch = intake.store.batch(places.known_in(intake.catalogue), places.moved_in(intake.catalogue))
-    stored = _store_all(intake, landings, batch, taken)
+    stored = store_all(intake, landings, batch, taken)
     with intake.catalogue.read() as connection:
         before = pasts(connection, intake.source, (part.path for each in stored for part in each.parts))
         held = held_by(connection, before)
@@ -123,9 +116,9 @@ class _Round:
     referred: Referred | None = None
     decided: list[Decided] = field(default_factory=list[Decided])
 
-    def decide(self, stored: Sequence[_Stored]) -> list[_Stored]:
+    def decide(self, stored: Sequence[Stored]) -> list[Stored]:
         """Decide on landings, and give those that are put off."""
-        put_off: list[_Stored] = []
+        put_off: list[Stored] = []
         for each in stored:
             if each.quick is not None and each.parts[0].path not in self.before:
                 self.decided.append(Decided(each.landing, each.parts, each.quick))
@@ -141,7 +134,7 @@ class _Round:
                 self.decided.append(decided)
         return put_off
 
-    def _decide(self, stored: _Stored) -> Decided | None:
+    def _decide(self, stored: Stored) -> Decided | None:
         landing, parts, rest, quick = stored
         last = [self.before[part.path][-1] if part.path in self.before else None for part in parts]
         known = all(_same_again(part, past) for part, past in zip(parts, last, strict=True))
@@ -152,76 +145,40 @@ class _Round:
         waiting = None if self.intake.resubmits else _waits_in(parts, last, self.held)
         if quick is not None:
             return Decided(landing, parts, quick, waiting)
+        with self._held(landing) as held:
+            looked = self._look_into(held)
+        if looked is None:
+            return None
+        # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
+        if tuple(resting(file, self.intake.hashed) for file in landing.files) != rest:
+            raise moved(landing.files[0])
+        for each in landing.beside:
+            resting(each.file, self.intake.hashed)
+        return Decided(landing, parts, looked.judgement, waiting, looked.good, looked.refused, looked.members)
+
+    @contextmanager
+    def _held(self, landing: Landing) -> Generator[Landing]:
+        if not self.intake.watched:
+            yield landing
+            return
+        said = [each.file for each in landing.beside]
+        with held_open([*landing.files, *said], self.folder) as held:
+            files, said = held[: len(landing.files)], held[len(landing.files) :]
+            beside = tuple(each._replace(file=file) for each, file in zip(landing.beside, said, strict=True))
+            yield landing._replace(files=tuple(files), beside=beside)
+
+    def _look_into(self, landing: Landing) -> _LookedInto | None:
         judgement = judge(landing, self.intake.rules, self.referred)
         if judgement is None:
             return None
         judgement = judged_with(judgement, landing.beside, self.intake.given)
-        good = refused = None
+        good = refused = members = None
+        first = landing.files[0]
         if judgement.divisible:
-            good, refused, judgement = _split(landing.files[0], judgement, self.batch, self.folder)
-        members = None
+            good, refused, judgement = _split(first, judgement, self.batch, self.folder)
         if judgement.accepted and judgement.type and judgement.type.unpack:
-            first = landing.files[0]
             members = store_members(Path(first.absolute), first.path, self.batch, self.folder)
-        # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
-        if tuple(_resting(file, self.intake.hashed) for file in landing.files) != rest:
-            raise _moved(landing.files[0])
-        for each in landing.beside:
-            _resting(each.file, self.intake.hashed)
-        return Decided(landing, parts, judgement, waiting, good, refused, members)
-
-
-def _store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: Taken) -> list[_Stored]:
-    quick = [at_a_glance(landing, intake.rules) for landing in landings]
-    # A small file is read in one go, and looked at by the batch itself: thousands of them are one call.
-    small = [
-        judgement is not None and each.files[0].size < SMALL for each, judgement in zip(landings, quick, strict=True)
-    ]
-    files = [each.files[0] for each, is_small in zip(landings, small, strict=True) if is_small]
-    # What somebody names is read wherever it leads; what is found in a folder has to be the file that was listed.
-    listed = not intake.by_hand and intake.place is None
-    digests = iter(
-        batch.add_files([(file.absolute, file.size, file.mtime_ns, file.changed_ns if listed else 0) for file in files])
-    )
-    stored: list[_Stored] = []
-    for landing, judgement, is_small in zip(landings, quick, small, strict=True):
-        if not is_small:
-            if each := _store(intake, landing, judgement, batch, taken):
-                stored.append(each)
-            continue
-        digest, file = next(digests), landing.files[0]
-        if isinstance(digest, AliquotError):
-            not_stored(landing.files, file, digest, taken)
-        else:
-            stored.append(_Stored(landing, (Part(file.path, digest, file.size),), (), judgement))
-    return stored
-
-
-def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Batch, taken: Taken) -> _Stored | None:
-    parts: list[Part] = []
-    rest: list[_Rest] = []
-    for file in landing.files:
-        try:
-            if adopts(intake, file):
-                blob = adopt(intake, file, batch)
-            else:
-                known = intake.hashed.get(file.path)
-                blob = batch.add_file(file.absolute, (file.size, file.mtime_ns, 0 if known else file.changed_ns), known)
-            if file.absolute:
-                rest.append(_resting(file, intake.hashed))
-        except (Conflict, Invalid) as error:
-            not_stored(landing.files, file, error, taken)
-            return None
-        parts.append(Part(file.path, blob.digest, blob.size))
-    return _Stored(landing, tuple(parts), tuple(rest), quick)
-
-
-def not_stored(files: Sequence[File], file: File, error: AliquotError, taken: Taken) -> None:
-    """Tell that files that belong together were not taken in, for what became of one of them."""
-    if isinstance(error, Conflict):
-        taken.changing += files
-    else:
-        taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
+        return _LookedInto(judgement, good, refused, members)
 
 
 def _same_again(part: Part, past: Past | None) -> bool:
@@ -255,20 +212,3 @@ def _split(file: File, judgement: Judgement, batch: Batch, folder: Path) -> tupl
         Part(aside, second.digest, second.size),
         judgement.with_facts({"split": {"good_rows": kept, "refused_rows": left}}),
     )
-
-
-def _resting(file: File, hashed: Collection[str]) -> _Rest:
-    """Refuse a file that has changed since it was listed."""
-    try:
-        now = os.stat(file.absolute)  # noqa: PTH116  # asked of each file: a Path costs more than the answer
-    except OSError as error:
-        raise _moved(file) from error
-    # One of a known digest gets a second name in the store, which sets the time of its change and not its bytes.
-    if not is_as_listed(file._replace(changed_ns=0) if file.path in hashed else file, now):
-        raise _moved(file)
-    return _Rest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-
-
-def _moved(file: File) -> Conflict:
-    text = f"{file.path} changed while it was taken in; it is taken when it rests."
-    return Conflict("file-changed", text, path=file.path)

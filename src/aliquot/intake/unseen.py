@@ -28,7 +28,8 @@ from aliquot.intake.delivery import MANY, PATH
 from aliquot.intake.receipts import NewReceipt, write
 from aliquot.intake.reconcile import one_at_a_time, pasts
 from aliquot.intake.scan import File
-from aliquot.intake.take import BATCH_BYTES, BATCH_FILES, not_stored
+from aliquot.intake.storing import not_stored
+from aliquot.intake.take import BATCH_BYTES, BATCH_FILES
 from aliquot.model.blob import Location
 from aliquot.model.digest import EMPTY, Digest
 from aliquot.model.errors import AliquotError, Conflict, Invalid

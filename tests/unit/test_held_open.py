@@ -1,0 +1,86 @@
+"""Files of a watched folder are read as they were listed, whatever their names lead to by then."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aliquot.intake.held_open import held_open, open_listed
+from aliquot.intake.scan import File
+from aliquot.model.errors import Conflict
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> File:
+    """A file in a folder of a watched one."""
+    path = tmp_path / "inbox/plates/a.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("listed")
+    now = path.stat()
+    return File("/plates/a.tsv", str(path), now.st_size, now.st_mtime_ns, changed_ns=now.st_ctime_ns)
+
+
+@pytest.fixture
+def swap(tmp_path: Path, listed: File) -> Path:
+    """A folder that holds another file of the same name, size and time."""
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "a.tsv").write_text("secret")
+    os.utime(other / "a.tsv", ns=(0, listed.mtime_ns))
+    # Of two that were made within one tick of the system's clock nothing would tell one from the other.
+    while (other / "a.tsv").stat().st_ctime_ns == listed.changed_ns:
+        os.utime(other / "a.tsv", ns=(0, listed.mtime_ns))
+    return other
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "held"
+    place.mkdir()
+    return place
+
+
+def _put_link(listed: File, to: Path) -> None:
+    plates = Path(listed.absolute).parent
+    plates.rename(plates.with_name("aside"))
+    plates.symlink_to(to)
+
+
+def test_what_is_held_open_is_the_file_that_was_listed(listed: File, swap: Path, folder: Path) -> None:
+    with held_open([listed], folder) as [held]:
+        _put_link(listed, swap)
+        assert Path(listed.absolute).read_text() == "secret"
+        assert Path(held.absolute).read_text() == "listed"
+        assert Path(held.absolute).read_text() == "listed", "from its beginning each time"
+        assert (Path(held.absolute).name, held.path) == ("a.tsv", "/plates/a.tsv"), "names say how it is read"
+
+
+def test_another_file_in_its_place_is_not_opened(listed: File, swap: Path, folder: Path) -> None:
+    _put_link(listed, swap)
+    with pytest.raises(Conflict), held_open([listed], folder):
+        pass
+    with pytest.raises(Conflict):
+        open_listed(listed)
+
+
+def test_a_file_that_was_changed_since_is_not_opened(listed: File, folder: Path) -> None:
+    place = Path(listed.absolute)
+    place.write_text("change")
+    while place.stat().st_ctime_ns == listed.changed_ns:
+        os.utime(place, ns=(0, listed.mtime_ns))
+    os.utime(place, ns=(0, listed.mtime_ns))
+    with pytest.raises(Conflict), held_open([listed], folder):
+        pass
+
+
+def test_nothing_stays_open_or_lies_there(listed: File, folder: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with held_open([listed, listed], folder) as held:
+            assert len({each.absolute for each in held}) == 2
+    with pytest.raises(ZeroDivisionError), held_open([listed], folder):
+        raise ZeroDivisionError
+    with pytest.raises(Conflict), held_open([listed, listed._replace(size=1)], folder):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not [each for each in folder.rglob("*") if each.is_symlink()]
