@@ -1,6 +1,7 @@
 """The pages of quarantine, administration, hub and lineage, over a real server."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
@@ -200,3 +201,20 @@ def test_a_graph_is_taken_out_as_a_drawing_and_as_prov(admin: httpx.Client, view
     assert [(each["kind"], each["focus"]) for each in shown["boxes"]] == [("arrival", False), ("file", True)]
     for wrong in ({"unfold": "<b>"}, {"shut": "../.."}, {"zoom": "0"}):
         assert admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv", params=wrong).status_code == 422
+
+
+def test_a_one_time_link_that_is_over_says_so_and_lets_one_sign_in(admin: httpx.Client) -> None:
+    """Who clicks on it again, in the mail, is neither told nothing nor sent from the sign-in page back to it."""
+    made = send(admin, "/administration/people", name="Uma", title="Uma", role="technician")
+    link = re.search(r"/welcome/[\w-]+", made.text)[0]  # type: ignore[index]  # or the test fails here
+    with httpx.Client(base_url=admin.base_url) as new:
+        word = form_word(new.get(link).text)
+        sent = {"password": "a long enough word", "again": "a long enough word", "csrf": word}
+        assert new.post(link, data=sent).status_code == 303
+    with httpx.Client(base_url=admin.base_url) as later:
+        page = later.get(link)
+        assert page.status_code == 401
+        assert "This link has been used, or is too old; ask for a new one." in page.text
+        assert 'name="next" value="/"' in page.text
+        page = later.post(link, data={**sent, "csrf": form_word(page.text)})
+        assert (page.status_code, "This link has been used" in page.text) == (401, True)

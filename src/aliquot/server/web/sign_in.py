@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from aliquot.access import links
 from aliquot.access.sessions import SignedIn, end_session, open_session, sign_in
-from aliquot.model.errors import AliquotError, Denied, Invalid
+from aliquot.model.errors import AliquotError, Denied, Invalid, NotSignedIn
 from aliquot.server.people import forget_session, keep_guest, keep_session
 from aliquot.server.routes import PUBLIC, Routes, local_path
 from aliquot.server.visit import AVisit, Visit
@@ -57,9 +57,12 @@ def logout(visit: AVisit) -> Response:
 
 @routes.raw("GET", "/welcome/{word}", action=PUBLIC)
 def welcome_page(visit: AVisit, word: str) -> Response:
-    """Show the form in which the person of a one-time link sets a password."""
-    with visit.read() as connection:
-        person = links.whose_link(connection, word)
+    """Show the form in which the person of a one-time link sets a password; of one that is over, the sign-in."""
+    try:
+        with visit.read() as connection:
+            person = links.whose_link(connection, word)
+    except NotSignedIn as error:
+        return sign_in_form(visit, "/", error)
     return _welcome(visit, word, person.name)
 
 
@@ -68,13 +71,15 @@ def welcome(
     visit: AVisit, word: str, password: Annotated[str, Form()] = "", again: Annotated[str, Form()] = ""
 ) -> Response:
     """Set the password, and open a session."""
-    with visit.read() as connection:
-        person = links.whose_link(connection, word)
     try:
+        with visit.read() as connection:
+            person = links.whose_link(connection, word)
         if password != again:
             raise Invalid("password-refused", "The two passwords differ; type the same one twice.")
         place, number = visit.by.place, visit.by.request
         visit.steer(lambda connection: links.use_link(connection, word, password, place, number))
+    except NotSignedIn as error:
+        return sign_in_form(visit, "/", error)
     except Invalid as error:
         if error.code != "password-refused":
             raise
