@@ -72,23 +72,9 @@ def welcome(
 ) -> Response:
     """Set the password, and open a session."""
     try:
-        with visit.read() as connection:
-            person = links.whose_link(connection, word)
-        if password != again:
-            raise Invalid("password-refused", "The two passwords differ; type the same one twice.")
-        place, number = visit.by.place, visit.by.request
-        visit.steer(lambda connection: links.use_link(connection, word, password, place, number))
+        return _use_link(visit, word, password, again)
     except NotSignedIn as error:
         return sign_in_form(visit, "/", error)
-    except Invalid as error:
-        if error.code != "password-refused":
-            raise
-        return _welcome(visit, word, person.name, error)
-    if person.issuer is not None or not visit.lab.config.login.passwords:
-        # The password signs approvals; the provider alone lets this person in.
-        return RedirectResponse("/login", 303)
-    agent = visit.request.headers.get("user-agent", "")
-    return _signed_in(visit, visit.steer(lambda connection: open_session(connection, person, visit.by, agent)), "/")
 
 
 @routes.form("/theme", action=PUBLIC)
@@ -133,3 +119,22 @@ def _signed_in(visit: Visit, signed: SignedIn, after: str) -> Response:
     response = RedirectResponse(after, 303)
     keep_session(response, visit.site.settings, signed.word, signed.expires_at - time.time())
     return response
+
+
+def _use_link(visit: Visit, word: str, password: str, again: str) -> Response:
+    with visit.read() as connection:
+        person = links.whose_link(connection, word)
+    try:
+        if password != again:
+            raise Invalid("password-refused", "The two passwords differ; type the same one twice.")
+        place, number = visit.by.place, visit.by.request
+        visit.steer(lambda connection: links.use_link(connection, word, password, place, number))
+    except Invalid as error:
+        if error.code != "password-refused":
+            raise
+        return _welcome(visit, word, person.name, error)
+    if person.issuer is not None or not visit.lab.config.login.passwords:
+        # The password signs approvals; the provider alone lets this person in.
+        return RedirectResponse("/login", 303)
+    agent = visit.request.headers.get("user-agent", "")
+    return _signed_in(visit, visit.steer(lambda connection: open_session(connection, person, visit.by, agent)), "/")
