@@ -9,6 +9,7 @@ from aliquot.formats.rule_tree import read_rule
 from aliquot.formats.table_codes import TABLE_CODES
 from aliquot.formats.table_rules import ColumnRules
 from aliquot.model.errors import Invalid
+from aliquot.model.pattern import compiled
 from aliquot.model.row_rule import RowRule
 from aliquot.model.table_schema import TableSchema
 
@@ -59,7 +60,7 @@ def check_fields(document: Document, path: Path, table: TableSchema) -> Iterator
 def _told_elsewhere(pattern: str | None) -> bool:
     """Say whether a pattern is none, which the check of patterns tells at its own place."""
     try:
-        re.compile(pattern or "")
+        compiled(pattern or "")
     except re.error:
         return True
     return False

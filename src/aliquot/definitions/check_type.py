@@ -9,6 +9,7 @@ from aliquot.definitions.problem import Path, Problem
 from aliquot.definitions.yaml_text import Document
 from aliquot.model.file_type import FileType
 from aliquot.model.glob import GlobError, compile_glob
+from aliquot.model.pattern import compiled
 from aliquot.model.record_type import RecordType
 from aliquot.model.table_schema import TableSchema
 
@@ -25,7 +26,7 @@ def check_type(document: Document, file_type: FileType) -> list[Problem]:
         problems += _path_glob(document, ("recognise", "path"), recognise.path)
     if recognise.first is not None:
         try:
-            re.compile(recognise.first)
+            compiled(recognise.first)
         except re.error as error:
             words = f"{recognise.first!r} is not a regular expression: {error.msg}"
             problems.append(document.problem(("recognise", "first"), words))
@@ -53,7 +54,7 @@ def check_table(document: Document, path: Path, table: TableSchema) -> Iterator[
         where, limits = (*path, "fields", at, "constraints"), column.constraints
         if limits.pattern is not None:
             try:
-                re.compile(limits.pattern)
+                compiled(limits.pattern)
             except re.error as error:
                 words = f"{limits.pattern!r} is not a regular expression: {error.msg}"
                 yield document.problem((*where, "pattern"), words)

@@ -16,6 +16,7 @@ from aliquot.formats.xml_events import root_of
 from aliquot.model.errors import Invalid
 from aliquot.model.file_type import FileType
 from aliquot.model.glob import Glob, GlobError, compile_glob
+from aliquot.model.pattern import compiled
 
 _HEAD = 4096
 _SHOWN = 8
@@ -159,7 +160,7 @@ def _misfit_of_content(type_: FileType, look: _Look) -> str | None:
         return f"is not an XML file with the root element <{rules.root}>; {found}"
     if rules.json_ is not None and (reason := _misfit_of_keys(rules.json_, look.keys)):
         return reason
-    if rules.first is not None and re.match(rules.first, look.first_line) is None:
+    if rules.first is not None and compiled(rules.first).match(look.first_line) is None:
         return f"its first line does not begin with {rules.first}; found {look.first_line[:60]!r}"
     if rules.columns is not None and (reason := _misfit_of_columns(rules.columns, look)):
         return reason

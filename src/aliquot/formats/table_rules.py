@@ -13,6 +13,7 @@ import jsonschema_rs
 from aliquot.formats.table_dates import duration_seconds
 from aliquot.formats.table_values import NUMBER, Reader, expected, finite, reader
 from aliquot.model.errors import Invalid
+from aliquot.model.pattern import compiled
 from aliquot.model.table_schema import Field, TableSchema
 
 _ORDERED = {"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"}
@@ -201,7 +202,7 @@ def _lengths(field: Field) -> list[_Check]:
 
 def _pattern(field: Field, pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern)
+        return compiled(pattern)
     except re.error as error:
         raise Invalid(
             "constraint-value",
