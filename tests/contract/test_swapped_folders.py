@@ -10,17 +10,19 @@ from sqlalchemy import event
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.intake import receipts
 from aliquot.intake.decided import Intake
 from aliquot.intake.describe import Given
 from aliquot.intake.folder import Folder
 from aliquot.intake.judge import Rule
-from aliquot.intake.scan import File
+from aliquot.intake.scan import File, walk
 from aliquot.intake.settle import Landing
 from aliquot.intake.source import SourceIntake
 from aliquot.intake.take import take
 from aliquot.model.finding import Finding
 from aliquot.model.lab_config import Source
-from intake_world import ANY, ROWS, types
+from intake_world import ANY, ROWS, World, types
+from plain_user import as_plain_user
 
 GOOD, SECRET = "id,name\n1,ada\n", "id,name\nx,eve\n"
 
@@ -72,6 +74,11 @@ class Swapped:
         else:
             self.plates.rename(self._aside)
             self.plates.symlink_to(self._secret)
+
+
+@pytest.fixture
+def world(catalogue: Catalogue, store: Store, tmp_path: Path) -> World:
+    return World(catalogue, store, tmp_path)
 
 
 @pytest.fixture
@@ -129,3 +136,72 @@ def test_rows_of_a_manifest_are_those_of_the_file_that_was_listed(
     assert swapped.turns == 2
     # The manifest is a file of the type, too.
     assert (look.taken.added, [each.path for each in look.pending]) == (2, ["/plates/y"])
+
+
+def test_a_listing_goes_into_no_link_that_was_put_in_the_place_of_a_folder(swapped: Swapped) -> None:
+    """It would give the secret's own size and times, with which all that is compared later agrees."""
+    root = swapped.plates.parent
+    (root / "link").symlink_to(root)
+
+    def tell(_: Finding) -> None:
+        # The folder was seen, or is about to be, and nobody has looked into it.
+        if not swapped.turns:
+            swapped.turn()
+
+    listed = [file for page in walk(root, (), tell) for file in page]
+    assert swapped.turns == 1
+    assert [file.path for file in listed if "plates" in file.path] == []
+    swapped.turn()
+    listed = [file for page in walk(root, (), lambda _: None) for file in page]
+    assert [file.path for file in listed] == ["/plates/a.csv"]
+    assert listed[0].absolute == str(swapped.plates / "a.csv")
+
+
+@pytest.mark.parametrize("what", ["file", "loop", "gone"])
+def test_a_folder_that_is_one_no_more_loses_nothing(
+    catalogue: Catalogue, store: Store, swapped: Swapped, tmp_path: Path, what: str
+) -> None:
+    """Whatever comes in its place between storing and judging: the source goes on."""
+    aside = tmp_path / "aside"
+
+    def while_it_is_asked_for(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "FROM receipt" in statement and not aside.exists():
+            swapped.plates.rename(aside)
+            if what == "file":
+                swapped.plates.touch()
+            elif what == "loop":
+                swapped.plates.symlink_to(swapped.plates)
+
+    known = types(table=ROWS)
+    intake = Intake(catalogue, store, "bench", [Rule("plates", known["table"])], "bench")
+    landing = Landing((swapped.listed(),), 0.0, 0.0)
+    event.listen(catalogue.engine, "before_cursor_execute", while_it_is_asked_for)
+    taken = take(intake, [landing])
+    assert (taken.added, [each.path for each in taken.changing]) == (0, ["/plates/a.csv"])
+
+
+def test_a_sidecar_file_that_may_not_be_read_refuses_its_file_and_no_other(world: World) -> None:
+    known = types(table={**ROWS, "describe": {"properties": {"note": {"type": "string"}}}})
+    source = world.source([("table", "plates")], known, since="all")
+    for name in ("a.csv", "b.csv"):
+        world.drop(name, GOOD)
+    world.drop("a.csv.yaml", "note: x\n").chmod(0)
+    look = as_plain_user(lambda: world.look(source))
+    assert (look.taken.added, len(look.taken.quarantined)) == (1, 1)
+    with world.catalogue.read() as connection:
+        [refused] = receipts.find(connection, receipts.Wanted(name="a.csv"))
+    [finding] = refused.facts["findings"]
+    assert (finding["code"], finding["file"]) == ("sidecar-unreadable", "/a.csv.yaml")
+    assert "cannot be read (Permission denied)" in finding["text"]
+
+
+def test_a_manifest_that_was_refused_for_a_moment_is_read_later(world: World) -> None:
+    known = types(any={"recognise": {"name": "*.bin"}})
+    source = world.source([("any", "files")], known, since="all", settled={"quiet": 0, "manifest": "list.csv"})
+    world.drop("m/a.bin", "1")
+    world.drop("m/list.csv", "file\na.bin\n").chmod(0)
+    assert as_plain_user(lambda: world.look(source)).taken.added == 0
+    if os.geteuid() != 0:
+        (world.inbox / "m/list.csv").chmod(0o644)
+    look = world.look(source)
+    assert (look.taken.added, look.taken.quarantined, look.pending) == (1, [], ())

@@ -1,11 +1,12 @@
 """What lies in a folder, however odd its names."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from aliquot.intake.dispose import dispose
+from aliquot.intake.dispose import ARCHIVE, dispose
 from aliquot.intake.scan import File, look_at, one_file, paths_below, scan
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.finding import Finding
@@ -115,3 +116,21 @@ def test_a_failure_to_clear_is_a_warning(tmp_path: Path) -> None:
     (finding,) = dispose(tmp_path, "archive", scan(tmp_path).files)
     assert (finding.code, finding.file) == ("source-not-cleared", "/a")
     assert (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_nothing_is_archived_through_a_link(tmp_path: Path, deep: bool) -> None:
+    """Who may write to a watched folder may not write elsewhere by way of the lab."""
+    inbox, elsewhere = tmp_path / "inbox", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    _write(inbox, "a")
+    listed = scan(inbox).files
+    archive = inbox / ARCHIVE
+    if deep:
+        archive.mkdir()
+        archive = archive / datetime.now(UTC).strftime("%Y-%m-%d")
+    archive.symlink_to(elsewhere)
+    (finding,) = dispose(inbox, "archive", listed)
+    assert (finding.code, finding.file) == ("source-not-cleared", "/a")
+    assert (inbox / "a").read_text() == "a"
+    assert list(elsewhere.iterdir()) == []

@@ -1,8 +1,10 @@
 """What becomes of a file at its source once it is safe."""
 
+# Everything is asked of open folders, for which a Path has no words.
+
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -20,17 +22,21 @@ def dispose(root: Path, after: Literal["archive", "delete"], files: Sequence[Fil
 
     A file that has changed since stays: it is a new arrival.
     """
-    day = root / ARCHIVE / datetime.now(UTC).strftime("%Y-%m-%d")
+    day = (ARCHIVE, datetime.now(UTC).strftime("%Y-%m-%d"))
     findings: list[Finding] = []
     for file in files:
+        place = Path(file.absolute)
         try:
-            now = os.lstat(file.absolute)
-            if not is_as_listed(file, now):
-                continue
-            if after == "delete":
-                Path(file.absolute).unlink()
-            else:
-                _archive(file, now.st_ino, day / Path(file.absolute).relative_to(root))
+            # What is looked at and what goes is in one and the same folder, wherever its path leads to by then.
+            with _opened(place.parent) as here:
+                now = os.lstat(place.name, dir_fd=here)
+                if not is_as_listed(file, now):
+                    continue
+                if after == "delete":
+                    os.unlink(place.name, dir_fd=here)
+                else:
+                    with _made(root, (*day, *place.parent.relative_to(root).parts)) as there:
+                        _archive(place.name, here, now.st_ino, there)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -52,27 +58,56 @@ def not_cleared(after: Literal["archive", "delete"], reason: str, path: str) -> 
 _DONE = {"archive": "archived", "delete": "deleted"}
 
 
-def _archive(file: File, inode: int, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    place = target
+@contextmanager
+def _opened(folder: Path) -> Generator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _made(root: Path, parts: Sequence[str]) -> Generator[int]:
+    """Open a folder below the source, making what is missing; a link on the way leads elsewhere, and is refused."""
+    with ExitStack() as until:
+        handle = until.enter_context(_opened(root))
+        for part in parts:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=handle)
+            handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            until.callback(os.close, handle)
+        yield handle
+
+
+def _archive(name: str, here: int, inode: int, there: int) -> None:
+    stem, suffix = Path(name).stem, Path(name).suffix
+    number, place = 1, name
     while True:
         # A link refuses to replace what is there, as a move would not.
         try:
-            os.link(file.absolute, place)
+            os.link(name, place, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
         except FileExistsError:
             number += 1
-            place = target.with_name(f"{target.stem}.{number}{target.suffix}")
+            place = f"{stem}.{number}{suffix}"
         except OSError:
-            if place.exists():
+            if _is_there(place, there):
                 raise
-            Path(file.absolute).rename(place)
+            os.rename(name, place, src_dir_fd=here, dst_dir_fd=there)
             return
         else:
-            if place.lstat().st_ino != inode or os.lstat(file.absolute).st_ino != inode:
+            if os.lstat(place, dir_fd=there).st_ino != inode or os.lstat(name, dir_fd=here).st_ino != inode:
                 # Another has just taken its place: that one is to be taken in.
-                place.unlink()
+                os.unlink(place, dir_fd=there)
                 return
             with suppress(FileNotFoundError):
-                Path(file.absolute).unlink()
+                os.unlink(name, dir_fd=here)
             return
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,8 +1,9 @@
 """Listing what lies in a folder: the truth about what has arrived."""
 
+import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -14,6 +15,9 @@ from aliquot.model.finding import Finding, Severity
 from aliquot.model.glob import compile_glob
 
 _PAGE = 1000
+
+_Which = tuple[int, int]
+"""What tells a folder from all others: the number of its device, and its own."""
 
 NAME_FAULT = "The name is not valid Unicode, so that no dataset could hold it. Rename the file, then send it again."
 
@@ -72,12 +76,12 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
     The order is the same as long as nothing changes. Only names of folders are kept.
     """
     ignored = ignored_by(ignore)
-    waiting: list[tuple[str, str]] = [(os.fspath(root), "")]
+    waiting: list[tuple[str, str, _Which | None]] = [(os.fspath(root), "", None)]
     page: list[File] = []
     while waiting:
-        folder, below = waiting.pop()
+        folder, below, which = waiting.pop()
         try:
-            with os.scandir(folder) as entries:
+            with _entries(folder, which) as entries:
                 for entry in entries:
                     name = entry.name
                     if name[0] == ".":
@@ -85,9 +89,11 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
                     path = f"{below}/{name}"
                     if ignored and ignored(name, path):
                         continue
+                    place = f"{folder}/{name}"
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append((entry.path, path))
-                    elif found := _file(entry, path, tell):
+                        seen = entry.stat(follow_symlinks=False)
+                        waiting.append((place, path, (seen.st_dev, seen.st_ino)))
+                    elif found := _file(entry, path, place, tell):
                         page.append(found)
                         if len(page) >= _PAGE:
                             yield page
@@ -95,6 +101,21 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
         except OSError as error:
             _not_listed(root, below, error, tell)
     yield page
+
+
+@contextmanager
+def _entries(folder: str, which: _Which | None) -> Generator[Iterator[os.DirEntry[str]]]:
+    """List a folder; one that was found in another has to be that one still, whatever was put in its place."""
+    no_link = os.O_NOFOLLOW if which else 0
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | no_link)
+    try:
+        now = os.fstat(handle)
+        if which and (now.st_dev, now.st_ino) != which:
+            raise NotADirectoryError
+        with os.scandir(handle) as entries:
+            yield entries
+    finally:
+        os.close(handle)
 
 
 def paths_below(root: Path, tell: Callable[[Finding], None]) -> Iterator[list[str]]:
@@ -136,7 +157,7 @@ def _names(root: Path, below: str, tell: Callable[[Finding], None]) -> list[str]
                 elif entry.is_dir(follow_symlinks=False):
                     found.append(name + "/")
                 else:
-                    _file(entry, f"/{below}{name}", tell)
+                    _file(entry, f"/{below}{name}", entry.path, tell)
     except OSError as error:
         _not_listed(root, f"/{below}".rstrip("/"), error, tell)
     # A folder to which something is added meanwhile may give a name twice.
@@ -159,7 +180,8 @@ def look_at(root: Path, places: Iterable[str]) -> list[File]:
 def _not_listed(root: Path, below: str, error: OSError, tell: Callable[[Finding], None]) -> None:
     if not below:
         raise _unavailable(root, error) from error
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+    # Some systems say of a link that there are too many of them.
+    if not isinstance(error, FileNotFoundError | NotADirectoryError) and error.errno != errno.ELOOP:
         text = f"The folder cannot be listed ({error.strerror or error}); what is in it is not taken in."
         tell(Finding("folder-unreadable", text, Severity.WARNING, file=shown(below)))
 
@@ -178,13 +200,13 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _file(entry: os.DirEntry[str], path: str, tell: Callable[[Finding], None]) -> File | None:
+def _file(entry: os.DirEntry[str], path: str, place: str, tell: Callable[[Finding], None]) -> File | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
     if S_ISREG(status.st_mode):
-        return _named(path, entry.path, status)
+        return _named(path, place, status)
     if entry.is_symlink():
         text = "This is a link. Links are not followed, for what they lead to may change; put the file itself here."
         tell(Finding("link-ignored", text, Severity.WARNING, file=shown(path)))

@@ -182,8 +182,8 @@ class SourceIntake:
         One in a folder that has changed since it was listed is `Conflict`.
         """
         if not isinstance(self.place, Bucket):
-            with TemporaryDirectory(prefix="aliquot-intake-") as folder, held_open((file,), Path(folder)) as (held,):
-                yield Path(held.absolute)
+            with TemporaryDirectory(prefix="aliquot-intake-") as folder, held_open((file,), Path(folder)) as held:
+                yield Path(held.files[0].absolute)
             return
         with self.place.at_hand([Landing((file,), 0.0, 0.0)], lambda *_: None) as here:
             yield Path(here[0].files[0].absolute) if here else None

@@ -161,11 +161,9 @@ class _Round:
         if not self.intake.watched:
             yield landing
             return
-        said = [each.file for each in landing.beside]
-        with held_open([*landing.files, *said], self.folder) as held:
-            files, said = held[: len(landing.files)], held[len(landing.files) :]
-            beside = tuple(each._replace(file=file) for each, file in zip(landing.beside, said, strict=True))
-            yield landing._replace(files=tuple(files), beside=beside)
+        with held_open(landing.files, self.folder, [each.file for each in landing.beside]) as held:
+            beside = tuple(each._replace(file=file) for each, file in zip(landing.beside, held.beside, strict=True))
+            yield landing._replace(files=tuple(held.files), beside=beside)
 
     def _look_into(self, landing: Landing) -> _LookedInto | None:
         judgement = judge(landing, self.intake.rules, self.referred)
