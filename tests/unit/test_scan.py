@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aliquot.intake.dispose import ARCHIVE, dispose
-from aliquot.intake.scan import File, look_at, one_file, paths_below, scan
+from aliquot.intake.scan import File, look_at, one_file, paths_below, scan, walk
 from aliquot.model.errors import Invalid, Unavailable
 from aliquot.model.finding import Finding
 
@@ -134,3 +134,17 @@ def test_nothing_is_archived_through_a_link(tmp_path: Path, deep: bool) -> None:
     assert (finding.code, finding.file) == ("source-not-cleared", "/a")
     assert (inbox / "a").read_text() == "a"
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_goes_while_its_own_is_listed_was_never_there(tmp_path: Path) -> None:
+    """It is known by its name alone when it is looked at."""
+    for number in range(50):
+        (tmp_path / f"{number:02d}").mkdir()
+        (tmp_path / f"{number:02d}-link").symlink_to(tmp_path)
+    _write(tmp_path, "a")
+
+    def tell(_: Finding) -> None:
+        for place in tmp_path.glob("[0-9][0-9]"):
+            place.rmdir()
+
+    assert [file.path for page in walk(tmp_path, (), tell) for file in page] == ["/a"]

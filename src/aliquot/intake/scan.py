@@ -91,8 +91,9 @@ def walk(root: Path, ignore: Sequence[str], tell: Callable[[Finding], None]) -> 
                         continue
                     place = f"{folder}/{name}"
                     if entry.is_dir(follow_symlinks=False):
-                        seen = entry.stat(follow_symlinks=False)
-                        waiting.append((place, path, (seen.st_dev, seen.st_ino)))
+                        with suppress(FileNotFoundError):
+                            seen = entry.stat(follow_symlinks=False)
+                            waiting.append((place, path, (seen.st_dev, seen.st_ino)))
                     elif found := _file(entry, path, place, tell):
                         page.append(found)
                         if len(page) >= _PAGE:
