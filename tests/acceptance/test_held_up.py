@@ -72,7 +72,7 @@ def all_well(lab: LabFolder) -> Iterator[subprocess.Popen[bytes]]:
     worker = lab.start("worker", "--until-idle")
     try:
         yield worker
-        assert worker.wait(60) == 0
+        assert worker.wait(60) == 0, lab.run("run", "show", "1", expect=None).stdout
     finally:
         worker.kill()
     (run,) = lab.json("run", "list")

@@ -61,7 +61,6 @@ class Turn:
         self._closing = False
         self._low = 0
         self._paced = (0, 0.0)
-        self._struck_at = float("inf")
         self.broken = False
 
     @property
@@ -128,7 +127,7 @@ class Turn:
                     self._process.used = True
                     self._paced = (0, time.monotonic() - max(0.0, time.time() - attempt.began))
                 peak = max(header["rss"], seen.peak if seen else 0)
-                if header["started"] + header["wall"] < self._struck_at:
+                if header["started"] + header["wall"] < self._process.struck_at:
                     attempt.ended_after(header["wall"])
                 attempt.usage = Usage(header["wall"], header["cpu"], peak)
                 if header["look"] or header["error"] or attempt.verdict:
@@ -218,7 +217,7 @@ class Turn:
         if verdict and verdict.cause is Cause.OOM and (self._process.used or self._position):
             # The process held what earlier calls have left in it: a new one shows what this datum needs.
             return True
-        if verdict is None and self._struck_at < time.time():
+        if verdict is None and self._process.struck_at < time.time():
             # What was meant for the call before has come when that had ended.
             return True
         attempt.began = attempt.began or time.time()
@@ -263,7 +262,7 @@ class Turn:
     def _strike(self, position: int, number: int) -> None:
         """Send a signal to the process, unless it has gone on to another call than the one that is meant."""
         if self._process.page.current <= position:
-            self._struck_at = min(self._struck_at, time.time())
+            self._process.struck_at = min(self._process.struck_at, time.time())
             self._process.signal(number)
 
     def _feed(self) -> None:

@@ -1,5 +1,6 @@
 """Waking up when something happens in a folder. Events are hints: a listing alone is believed."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -20,6 +21,9 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 # Reading a file makes events, too, by which our own work would wake us.
 _TELLING = {EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED, EVENT_TYPE_DELETED}
 
+
+# Of its own end it says something to the terminal now and then, which is nothing to anybody.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 _SHARES = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "virtiofs"}
 
