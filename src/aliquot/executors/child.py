@@ -14,9 +14,6 @@ from typing import Any
 from aliquot.executors.note import Note, NoteFile
 from aliquot.executors.processes import descendants
 
-LINE = 0
-"""The open file by which a shepherd and its supervisor speak."""
-
 _SET_CHILD_SUBREAPER = 36
 _SIGNALLED = 128
 _DEADLINE = 10.0
@@ -28,34 +25,31 @@ _MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 class Child:
     """Runs one command after the other, each to its end, and notes in `notes` that it has begun.
 
-    `logs` are the open files that commands print into. `keeps` asks the kernel for the orphans of a command, so that
-    whatever it starts ends with it. `patience` is how many seconds a command may go on after the supervisor is gone,
-    where it has no shorter time of its own.
+    Commands read and print where this process does. `line` leads to the supervisor. `keeps` asks the kernel for the
+    orphans of a command, so that whatever it starts ends with it. `patience` is how many seconds a command may go on
+    after the supervisor is gone, where it has no shorter time of its own.
     """
 
-    def __init__(self, notes: NoteFile, logs: tuple[int, int], *, keeps: bool, patience: float) -> None:
+    def __init__(self, notes: NoteFile, line: int, *, keeps: bool, patience: float) -> None:
         self.notes = notes
-        self._streams = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, logs[0], 1),
-            (os.POSIX_SPAWN_DUP2, logs[1], 2),
-        ]
+        self._line = line
         self._patience = patience
         self._keeps = keeps
+        self._inherits = keeps and _inherit_orphans()
         self._folder = ""
-        self._undo: list[str] = []
-        self._until = 0.0
+        self._order: dict[str, Any] = {}
         self._alone_since: float | None = None
         self._ended_for = ""
         self._own = 0
         self.running: Note | None = None
         """What is noted of the command while it runs."""
-        if keeps:
-            with suppress(OSError, AttributeError):
-                ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def run(self, order: dict[str, Any], note: Note, folder: str, head: bytes | None = None) -> None:
-        """Run an order's command in a folder; its note says then how it ended, or why it could not be started."""
+        """Run an order's command in a folder; its note says then how it ended, or why it could not be started.
+
+        Between two commands the processor's caches hold nothing of ours, so that each function of ours or of the kernel
+        that is needed here takes many times as long as elsewhere: only what must be done now is.
+        """
         self._folder = folder
         note.began, note.began_at = time.monotonic(), time.time()
         try:
@@ -64,23 +58,31 @@ class Child:
             note.error = error.errno or -1
             self.noted(note)
             return
-        self.noted(note, head)
-        self._undo = order["undo"]
-        self._until = note.began + order["limit"] if order["limit"] is not None else float("inf")
+        # A full disk is no reason to lose the command; its supervisor is told all the same.
+        with suppress(OSError):
+            self.notes.write_begun(note, head or note.head())
+        self._order = order
         self._alone_since, self._ended_for = None, ""
         self.running = note
-        # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
-        os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
-        self.running = None
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
+        if not self._inherits:
+            # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
+            os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
+            _end_group(leader)
         _, status, used = os.wait4(leader, 0)
+        self.running = None
         note.wall = time.monotonic() - note.began
-        note.cpu = used.ru_utime + used.ru_stime + self._end_rest()
+        try:
+            left = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            left = None
+        note.cpu = used.ru_utime + used.ru_stime
+        if left:
+            note.cpu += left[2].ru_utime + left[2].ru_stime + self._end_rest(leader)
         # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
         if used.ru_maxrss > self._own and used.ru_maxrss > self._look_at_own():
             note.peak = used.ru_maxrss * _MAXRSS_UNIT
-        code = os.waitstatus_to_exitcode(status)
+        # A plain success is a status of zero.
+        code = os.waitstatus_to_exitcode(status) if status else 0
         note.exit_code = code if code >= 0 else _SIGNALLED - code
         note.ended_for = self._ended_for
 
@@ -88,25 +90,25 @@ class Child:
         self._own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return self._own
 
-    def noted(self, note: Note, head: bytes | None = None) -> None:
+    def noted(self, note: Note) -> None:
         """Write a note for whoever comes after the supervisor."""
-        # A full disk is no reason to lose the command; its supervisor is told all the same.
         with suppress(OSError):
-            self.notes.write(note, head)
+            self.notes.write(note)
 
     def judge(self) -> None:
         """End the command when its time is over, or when nobody has asked after it for long."""
         if self.running is None:
             return
         now = time.monotonic()
-        if _hung_up(LINE):
+        if _hung_up(self._line):
             self._alone_since = now if self._alone_since is None else self._alone_since
-        if now >= self._until:
+        limit = self._order["limit"]
+        if limit is not None and now >= self.running.began + limit:
             self._end_for("time", self.running)
         elif self._alone_since is not None and now - self._alone_since >= self._patience:
             self._end_for("alone", self.running)
 
-    def _spawn(self, program: str, arguments: list[str], environment: Mapping[str, str]) -> int:
+    def _spawn(self, program: str, arguments: list[str], environment: Mapping[Any, Any]) -> int:
         """Start a program as the leader of a new session in the folder; gives its process id.
 
         Here nothing keeps the interpreter's own call from being used, which is cheaper than the C library's by way of
@@ -115,17 +117,16 @@ class Child:
         os.chdir(self._folder)
         try:
             return os.posix_spawn(
-                program, arguments, environment,
-                file_actions=self._streams, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS,
-            )  # fmt: skip
+                program, arguments, environment, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
+            )
         except ValueError as error:
             raise OSError(errno.EINVAL, str(error)) from error
 
-    def _end_rest(self) -> float:
+    def _end_rest(self, leader: int) -> float:
         """Kill and bury all that the command has left behind; gives the CPU seconds that it used."""
         spent = 0.0
-        deadline = time.monotonic() + _DEADLINE
-        while time.monotonic() < deadline:
+        until = None
+        while until is None or time.monotonic() < until:
             try:
                 buried, _, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -133,19 +134,53 @@ class Child:
             if buried:
                 spent += used.ru_utime + used.ru_stime
                 continue
-            _kill(descendants([os.getpid()])[1:])
+            until = until or time.monotonic() + _DEADLINE
+            left = descendants([os.getpid()])[1:]
+            # While one that is ours to bury is in the group, the leader's number is the group's and no stranger's.
+            if any(_group_of(pid) == leader for pid in left):
+                _end_group(leader)
+            _kill(left)
             time.sleep(_MOMENT)
         return spent
 
     def _end_for(self, reason: str, note: Note) -> None:
+        if not _is_unburied(note.leader):
+            return
         self._ended_for = reason
-        if self._undo:
+        if undo := self._order["undo"]:
             with suppress(OSError):
-                self._spawn(self._undo[0], self._undo, os.environ)
+                self._spawn(undo[0], undo, os.environ)
         elif self._keeps:
             _kill(descendants([os.getpid()])[1:])
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(note.leader, signal.SIGKILL)
+        _end_group(note.leader)
+
+
+def _inherit_orphans() -> bool:
+    """Have the kernel give us what a command's processes leave behind; says whether it does."""
+    with suppress(OSError, AttributeError):
+        return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return False
+
+
+def _is_unburied(pid: int) -> bool:
+    """Say whether a process is our child still, alive or not: its number is no stranger's then."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _end_group(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _hung_up(line: int) -> bool:

@@ -54,24 +54,19 @@ class Note:
         return vars(self)
 
     def head(self) -> bytes:
-        """Write what is known before the command begins: the first part of `to_json`."""
-        fixed = {name: value for name, value in vars(self).items() if name not in _LATER}
-        return json.dumps(fixed).encode()[:-1]
+        """Write what is known before the command begins: the first part of `to_json`, and of what is noted first."""
+        return json.dumps({name: value for name, value in vars(self).items() if name not in _LATER}).encode()[:-1]
 
-    def to_json(self, head: bytes | None = None) -> bytes:
-        """Write the note as its file holds it; `head` is its first part, where it was made before.
+    def begun(self, head: bytes) -> bytes:
+        """Write the note of a command that has just begun, after what was written before.
 
         Between two commands an encoder would have to find its way into the processor's caches again.
         """
-        code = "null" if self.exit_code is None else self.exit_code
-        return b"%b%b" % (
-            head or self.head(),
-            (
-                f', "leader": {self.leader}, "began": {self.began!r}, "began_at": {self.began_at!r}, '
-                f'"error": {self.error}, "exit_code": {code}, "wall": {self.wall!r}, "cpu": {self.cpu!r}, '
-                f'"peak": {self.peak}, "ended_for": "{self.ended_for}"}}'
-            ).encode(),
-        )
+        return b'%b, "leader": %d, "began": %r, "began_at": %r}' % (head, self.leader, self.began, self.began_at)
+
+    def to_json(self) -> bytes:
+        """Write the note as its file holds it."""
+        return json.dumps(vars(self)).encode()
 
 
 _LATER = {"leader", "began", "began_at", "error", "exit_code", "wall", "cpu", "peak", "ended_for"}
@@ -99,9 +94,15 @@ class NoteFile:
             os.posix_fallocate(self._handle, 0, _SIZE)
             self._reserved = True
 
-    def write(self, note: Note, head: bytes | None = None) -> None:
-        """Note how the attempt stands; `head` is as of `Note.to_json`."""
-        text = note.to_json(head)
+    def write(self, note: Note) -> None:
+        """Note how the attempt stands."""
+        self._write(note.to_json())
+
+    def write_begun(self, note: Note, head: bytes) -> None:
+        """Note that the command has begun; `head` is as `Note.head` gives it."""
+        self._write(note.begun(head))
+
+    def _write(self, text: bytes) -> None:
         os.pwrite(self._handle, (b"%08x" % zlib.crc32(text) + text).ljust(_SIZE), 0)
 
     def clear(self) -> None:

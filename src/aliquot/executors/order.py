@@ -1,5 +1,6 @@
 """What a slot asks of its shepherd, and what it is answered."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,8 @@ class Order:
             "image": self.image,
             "program": self.program,
             "arguments": self.arguments,
-            "environment": self.environment,
+            # As the system takes them: the shepherd has the least time of all.
+            "environment": {os.fsencode(name): os.fsencode(value) for name, value in self.environment.items()},
             "limit": None if limit is None else limit + _LEEWAY,
             "undo": self.undo,
             "files": self.files,

@@ -23,11 +23,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aliquot.executors.child import LINE, Child
+from aliquot.executors.child import Child
 from aliquot.executors.note import Note, NoteFile
 from aliquot.executors.parcel import gather, lay, receive, send
 from aliquot.executors.processes import start_time
-from aliquot.executors.shepherd_round import LONG, Folders, Round
+from aliquot.executors.shepherd_round import LONG, Folders, Round, printed
 from aliquot.executors.turns import Seat
 
 _TICK = 5.0
@@ -35,16 +35,16 @@ _SELDOM = 50_000
 
 
 class Shepherd:
-    """Serves one slot's orders; `keeps` and `patience` are as of `Child`."""
+    """Serves one slot's orders, which come by `line`; `keeps` and `patience` are as of `Child`."""
 
     def __init__(
-        self, place: str, logs: tuple[int, int], turns: tuple[int, int, int], seat: int, *, keeps: bool, patience: float
+        self, place: str, line: int, turns: tuple[int, int, int], seat: int, *, keeps: bool, patience: float
     ) -> None:
         self._note = NoteFile(Path(place))
         self._folders = Folders(place)
         self._folder = self._folders[0]
-        self._logs = logs
-        self._child = Child(self._note, logs, keeps=keeps, patience=patience)
+        self._line = line
+        self._child = Child(self._note, line, keeps=keeps, patience=patience)
         self._since = start_time(os.getpid()) or 0
         self._turns = turns[0]
         self._seat = Seat(turns, seat)
@@ -58,7 +58,7 @@ class Shepherd:
             self._serve()
 
     def _serve(self) -> None:
-        while (words := receive(LINE)) is not None:
+        while (words := receive(self._line)) is not None:
             match words["wish"]:
                 case "order":
                     self._answer(words)
@@ -68,7 +68,7 @@ class Shepherd:
                     self._tidy()
                 case "settle":
                     # All that was asked for before has been done: the folder may be another's.
-                    send(LINE, {})
+                    send(self._line, {})
                 case _:
                     # It came too late to revoke anything.
                     pass
@@ -83,11 +83,11 @@ class Shepherd:
         answer = {
             "note": note.fields(),
             "laid": laid,
-            "silent": not any(os.fstat(log).st_size for log in self._logs),
+            "silent": not printed(),
             "files": files,
         }
         try:
-            send(LINE, answer)
+            send(self._line, answer)
         except BrokenPipeError:
             if files is not None:
                 self._child.noted(note)
@@ -97,7 +97,7 @@ class Shepherd:
 
     def _make_round(self, orders: list[dict[str, Any]]) -> None:
         """Make several small attempts, one after the other, in one turn."""
-        made = Round(orders, self._folders, self._child, self._logs, self._new_note)
+        made = Round(orders, self._folders, self._child, self._line, self._new_note)
         if made.lay_out() and self._take_turn():
             self._round = made
             signal.setitimer(signal.ITIMER_REAL, LONG, LONG)
@@ -145,9 +145,9 @@ class Shepherd:
         while not self._seat.take():
             poll = select.poll()
             poll.register(self._turns, select.POLLIN)
-            poll.register(LINE, select.POLLIN)
-            if LINE in dict(poll.poll()):
-                receive(LINE)
+            poll.register(self._line, select.POLLIN)
+            if self._line in dict(poll.poll()):
+                receive(self._line)
                 return False
         return True
 
@@ -162,7 +162,7 @@ def main() -> None:
     """Serve the slot that the command line names: `PLACE STDOUT STDERR TAKE GIVE MARKS SEAT KEEPS PATIENCE`."""
     place, *numbers, keeps, patience = sys.argv[1:10]
     stdout, stderr, take, give, marks, seat = map(int, numbers)
-    for handle in (stdout, stderr, take, give, marks):
+    for handle in (take, give, marks):
         # They came to us through an exec, and would go on to the command.
         os.set_inheritable(handle, False)
     # An interrupted terminal, a stopped service: the supervisor is told as well, and decides.
@@ -172,4 +172,19 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(_SELDOM)
     kept, turns = keeps == "keeps", (take, give, marks)
-    Shepherd(place, (stdout, stderr), turns, seat, keeps=kept, patience=float(patience)).serve()
+    line = _stand_in(stdout, stderr)
+    Shepherd(place, line, turns, seat, keeps=kept, patience=float(patience)).serve()
+
+
+def _stand_in(stdout: int, stderr: int) -> int:
+    """Take the place of the commands to come, which then need not be led to their logs; gives the line that was input.
+
+    What this process itself has to complain of goes where it went.
+    """
+    line = os.dup(0)
+    sys.stderr = os.fdopen(os.dup(2), "w")
+    null = os.open(os.devnull, os.O_RDONLY)
+    for handle, number in ((null, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(handle, number)
+        os.close(handle)
+    return line

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from aliquot.executors.child import LINE, Child
+from aliquot.executors.child import Child
 from aliquot.executors.folder import Folder
 from aliquot.executors.note import Note
 from aliquot.executors.parcel import gather, lay, receive, send
@@ -46,13 +46,13 @@ class Round:
     """
 
     def __init__(
-        self, orders: list[dict[str, Any]], folders: Folders, child: Child, logs: tuple[int, int],
+        self, orders: list[dict[str, Any]], folders: Folders, child: Child, line: int,
         new_note: Callable[[dict[str, Any]], Note],
     ) -> None:  # fmt: skip
         self._orders = orders
         self._folders = folders
         self._child = child
-        self._logs = logs
+        self._line = line
         self._new_note = new_note
         self._notes: list[tuple[Note, bytes, str]] = []
         self._ended: list[tuple[int, Note]] = []
@@ -82,19 +82,19 @@ class Round:
         """Make one after the other."""
         self._began = time.monotonic()
         poll = select.poll()
-        poll.register(LINE, select.POLLIN)
+        poll.register(self._line, select.POLLIN)
         while self._begun < self._last:
             number = self._begun
             self._begun += 1
             note, head, folder = self._notes[number]
             self._child.run(self._orders[number], note, folder, head)
             self._ended.append((number, note))
-            if self._begun == self._last or note.exit_code != 0 or note.ended_for or self._printed():
+            if self._begun == self._last or note.exit_code != 0 or note.ended_for or printed():
                 return
             if time.monotonic() - self._began >= LONG:
                 return
             if poll.poll(0):
-                receive(LINE)
+                receive(self._line)
                 return
 
     def cut(self) -> None:
@@ -118,12 +118,12 @@ class Round:
             self._child.noted(last)
         try:
             send(
-                LINE,
+                self._line,
                 {
                     "ended": answers,
                     "begun": self._begun,
                     "over": over,
-                    "silent": not self._printed(),
+                    "silent": not printed(),
                     "error": self._error,
                 },
             )
@@ -145,5 +145,8 @@ class Round:
             return None
         return gather(f"{self._folders[number].path}/out")
 
-    def _printed(self) -> bool:
-        return any(os.fstat(log).st_size for log in self._logs)
+
+def printed() -> bool:
+    """Say whether there is anything in the logs, where commands print as this process would."""
+    # Logs are appended to, wherever the offset is; and a number is less to make than all that is known of a file.
+    return os.lseek(1, 0, os.SEEK_END) > 0 or os.lseek(2, 0, os.SEEK_END) > 0
