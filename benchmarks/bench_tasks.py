@@ -2,7 +2,8 @@
 
 At scale 1: ten thousand commands `cp "$FILE" "$OUT"/` on files of 4 KiB. Bare, a loop in two threads spawns them;
 under make, two at a time; in the engine, two workers run them with everything durable: inputs from a local store,
-results in SQLite and the store, the outputs published. They take turns of three seconds each, so that a machine that
+results in SQLite and the store, the outputs published. The engine needs no shell for such a command, so all is measured
+once more with one that does (`shell_…`). They take turns of three seconds each, so that a machine that
 grows faster or slower does not decide. Whoever has not its turn is stopped, with all that it has started: commands that
 a stopped engine leaves behind would work in another's time. Each stop costs what has many processes more than what has
 one. Then: a run with nothing changed, and a run with one file more. Times are seconds of wall clock.
@@ -46,12 +47,21 @@ from aliquot.model.task import TaskDocument
 WORKERS = 2
 SIZE = 4096
 COMMAND = 'cp "$FILE" "$OUT"/'
-PIPELINE: dict[str, Any] = {
-    "pipeline": "copy",
-    "inputs": {"files": {"dataset": "files"}},
-    "steps": {"copy": {"inputs": {"file": {"from": "files", "glob": "/*"}}, "command": COMMAND}},
-    "outputs": {"copies": {"from": "copy", "publish": "copies"}},
-}
+NEEDS_A_SHELL = f"{COMMAND} && :"
+"""The same work in a command that only a shell can read."""
+
+
+def pipeline_of(command: str) -> dict[str, Any]:
+    """Give a pipeline of one step that runs a command for each file."""
+    return {
+        "pipeline": "copy",
+        "inputs": {"files": {"dataset": "files"}},
+        "steps": {"copy": {"inputs": {"file": {"from": "files", "glob": "/*"}}, "command": command}},
+        "outputs": {"copies": {"from": "copy", "publish": "copies"}},
+    }
+
+
+PIPELINE = pipeline_of(COMMAND)
 
 
 class Lab:
@@ -122,13 +132,14 @@ class Bare:
 
     name = "bare"
 
-    def __init__(self, files: list[Path], folder: Path) -> None:
+    def __init__(self, files: list[Path], folder: Path, command: str = COMMAND) -> None:
+        self.command = command
         self.waiting = iter(files)
         self.left = len(files)
         self.out = folder / "bare"
         self.out.mkdir()
         self.lock = threading.Lock()
-        document = TaskDocument(digest_document(COMMAND), 1, 1, "copy/copy/1", COMMAND, "", {"CPUS": "1"})
+        document = TaskDocument(digest_document(command), 1, 1, "copy/copy/1", command, "", {"CPUS": "1"})
         self.environment = environment(document, str(folder), default_path(), "bench")
 
     def slice(self, seconds: float) -> bool:
@@ -148,7 +159,7 @@ class Bare:
             if path is None:
                 return
             values = {**self.environment, "FILE": str(path), "OUT": str(self.out)}
-            pid = os.posix_spawn("/bin/sh", ["sh", "-c", COMMAND], values)
+            pid = os.posix_spawn("/bin/sh", ["sh", "-c", self.command], values)
             assert os.waitpid(pid, 0)[1] == 0
             with self.lock:
                 self.left -= 1
@@ -240,11 +251,11 @@ def take_turns(all_of_them: list[Bare | Program], seconds: float = 3.0) -> dict[
     return taken
 
 
-def write_makefile(folder: Path, files: list[Path]) -> Path:
+def write_makefile(folder: Path, files: list[Path], command: str) -> Path:
     """Write a rule for each file."""
     place = folder / "make"
     (place / "out").mkdir(parents=True)
-    rules = [f"out/{path.name}: {path}\n\t{COMMAND.replace('$', '$$')}" for path in files]
+    rules = [f"out/{path.name}: {path}\n\t{command.replace('$', '$$')}" for path in files]
     targets = " ".join(f"out/{path.name}" for path in files)
     heading = f"export OUT := out\nout/%: export FILE = $<\nall: {targets}\n"
     (place / "Makefile").write_text(heading + "\n".join(rules) + "\n")
@@ -276,17 +287,17 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def measure(scale: float, folder: Path) -> dict[str, Any]:
-    """Measure in a folder."""
+def measure(scale: float, folder: Path, command: str) -> dict[str, Any]:
+    """Measure one command in a folder."""
     count = max(10, round(10_000 * scale))
     (folder / "files").mkdir()
     files = write_files(folder / "files", 0, count)
-    Lab(folder, new=True).take_in(files)
+    Lab(folder, new=True, pipeline=pipeline_of(command)).take_in(files)
     ours = Program("engine", [sys.executable, __file__, "--engine", str(folder)], folder)
-    contenders = [Bare(files, folder), ours]
+    contenders = [Bare(files, folder, command), ours]
     if shutil.which("make"):
-        command = f"echo ready; read go; make -s -j{WORKERS} all; echo done"
-        contenders.append(Program("make", ["sh", "-c", command], write_makefile(folder, files)))
+        script = f"echo ready; read go; make -s -j{WORKERS} all; echo done"
+        contenders.append(Program("make", ["sh", "-c", script], write_makefile(folder, files, command)))
     taken = take_turns(contenders)
     ours.tell("go on")
     later: dict[str, Any] = json.loads(ours.read())
@@ -302,9 +313,13 @@ def measure(scale: float, folder: Path) -> dict[str, Any]:
 
 
 def run(scale: float) -> dict[str, Any]:
-    """Measure in a folder that is removed afterwards."""
+    """Measure in folders that are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-tasks-") as folder:
-        return measure(scale, Path(folder))
+        figures = measure(scale, Path(folder), COMMAND)
+    with tempfile.TemporaryDirectory(prefix="bench-tasks-") as folder:
+        with_shell = measure(scale, Path(folder), NEEDS_A_SHELL)
+    compared = {name: value for name, value in with_shell.items() if name.endswith("_s") or "ratio" in name}
+    return figures | {f"shell_{name}": value for name, value in compared.items()}
 
 
 def main() -> None:

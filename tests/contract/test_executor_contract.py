@@ -537,7 +537,7 @@ def test_a_damaged_input_is_ours(place: Place) -> None:
     (file,) = [path for path in (place.work.parent / "store").rglob("*") if path.name.endswith(pack[-8:])]
     file.chmod(0o600)
     with file.open("r+b") as broken:
-        broken.write(b"XXXX")
+        broken.write(b"\0\xff\0\xff")
     (handle,) = place.executor.submit([document])
     outcome = place.outcome(handle)
     assert (outcome.state, outcome.cause) == (State.SYSTEM_ERROR, Cause.OURS)
@@ -576,7 +576,7 @@ def damage(place: Place, document: TaskDocument) -> None:
     path.chmod(0o600)
     with path.open("r+b") as broken:
         broken.seek(2 * MIB)
-        broken.write(b"XXXX")
+        broken.write(b"\0\xff\0\xff")
 
 
 def test_closing_ends_what_runs(place: Place) -> None:
@@ -687,6 +687,15 @@ def test_a_command_is_given_no_files_of_its_shepherd(processes: Place) -> None:
     outcome = processes.run("ls -l /proc/self/fd | grep -v '^total' | wc -l")
     # Standard input, output and error, and the folder that is listed.
     assert outcome.tail.split() == ["4"]
+
+
+@pytest.mark.skipif(Path("/bin/sh").resolve().name != "dash", reason="the system's shell is not dash")
+@pytest.mark.parametrize(("command", "alone"), [("cat /proc/self/stat", True), ("cat /proc/self/stat && true", False)])
+def test_one_program_is_started_without_a_shell(processes: Place, command: str, alone: bool) -> None:
+    outcome = processes.run(command)
+    # proc_pid_stat(5): process, name, state, parent, group.
+    process, _, _, _, group = processes.bytes_of(outcome, outcome.stdout).split()[:5]
+    assert (process == group) is alone
 
 
 def test_a_process_executor_runs_no_image(tmp_path: Path) -> None:
