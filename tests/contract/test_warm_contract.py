@@ -14,7 +14,7 @@ from aliquot.executors.owner import end_leftovers
 from aliquot.model.errors import Invalid
 from aliquot.model.seams import Handle
 from aliquot.model.state import State
-from aliquot.model.task import Cause, Outcome, task_from_json
+from aliquot.model.task import Cause, Outcome, Resources, task_from_json
 from executor_place import Place, living, living_of
 from warm_place import WarmPlace, make_warm
 
@@ -269,6 +269,24 @@ def test_one_that_hangs_is_ended_and_costs_itself_alone(place: WarmPlace) -> Non
     assert [n for n, each in enumerate(outcomes) if each.state is not State.COMPLETE] == [3]
     assert outcomes[3].cause is Cause.TIMEOUT
     assert "0.5 s" in outcomes[3].message
+
+
+def test_a_process_that_a_signal_was_sent_to_makes_no_other_turn(one: WarmPlace) -> None:
+    one.write("""
+        import os, signal, time
+
+        @aliquot.step
+        def call(slow: bool):
+            if slow:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(1.3)
+            return {"pid": os.getpid()}
+    """)
+    before = _complete(one.do("call", {}, values={"slow": False}))
+    slow = one.do("call", {}, values={"slow": True}, resources=Resources(time=0.8))
+    assert (slow.cause, slow.exit_code) == (Cause.TIMEOUT, 1)
+    after = _complete(one.do("call", {}, values={"slow": False}))
+    assert before.exports != after.exports
 
 
 def test_nobody_waits_behind_a_long_call(place: WarmPlace) -> None:

@@ -82,8 +82,6 @@ class WarmProcess:
         os.close(page)
         self._read = 0
         self._status: int | None = None
-        self.struck_at = float("inf")
-        """When a signal for a call was first sent, in seconds since 1970; it may come in a later turn."""
         self._start(path, owner)
 
     def _start(self, path: str, owner: str) -> None:

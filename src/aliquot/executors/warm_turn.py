@@ -46,8 +46,8 @@ class Around:
 class Turn:
     """The attempts of one turn, and what follows them while the worker is at it.
 
-    The turn ends early when the process is gone (then `broken`), is worn, or makes others wait for long; what was not
-    made is given back.
+    The turn ends early when the process is gone, is worn, or makes others wait for long; what was not made is given
+    back. `broken` says that the process is of no more use: gone, worn, or struck by a signal.
     """
 
     def __init__(self, process: WarmProcess, attempts: Sequence[Attempt], around: Around) -> None:
@@ -61,6 +61,7 @@ class Turn:
         self._closing = False
         self._low = 0
         self._paced = (0, 0.0)
+        self._struck_at = float("inf")
         self.broken = False
 
     @property
@@ -92,6 +93,8 @@ class Turn:
                 self._attend()
                 self._feed()
         self._unwatch()
+        # A signal that was sent may still be on its way: no other turn shall meet it.
+        self.broken |= self._struck_at < time.time()
         self._return(list(self._attempts))
 
     def fail(self, error: Exception) -> None:
@@ -127,7 +130,7 @@ class Turn:
                     self._process.used = True
                     self._paced = (0, time.monotonic() - max(0.0, time.time() - attempt.began))
                 peak = max(header["rss"], seen.peak if seen else 0)
-                if header["started"] + header["wall"] < self._process.struck_at:
+                if header["started"] + header["wall"] < self._struck_at:
                     attempt.ended_after(header["wall"])
                 attempt.usage = Usage(header["wall"], header["cpu"], peak)
                 if header["look"] or header["error"] or attempt.verdict:
@@ -217,7 +220,7 @@ class Turn:
         if verdict and verdict.cause is Cause.OOM and (self._process.used or self._position):
             # The process held what earlier calls have left in it: a new one shows what this datum needs.
             return True
-        if verdict is None and self._process.struck_at < time.time():
+        if verdict is None and self._struck_at < time.time():
             # What was meant for the call before has come when that had ended.
             return True
         attempt.began = attempt.began or time.time()
@@ -262,7 +265,7 @@ class Turn:
     def _strike(self, position: int, number: int) -> None:
         """Send a signal to the process, unless it has gone on to another call than the one that is meant."""
         if self._process.page.current <= position:
-            self._process.struck_at = min(self._process.struck_at, time.time())
+            self._struck_at = min(self._struck_at, time.time())
             self._process.signal(number)
 
     def _feed(self) -> None:
