@@ -40,6 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     lab.write("types/reading.yaml", TYPE)
     for number in range(3):
         lab.write(f"inbox/<b>plate{number}.csv", f"well,value\nA1,{number}\nA2,-5\nA3,7\n")
+    lab.write("inbox/<b>whole.csv", "well,value\nA1,1\n")
     lab.run("apply")
     lab.up(expect=None)
     with running_server(lab) as started:
@@ -181,26 +182,26 @@ def test_rows_are_taken_out_whole_and_a_query_is_canceled(admin: httpx.Client, v
 
 
 def test_lineage_leads_back_to_the_arrival(admin: httpx.Client) -> None:
-    found = admin.get("/datasets/readings/1/lineage.json", params={"path": "<b>plate1.csv"})
+    found = admin.get("/datasets/readings/1/lineage.json", params={"path": "<b>whole.csv"})
     assert found.status_code == 200
     assert "arrival" in {each["kind"] for each in found.json()["root"]["back"]}
-    page = admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv")
-    assert (page.status_code, "&lt;b&gt;plate1" in page.text, "<b>plate" in page.text) == (200, True, False)
+    page = admin.get("/datasets/readings/1/lineage/%3Cb%3Ewhole.csv")
+    assert (page.status_code, "&lt;b&gt;whole" in page.text, "<b>whole" in page.text) == (200, True, False)
     assert admin.get("/datasets/readings/1/lineage/none").status_code == 404
 
 
 def test_a_graph_is_taken_out_as_a_drawing_and_as_prov(admin: httpx.Client, viewer: httpx.Client) -> None:
-    there = {"path": "<b>plate1.csv"}
+    there = {"path": "<b>whole.csv"}
     drawing = viewer.get("/datasets/readings/1/lineage.svg", params=there)
     assert drawing.headers["content-disposition"].startswith("attachment")
     root = ElementTree.fromstring(drawing.text)
-    assert "<b>plate1.csv" in "".join(root.itertext())
+    assert "<b>whole.csv" in "".join(root.itertext())
     prov = viewer.get("/datasets/readings/1/lineage.prov.json", params=there).json()
     assert len(prov["wasDerivedFrom"]) == 1
     shown = admin.get("/datasets/readings/1/lineage.json", params=there).json()["graph"]
     assert [(each["kind"], each["focus"]) for each in shown["boxes"]] == [("arrival", False), ("file", True)]
     for wrong in ({"unfold": "<b>"}, {"shut": "../.."}, {"zoom": "0"}):
-        assert admin.get("/datasets/readings/1/lineage/%3Cb%3Eplate1.csv", params=wrong).status_code == 422
+        assert admin.get("/datasets/readings/1/lineage/%3Cb%3Ewhole.csv", params=wrong).status_code == 422
 
 
 def test_a_one_time_link_that_is_over_says_so_and_lets_one_sign_in(admin: httpx.Client) -> None:

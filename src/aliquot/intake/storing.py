@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from aliquot.blobs import Batch
+from aliquot.blobs.durable import file_changed
 from aliquot.blobs.pack import SMALL
 from aliquot.intake.adopt import adopt, adopts
 from aliquot.intake.decided import Intake, Part, Taken
@@ -17,21 +18,11 @@ from aliquot.model.finding import Finding
 
 
 class Stored(NamedTuple):
-    """A landing whose bytes are in a batch. Of one that its name decided on, `quick` says how, and `rest` is empty."""
+    """A landing whose bytes are in a batch. Of one that its name decided on, `quick` says how."""
 
     landing: Landing
     parts: tuple[Part, ...]
-    rest: tuple["AtRest", ...]
     quick: Judgement | None
-
-
-class AtRest(NamedTuple):
-    """What a file on disk was like when its bytes had been read."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
 
 
 def store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: Taken) -> list[Stored]:
@@ -59,13 +50,12 @@ def store_all(intake: Intake, landings: Sequence[Landing], batch: Batch, taken: 
         if isinstance(digest, AliquotError):
             not_stored(landing.files, file, digest, taken)
         else:
-            stored.append(Stored(landing, (Part(file.path, digest, file.size),), (), judgement))
+            stored.append(Stored(landing, (Part(file.path, digest, file.size),), judgement))
     return stored
 
 
 def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Batch, taken: Taken) -> Stored | None:
     parts: list[Part] = []
-    rest: list[AtRest] = []
     for file in landing.files:
         try:
             if adopts(intake, file):
@@ -74,12 +64,12 @@ def _store(intake: Intake, landing: Landing, quick: Judgement | None, batch: Bat
                 known = intake.hashed.get(file.path)
                 blob = batch.add_file(file.absolute, (file.size, file.mtime_ns, 0 if known else file.changed_ns), known)
             if file.absolute:
-                rest.append(resting(file, intake.hashed))
+                require_rest(file, intake.hashed)
         except (Conflict, Invalid) as error:
             not_stored(landing.files, file, error, taken)
             return None
         parts.append(Part(file.path, blob.digest, blob.size))
-    return Stored(landing, tuple(parts), tuple(rest), quick)
+    return Stored(landing, tuple(parts), quick)
 
 
 def not_stored(files: Sequence[File], file: File, error: AliquotError, taken: Taken) -> None:
@@ -90,19 +80,12 @@ def not_stored(files: Sequence[File], file: File, error: AliquotError, taken: Ta
         taken.unreadable.append(Finding(error.code, f"The file cannot be read: {error.message}", file=file.path))
 
 
-def resting(file: File, hashed: Collection[str]) -> AtRest:
+def require_rest(file: File, hashed: Collection[str]) -> None:
     """Refuse a file that has changed since it was listed."""
     try:
         now = os.stat(file.absolute)  # noqa: PTH116  # asked of each file: a Path costs more than the answer
     except OSError as error:
-        raise moved(file) from error
+        raise file_changed(file.path) from error
     # One of a known digest gets a second name in the store, which sets the time of its change and not its bytes.
     if not is_as_listed(file._replace(changed_ns=0) if file.path in hashed else file, now):
-        raise moved(file)
-    return AtRest(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-
-
-def moved(file: File) -> Conflict:
-    """Give what is told of a file that did not rest."""
-    text = f"{file.path} changed while it was taken in; it is taken when it rests."
-    return Conflict("file-changed", text, path=file.path)
+        raise file_changed(file.path)

@@ -22,7 +22,7 @@ from aliquot.intake.reconcile import TAKEN, Past, pasts
 from aliquot.intake.referred import Referred
 from aliquot.intake.scan import File
 from aliquot.intake.settle import Landing
-from aliquot.intake.storing import Stored, moved, resting, store_all
+from aliquot.intake.storing import Stored, require_rest, store_all
 from aliquot.intake.unpacked import store_members
 from aliquot.model.errors import Conflict
 from aliquot.model.finding import Finding
@@ -135,7 +135,7 @@ class _Round:
         return put_off
 
     def _decide(self, stored: Stored) -> Decided | None:
-        landing, parts, rest, quick = stored
+        landing, parts, quick = stored
         last = [self.before[part.path][-1] if part.path in self.before else None for part in parts]
         known = all(_same_again(part, past) for part, past in zip(parts, last, strict=True))
         # What is said of a file may have changed, though its bytes have not.
@@ -150,10 +150,8 @@ class _Round:
         if looked is None:
             return None
         # What was judged must be what was stored: the file has to be the same one, untouched, from then till now.
-        if tuple(resting(file, self.intake.hashed) for file in landing.files) != rest:
-            raise moved(landing.files[0])
-        for each in landing.beside:
-            resting(each.file, self.intake.hashed)
+        for file in (*landing.files, *[each.file for each in landing.beside]):
+            require_rest(file, self.intake.hashed)
         return Decided(landing, parts, looked.judgement, waiting, looked.good, looked.refused, looked.members)
 
     @contextmanager
