@@ -1,14 +1,17 @@
 """Whatever is thrown at a lab gets a clear message, and leaves everything else working and whole."""
 
 import gzip
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lab_folder import LabFolder
+from running_server import running_server
 
 SETTINGS = """
 lab: rough
@@ -201,9 +204,14 @@ def test_a_hub_that_is_down_waits_and_nothing_else_does(lab: LabFolder) -> None:
     summary = lab.up(expect=1)
     assert [each["state"] for each in summary["runs"]] == ["COMPLETE"]
     assert [each["table"] for each in summary["held_loads"]] == ["copies"]
+    (shown,) = lab.json("run", "show", "1")["loads"]
+    assert (shown["table"], shown["state"], shown["rows"]) == ("copies", "WAITING", 0)
     lab.write("aliquot.yaml", SETTINGS)
     summary = lab.up()
     assert [(each["table"], each["state"]) for each in summary["loads"]] == [("copies", "DONE")]
+    with running_server(lab) as server, closing(server.administrator()) as admin:
+        rows = admin.get("/runs/1").text.partition("Tables that the run loads")[2]
+    assert re.search(r"<td>copies</td>.*done.*<td[^>]*>1</td>", rows)
 
 
 def test_two_daemons_on_one_lab_share_and_double_nothing(lab: LabFolder) -> None:

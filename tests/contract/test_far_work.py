@@ -141,6 +141,9 @@ def test_loads_that_failed_are_done_again_the_same(far: Far) -> None:
         assert (here.code, here.out) == (there.code, there.out)
         assert here.code == 1
         assert "FAILED" in here.out
+    here, there = both(far, "run show 1")
+    assert here == there
+    assert [word for word in ("totals", "FAILED", "1.5", "hub load") if word not in here.out + here.err] == []
     assert changes(far) == before + 4
     with open_lab(far.folder) as lab, lab.catalogue.read() as connection:
         (newest,) = entries(connection, Question(action="run.publish", outcome="done"), limit=1)
@@ -164,6 +167,9 @@ def test_loads_that_failed_are_done_again_the_same(far: Far) -> None:
         assert connection.execute(waiting).scalar() == 0
     here, there = both(far, "hub load")
     assert (here, here.code) == (there, 0)
+    here, there = both(far, "run show 1 --json")
+    assert here == there
+    assert json.loads(here.out)["loads"] == [{"table": "totals", "state": "DONE", "rows": 2, "message": ""}]
 
 
 def test_files_are_made_again_the_same(far: Far) -> None:

@@ -18,7 +18,7 @@ from aliquot.lab import Lab
 from aliquot.lab.api_files import Stored
 from aliquot.lab.outputs import output_bytes, write_outputs
 from aliquot.lab.outputs import outputs as run_outputs
-from aliquot.lab.run_detail import RunDetail, run_detail
+from aliquot.lab.run_detail import LoadLine, RunDetail, run_detail
 from aliquot.lab.run_tries import tries_of
 from aliquot.lab.runs import AttemptLine, StepLine
 from aliquot.model.cause import cause_words
@@ -72,6 +72,15 @@ def show(number: _Number, /, *, options: Options = OPTIONS) -> None:
         if total > len(failed):
             say(f"… and {total - len(failed):,} more; `aliquot run parked {number} --all` shows them.")
         say(advice(number))
+    if found.loads:
+        heading("Loads")
+        table(("table", "state", ">rows", ""), [_load_cells(each) for each in found.loads], empty="")
+        if any(each.state == "FAILED" for each in found.loads):
+            say("`aliquot hub load` does again what has failed.")
+
+
+def _load_cells(each: LoadLine) -> tuple[object, ...]:
+    return (each.table, each.state, each.rows if each.state == "DONE" else "", each.message)
 
 
 def _detail(lab: Lab, number: int) -> RunDetail:

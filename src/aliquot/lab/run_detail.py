@@ -4,18 +4,29 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from aliquot.db.tables import load
 from aliquot.engine import control
 from aliquot.lab.runs import RunLine, StepLine, TaskLine, parked, run_line, steps
 from aliquot.lab.steering import held_by
 
 
 @dataclass(frozen=True, slots=True)
+class LoadLine:
+    """A load into the hub that a run has asked for: WAITING, DONE with so many rows, or FAILED with the reason."""
+
+    table: str
+    state: str
+    rows: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunDetail:
     """A run whole: `inputs` maps names to dataset and version; `held` says in words what keeps it from going on.
 
-    `deadline` is in seconds from its start. `parked_tasks` are the first that failed.
+    `deadline` is in seconds from its start. `parked_tasks` are the first that failed. `loads` are by table.
     """
 
     run: RunLine
@@ -26,6 +37,7 @@ class RunDetail:
     held: str
     steps: list[StepLine]
     parked_tasks: list[TaskLine]
+    loads: list[LoadLine]
 
     def document(self) -> dict[str, Any]:
         """Give the run as the values that `--json` prints."""
@@ -38,6 +50,7 @@ class RunDetail:
             "held": self.held,
             "steps": [each.document() for each in self.steps],
             "parked_tasks": [asdict(each) for each in self.parked_tasks],
+            "loads": [asdict(each) for each in self.loads],
         }
 
 
@@ -54,4 +67,10 @@ def run_detail(connection: Connection, number: int, pools: Mapping[str, int]) ->
         held=held_by(connection, row, by_step, pools),
         steps=by_step,
         parked_tasks=parked(connection, number),
+        loads=_loads(connection, number),
     )
+
+
+def _loads(connection: Connection, number: int) -> list[LoadLine]:
+    query = select(load).where(load.c.run_id == number).order_by(load.c.table_name)
+    return [LoadLine(row.table_name, row.state, row.rows or 0, row.message) for row in connection.execute(query)]
