@@ -1,6 +1,5 @@
 """What a slot asks of its shepherd, and what it is answered."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,13 +44,17 @@ class Order:
             "program": self.program,
             "arguments": self.arguments,
             # As the system takes them: the shepherd has the least time of all.
-            "environment": {os.fsencode(name): os.fsencode(value) for name, value in self.environment.items()},
+            "environment": {_bytes(name): _bytes(value) for name, value in self.environment.items()},
             "limit": None if limit is None else limit + _LEEWAY,
             "undo": self.undo,
             "files": self.files,
             "doubt": self.doubt,
             "gathers": self.gathers,
         }
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)
