@@ -689,13 +689,87 @@ def test_a_command_is_given_no_files_of_its_shepherd(processes: Place) -> None:
     assert outcome.tail.split() == ["4"]
 
 
-@pytest.mark.skipif(Path("/bin/sh").resolve().name != "dash", reason="the system's shell is not dash")
+dash_only = pytest.mark.skipif(Path("/bin/sh").resolve().name != "dash", reason="the system's shell is not dash")
+
+
+@dash_only
 @pytest.mark.parametrize(("command", "alone"), [("cat /proc/self/stat", True), ("cat /proc/self/stat && true", False)])
 def test_one_program_is_started_without_a_shell(processes: Place, command: str, alone: bool) -> None:
     outcome = processes.run(command)
-    # proc_pid_stat(5): process, name, state, parent, group.
-    process, _, _, _, group = processes.bytes_of(outcome, outcome.stdout).split()[:5]
-    assert (process == group) is alone
+    # proc_pid_stat(5): process, name, state, parent, group, session. Under a shell, that leads group and session.
+    process, _, _, parent, group, session = processes.bytes_of(outcome, outcome.stdout).split()[:6]
+    assert (parent == session != group, parent == session == group) == (alone, not alone)
+    assert process not in {group, session}
+
+
+@dash_only
+def test_a_program_sees_the_environment_that_a_shell_would_give_it(processes: Place) -> None:
+    seen = [processes.run(command, environment={"NAME": "é *"}) for command in ("env -0", "env -0; true")]
+    both: list[dict[str, str]] = []
+    for outcome in seen:
+        lines = processes.bytes_of(outcome, outcome.stdout).decode().rstrip("\0").split("\0")
+        values = dict(line.split("=", 1) for line in lines)
+        del values["ALIQUOT_TASK"]
+        both.append({name: value.replace(values["HOME"], "HOME") for name, value in values.items()})
+    assert both[0] == both[1]
+    assert both[0]["PWD"] == "HOME"
+
+
+BOLD = {
+    "slow.sh": b'sleep 0.2\necho 1 > "$OUT/r"\n',
+    "session.py": b"import os\nos.setsid()\nopen(os.environ['OUT'] + '/r', 'w').write('1')\n",
+    "group.py": b"import os\nos.setpgid(0, 0)\nopen(os.environ['OUT'] + '/r', 'w').write('1')\n",
+    "terminal.py": b"import os, pty\n_, there = pty.openpty()\nos.close(os.open(os.ttyname(there), os.O_RDWR))\n"
+    b"open(os.environ['OUT'] + '/r', 'w').write('1')\n",
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'setsid sh "$BUNDLE/slow.sh"',
+        f'{sys.executable} "$BUNDLE/session.py"',
+        f'{sys.executable} "$BUNDLE/group.py"',
+        f'{sys.executable} "$BUNDLE/terminal.py"',
+    ],
+)
+def test_a_program_leads_no_session_and_no_group(processes: Place, command: str) -> None:
+    for _ in range(3):
+        outcome = processes.run(command, {f"bundle/{name}": text for name, text in BOLD.items()})
+        assert (outcome.state, [each.path for each in outcome.outputs]) == (State.COMPLETE, ["/r"]), outcome.message
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "code"),
+    [
+        ("echo from a script", 0o755, 0),
+        ("#!\necho from a script", 0o755, 0),
+        ("#!/no/such/program\n", 0o755, 127),
+        ("#!/bin/sh\n", 0o644, 126),
+    ],
+)
+def test_where_the_system_cannot_start_a_program_the_shell_has_its_say(
+    processes: Place, tmp_path: Path, text: str, mode: int, code: int
+) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text(text)
+    tool.chmod(mode)
+    alone, under = processes.run(str(tool)), processes.run(f"{tool}; exit $?")
+    assert alone.exit_code == under.exit_code == code
+    assert alone.tail == under.tail != ""
+
+
+def test_a_command_too_large_to_start_is_told_by_the_shell(processes: Place) -> None:
+    outcome = processes.run('/usr/bin/printf %s "$A$A"', environment={"A": "x" * 70_000})
+    assert (outcome.cause, outcome.exit_code) == (Cause.USER, 126)
+
+
+def test_many_that_a_command_leaves_in_its_group_are_ended_at_once(processes: Place) -> None:
+    began = time.monotonic()
+    outcome = processes.run('sh "$BUNDLE/many.sh"', {"bundle/many.sh": b"for i in $(seq 200); do sleep 99 & done\n"})
+    assert outcome.state is State.COMPLETE
+    assert outcome.usage.wall <= time.monotonic() - began < 20
+    assert processes.run("true").state is State.COMPLETE
 
 
 def test_a_process_executor_runs_no_image(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from aliquot.executors.collect import collect_outputs, read_exports
 from aliquot.executors.command import arguments, environment, find_program
 from aliquot.executors.conclusions import exit_verdict, spawn_verdict
 from aliquot.executors.note import Note
+from aliquot.executors.order import Order
 from aliquot.executors.owner import Owner, dead_owners, end_leftovers
 from aliquot.executors.process_runner import conclude
 from aliquot.executors.watch import Seen, Watch
@@ -373,3 +374,9 @@ def test_limits_hold_though_each_look_takes_long(tmp_path: Path) -> None:
         watch.close()
     assert other.verdict
     assert other.verdict.cause is Cause.TIMEOUT
+
+
+def test_an_order_hands_an_environment_over_as_bytes_whatever_this_process_speaks() -> None:
+    document = TaskDocument(digest_bytes(b""), 1, 1, "s/1", "true", "")
+    words = Order(document, "/bin/sh", ["sh"], {"A": "€ \udcff"}).words()
+    assert words["environment"] == {b"A": "€ ".encode() + b"\xff"}

@@ -1,6 +1,5 @@
 """The command that a shepherd has started: how it begins, how long it may go on, and what it used."""
 
-import ctypes
 import errno
 import os
 import resource
@@ -11,10 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from aliquot.executors.kin import end_group, find_kin, kill
 from aliquot.executors.note import Note, NoteFile
 from aliquot.executors.processes import descendants
 
-_SET_CHILD_SUBREAPER = 36
 _SIGNALLED = 128
 _DEADLINE = 10.0
 _MOMENT = 0.002
@@ -35,7 +34,7 @@ class Child:
         self._line = line
         self._patience = patience
         self._keeps = keeps
-        self._inherits = keeps and _inherit_orphans()
+        self._kin = find_kin() if keeps else None
         self._folder = ""
         self._order: dict[str, Any] = {}
         self._alone_since: float | None = None
@@ -53,7 +52,7 @@ class Child:
         self._folder = folder
         note.began, note.began_at = time.monotonic(), time.time()
         try:
-            note.leader = leader = self._spawn(order["program"], order["arguments"], order["environment"])
+            leader = self._start(order, note)
         except OSError as error:
             note.error = error.errno or -1
             self.noted(note)
@@ -64,20 +63,18 @@ class Child:
         self._order = order
         self._alone_since, self._ended_for = None, ""
         self.running = note
-        if not self._inherits:
+        if self._kin is None:
             # The leader stays unburied until its group is killed, so that its number cannot pass to a stranger.
             os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
-            _end_group(leader)
+            end_group(note.group)
         _, status, used = os.wait4(leader, 0)
         self.running = None
         note.wall = time.monotonic() - note.began
-        try:
-            left = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            left = None
         note.cpu = used.ru_utime + used.ru_stime
-        if left:
-            note.cpu += left[2].ru_utime + left[2].ru_stime + self._end_rest(leader)
+        if self._kin is None:
+            note.cpu += _end_rest()
+        elif self._kin.anyone():
+            note.cpu += self._kin.end(note.group)
         # A child begins its life in our memory, and the kernel counts that as its own: below our peak it says nothing.
         if used.ru_maxrss > self._own and used.ru_maxrss > self._look_at_own():
             note.peak = used.ru_maxrss * _MAXRSS_UNIT
@@ -108,58 +105,67 @@ class Child:
         elif self._alone_since is not None and now - self._alone_since >= self._patience:
             self._end_for("alone", self.running)
 
-    def _spawn(self, program: str, arguments: list[str], environment: Mapping[Any, Any]) -> int:
-        """Start a program as the leader of a new session in the folder; gives its process id.
+    def _start(self, order: dict[str, Any], note: Note) -> int:
+        """Start an order's program in the folder, and note its group; gives its process id.
+
+        One that may go without a shell is started by the shell all the same where it cannot be started otherwise: the
+        shell goes on where the system gives up, or says in its words what is wrong.
 
         Here nothing keeps the interpreter's own call from being used, which is cheaper than the C library's by way of
         `ctypes`: there are no other threads to keep waiting, and the folder can be our own.
         """
         os.chdir(self._folder)
-        try:
-            return os.posix_spawn(
-                program, arguments, environment, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
-            )
-        except ValueError as error:
-            raise OSError(errno.EINVAL, str(error)) from error
-
-    def _end_rest(self, leader: int) -> float:
-        """Kill and bury all that the command has left behind; gives the CPU seconds that it used."""
-        spent = 0.0
-        until = None
-        while until is None or time.monotonic() < until:
-            try:
-                buried, _, used = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if buried:
-                spent += used.ru_utime + used.ru_stime
-                continue
-            until = until or time.monotonic() + _DEADLINE
-            left = descendants([os.getpid()])[1:]
-            # While one that is ours to bury is in the group, the leader's number is the group's and no stranger's.
-            if any(_group_of(pid) == leader for pid in left):
-                _end_group(leader)
-            _kill(left)
-            time.sleep(_MOMENT)
-        return spent
+        program, arguments, environment = order["program"], order["arguments"], order["environment"]
+        if order["shell"]:
+            if self._kin is not None:
+                with suppress(OSError, ValueError):
+                    group = self._kin.group()
+                    # What a shell adds.
+                    alone = {**environment, b"PWD": os.getcwdb()}  # noqa: PTH109  # bytes, as all of it
+                    leader = os.posix_spawn(
+                        program, arguments, alone, setpgroup=group, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
+                    )
+                    note.group = group
+                    return leader
+            program, arguments = order["shell"][0], order["shell"][1:]
+        note.group = leader = _spawn(program, arguments, environment)
+        return leader
 
     def _end_for(self, reason: str, note: Note) -> None:
-        if not _is_unburied(note.leader):
+        if not _is_unburied(note.group):
             return
         self._ended_for = reason
         if undo := self._order["undo"]:
             with suppress(OSError):
-                self._spawn(undo[0], undo, os.environ)
+                _spawn(undo[0], undo, os.environ)
         elif self._keeps:
-            _kill(descendants([os.getpid()])[1:])
-        _end_group(note.leader)
+            kill(descendants([os.getpid()])[1:])
+        end_group(note.group)
 
 
-def _inherit_orphans() -> bool:
-    """Have the kernel give us what a command's processes leave behind; says whether it does."""
-    with suppress(OSError, AttributeError):
-        return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-    return False
+def _spawn(program: str, arguments: list[str], environment: Mapping[Any, Any]) -> int:
+    """Start a program as the leader of a new session; gives its process id."""
+    try:
+        return os.posix_spawn(program, arguments, environment, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _end_rest() -> float:
+    """Kill and bury what is left of our children; gives the CPU seconds that they used."""
+    spent = 0.0
+    deadline = time.monotonic() + _DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            buried, _, used = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if buried:
+            spent += used.ru_utime + used.ru_stime
+            continue
+        kill(descendants([os.getpid()])[1:])
+        time.sleep(_MOMENT)
+    return spent
 
 
 def _is_unburied(pid: int) -> bool:
@@ -171,25 +177,7 @@ def _is_unburied(pid: int) -> bool:
     return True
 
 
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
-
-
-def _end_group(leader: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
 def _hung_up(line: int) -> bool:
     poll = select.poll()
     poll.register(line, 0)
     return bool(poll.poll(0))
-
-
-def _kill(pids: list[int]) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)

@@ -19,11 +19,11 @@ class Note:
     """An attempt under a shepherd: whose it is, since when it runs, and how it ended.
 
     `name` and `image` are those of its container, if it has one; `folder` is the one that it works in, beside the note.
-    `leader` is the process that the command began with,
-    0 before; `began` is on the machine's monotonic clock, `began_at` on the wall's. `exit_code` is as a shell gives
-    it, None while the command runs; `wall` and `cpu` are seconds, `peak` bytes of memory. `ended_for` says why the
-    shepherd itself ended the command: `time`, `alone` or nothing. `error` is the number of the system's error that
-    kept it from starting.
+    `group` is the number of the command's group of processes, and that of a child of its shepherd; 0 before it begins.
+    `began` is on the machine's monotonic clock, `began_at` on the wall's. `exit_code` is as a shell gives it, and None
+    while the command runs; `wall` and `cpu` are seconds, `peak` bytes of memory. `ended_for` says why the shepherd
+    itself ended the command: `time`, `alone` or nothing. `error` is the number of the system's error that kept it from
+    starting.
     """
 
     task: int
@@ -34,7 +34,7 @@ class Note:
     shepherd: int
     shepherd_since: int
     folder: str = "task"
-    leader: int = 0
+    group: int = 0
     began: float = 0.0
     began_at: float = 0.0
     error: int = 0
@@ -62,14 +62,14 @@ class Note:
 
         Between two commands an encoder would have to find its way into the processor's caches again.
         """
-        return b'%b, "leader": %d, "began": %r, "began_at": %r}' % (head, self.leader, self.began, self.began_at)
+        return b'%b, "group": %d, "began": %r, "began_at": %r}' % (head, self.group, self.began, self.began_at)
 
     def to_json(self) -> bytes:
         """Write the note as its file holds it."""
         return json.dumps(vars(self)).encode()
 
 
-_LATER = {"leader", "began", "began_at", "error", "exit_code", "wall", "cpu", "peak", "ended_for"}
+_LATER = {"group", "began", "began_at", "error", "exit_code", "wall", "cpu", "peak", "ended_for"}
 
 
 def from_json(text: bytes) -> Note:

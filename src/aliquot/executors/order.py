@@ -15,6 +15,7 @@ _LEEWAY = 10.0
 class Order:
     """What a shepherd is asked to start for an attempt.
 
+    `shell` is given for a program that may be started without one: the shell's file and arguments that mean the same.
     `name` and `image` are those of a container; `undo` is a command that ends what killing the program does not.
     `files` are for the shepherd to lay out, all that the command finds; None when that was done. `doubt`: somebody
     else was at work in the folder since. `gathers`: if the command took less than so many seconds, the shepherd may
@@ -31,6 +32,7 @@ class Order:
     files: Sequence[Packed] | None = None
     doubt: bool = False
     gathers: float = 0.0
+    shell: Sequence[str] = ()
 
     def words(self) -> dict[str, Any]:
         """Give the order as the shepherd reads it."""
@@ -46,6 +48,7 @@ class Order:
             # As the system takes them: the shepherd has the least time of all.
             "environment": {_bytes(name): _bytes(value) for name, value in self.environment.items()},
             "limit": None if limit is None else limit + _LEEWAY,
+            "shell": list(self.shell),
             "undo": self.undo,
             "files": self.files,
             "doubt": self.doubt,

@@ -10,7 +10,7 @@ from aliquot.executors.conclusions import SIGNALLED, kernel_oom_verdict, spawn_v
 from aliquot.executors.note import Note
 from aliquot.executors.order import Order
 from aliquot.executors.owner import end_marked
-from aliquot.executors.shell_free import ShellFree, Start
+from aliquot.executors.shell_free import ShellFree
 from aliquot.executors.slot import LayingFailed, LeftSlot, ShepherdLost, Slot
 from aliquot.executors.steps import Ended
 from aliquot.executors.watch import Seen, Watch, over_time
@@ -73,19 +73,20 @@ class ProcessRunner:
                 f"The step asks for the image {document.image}, but this lab runs commands as processes. Set "
                 f"executor: container in aliquot.yaml, or remove the step's image.",
             )
-        program, argv, values = self._start(document, directory.folder)
+        values = environment(document, directory.folder, self._path, self._owner)
+        argv = arguments(document.command, values)
+        shell: list[str] = []
+        if not isinstance(document.command, str):
+            program = find_program(argv[0], values["PATH"])
+        elif alone := self._shell_free.start(document.command, values):
+            shell = [_SHELL, *argv]
+            program, argv = alone
+        else:
+            program = _SHELL
         return Order(
-            document, program, argv, values,
+            document, program, argv, values, shell=shell,
             files=directory.packed, doubt=directory.doubted, gathers=_gathers(directory, document),
         )  # fmt: skip
-
-    def _start(self, document: TaskDocument, folder: str) -> Start:
-        values = environment(document, folder, self._path, self._owner)
-        if not isinstance(document.command, str):
-            argv = arguments(document.command, values)
-            return Start(find_program(argv[0], values["PATH"]), argv, values)
-        alone = self._shell_free.start(document.command, values, folder)
-        return alone or Start(_SHELL, arguments(document.command, values), values)
 
     def clear(self) -> None:
         """Note that what the command has left was collected; a shepherd that took it up has done so."""

@@ -1,8 +1,7 @@
 """Commands for `sh -c` that need no shell: one program, with words that are plain or quoted, is started by itself.
 
-A shell takes about as long to start as a small program does; `make` leaves it out in the same way. It is left out only
-where the program cannot tell: where the system's shell is dash, of which it is known what it hands on, and where every
-word means the same to it and to us.
+A shell takes about as long to start as a small program does. It is left out where the system's shell is dash, of which
+it is known what it hands on, and where every word means the same to it and to us.
 """
 
 import os
@@ -39,7 +38,6 @@ _SPECIAL = "ENV HISTSIZE IFS LINENO MAIL MAILCHECK MAILPATH OLDPWD OPTIND PPID P
 
 _OWN_WORDS = frozenset(_OWN.split())
 _SPECIAL_NAMES = frozenset(_SPECIAL.split())
-_STARTS = (b"#!", b"\x7fELF")
 _KNOWN_FOR = 1.0
 """Seconds for which a program that was found is not looked for again."""
 
@@ -48,11 +46,10 @@ Word = tuple[tuple[str, bool], ...]
 
 
 class Start(NamedTuple):
-    """A program's file, its arguments with its name, and its environment with what the shell would have added."""
+    """A program's file, and its arguments with its name."""
 
     program: str
     arguments: list[str]
-    environment: Mapping[str, str]
 
 
 class ShellFree:
@@ -61,8 +58,11 @@ class ShellFree:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[float, str | None]] = {}
 
-    def start(self, command: str, values: Mapping[str, str], folder: str) -> Start | None:
-        """Say what to start for a command in an environment and a folder, an absolute path; None: a shell."""
+    def start(self, command: str, values: Mapping[str, str]) -> Start | None:
+        """Say what to start for a command in an environment; None: a shell.
+
+        Whoever starts it adds `PWD` to the environment, as dash does, and starts the shell where it cannot be started.
+        """
         words = split(command)
         if words is None or not _is_known_shell() or not _is_handed_on(frozenset(values)):
             return None
@@ -72,7 +72,7 @@ class ShellFree:
             # A shell has values of its own for some.
             return None
         program = self._program(arguments[0], values.get("PATH", ""))
-        return None if program is None else Start(program, arguments, {**values, "PWD": _physical(folder)})
+        return None if program is None else Start(program, arguments)
 
     def _program(self, name: str, path: str) -> str | None:
         now = time.monotonic()
@@ -110,7 +110,7 @@ def split(command: str) -> tuple[Word, ...] | None:
     words.append(tuple(word))
     first = words[0]
     name = "".join(part for part, _ in first)
-    if not name or "=" in name or name in _OWN_WORDS or any(named for _, named in first):
+    if not name or "=" in name or name[0] in "-+" or name in _OWN_WORDS or any(named for _, named in first):
         return None
     return tuple(words)
 
@@ -136,21 +136,8 @@ def _is_handed_on(names: frozenset[str]) -> bool:
     return not names & _SPECIAL_NAMES and all(map(_VARIABLE.fullmatch, names))
 
 
-@lru_cache(maxsize=1024)
-def _physical(folder: str) -> str:
-    return os.path.realpath(folder)
-
-
 def _find(name: str, path: str) -> str | None:
-    """Find a program that the system starts by itself; None where the shell should say what is wrong with it."""
+    """Find a program, if it can be done without knowing the folder; None where it is not there."""
     if "/" in name:
-        found = name if name.startswith("/") else None
-    else:
-        found = shutil.which(name, path=path) if all(each.startswith("/") for each in path.split(":")) else None
-    if found is None:
-        return None
-    try:
-        with open(found, "rb") as file:  # noqa: PTH123
-            return found if file.read(4).startswith(_STARTS) else None
-    except OSError:
-        return None
+        return name if name.startswith("/") else None
+    return shutil.which(name, path=path) if all(each.startswith("/") for each in path.split(":")) else None

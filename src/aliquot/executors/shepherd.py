@@ -179,7 +179,7 @@ def main() -> None:
 def _stand_in(stdout: int, stderr: int) -> int:
     """Take the place of the commands to come, which then need not be led to their logs; gives the line that was input.
 
-    What this process itself has to complain of goes where it went.
+    What this process itself has to complain of goes where it went, save for what is no Python's.
     """
     line = os.dup(0)
     sys.stderr = os.fdopen(os.dup(2), "w")

@@ -302,11 +302,11 @@ def shepherd_lives(note: Note) -> bool:
 
 
 def signal_command(note: Note, number: int) -> None:
-    """Send a signal to the group that a command leads, as long as it is its shepherd's child."""
-    fields = stat_fields(note.leader) if note.leader else []
+    """Send a signal to a command's group, as long as its number is that of a child of the shepherd."""
+    fields = stat_fields(note.group) if note.group else []
     if fields and int(fields[1]) == note.shepherd:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(note.leader, number)
+            os.killpg(note.group, number)
 
 
 def memory_under(note: Note, *, exact: bool) -> int:

@@ -94,7 +94,7 @@ class Turn:
                 self._feed()
         self._unwatch()
         # A signal that was sent may still be on its way: no other turn shall meet it.
-        self.broken |= self._struck_at < time.time()
+        self.broken |= self._struck_at != float("inf")
         self._return(list(self._attempts))
 
     def fail(self, error: Exception) -> None:
