@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from aliquot.db.checkpoints import Checkpoints
 from aliquot.db.migrate import bring_up_to_date
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 from aliquot.model.state import REFUSED
@@ -25,8 +26,8 @@ _CACHE_KIB = 49_152
 _MORE = {"sqlite": 75, "postgresql": 35}
 """Connections beyond the five that stay open. A server has forty threads, and a read may begin within another: none is
 to wait for those that wait themselves. A PostgreSQL serves others, too, and has a hundred in all by default."""
-_WAL_PAGES = 8_192
-"""Pages of 4 KiB in the log before SQLite moves them into the database: at its own 1,000, each large commit would."""
+_WAL_PAGES = 32_768
+"""Pages of 4 KiB in the log before a commit moves them into the database itself: `Checkpoints` mostly come first."""
 
 
 def open_catalogue(url: str, folder: Path | None = None) -> "Catalogue":
@@ -55,6 +56,9 @@ class Catalogue:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
+        path = engine.url.database
+        logs = self.dialect == "sqlite" and path != ":memory:"
+        self._checkpoints = Checkpoints(path) if logs and path else None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -82,6 +86,8 @@ class Catalogue:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._checkpoints:
+            self._checkpoints.close()
         self.engine.dispose()
 
     @contextmanager
@@ -89,8 +95,11 @@ class Catalogue:
         try:
             with self.engine.connect() as connection:
                 connection.info["writes"] = writes
+                before = self._changes(connection) if writes else 0
                 with connection.begin():
                     yield connection
+                if writes and self._checkpoints:
+                    self._checkpoints.changed(self._changes(connection) - before)
         except AliquotError:
             raise
         except NoConnection as error:
@@ -110,6 +119,11 @@ class Catalogue:
                 raise _unavailable(self.engine, error) from error
             raise
 
+    def _changes(self, connection: Connection) -> int:
+        """Say how many rows a connection has changed so far."""
+        raw: Any = connection.connection.dbapi_connection
+        return raw.total_changes if self._checkpoints else 0
+
 
 def _is_busy(error: DBAPIError) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
@@ -123,6 +137,12 @@ def _unavailable(engine: Engine, error: DBAPIError) -> Unavailable:
 
 # Made once: `json.dumps` with settings makes an encoder for every value.
 _json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_decoder = json.JSONDecoder()
+
+
+def _from_json(text: str) -> Any:
+    """Read what `_json` wrote: `json.loads` takes twice as long, to look for other encodings and blanks around it."""
+    return _decoder.raw_decode(text)[0]
 
 
 def _sqlite(url: URL, folder: Path | None) -> Engine:
@@ -133,7 +153,9 @@ def _sqlite(url: URL, folder: Path | None) -> Engine:
         url = url.set(database=str(path.absolute()))
         # The connection that was used last has in memory what is asked for next.
         more = {"max_overflow": _MORE["sqlite"], "pool_use_lifo": True}
-    engine = create_engine(url, json_serializer=_json, connect_args={"timeout": _BUSY_MS / 1000}, **more)
+    engine = create_engine(
+        url, json_serializer=_json, json_deserializer=_from_json, connect_args={"timeout": _BUSY_MS / 1000}, **more
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(raw: Any, _record: object) -> None:
