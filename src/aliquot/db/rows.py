@@ -2,14 +2,28 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, Text, any_, bindparam, func, literal, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 _CHUNK = 500
-_TOGETHER = (1000, 100, 1)
+_TOGETHER = (1024, 256, 64, 16, 4, 1)
 _PLACES = 30_000
 """Values that a statement of SQLite may have: it takes 32,766."""
 _AT_ONCE = 10_000
@@ -110,6 +124,35 @@ def numbers(connection: Connection, values: Iterable[int]) -> dict[str, Any]:
     """Give the parameter that a statement with `among_numbers` takes."""
     listed = list(values)
     return {"b_numbers": listed if connection.dialect.name == "postgresql" else json_text(listed)}
+
+
+def among_texts(dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Give the condition, for statements that are made once, that a column is one of the `texts` given."""
+    if dialect == "postgresql":
+        return column == any_(bindparam("b_texts", type_=postgresql.ARRAY(Text())))
+    return column.in_(select(func.json_each(bindparam("b_texts")).table_valued("value", name="wanted").c.value))
+
+
+def texts(connection: Connection, values: Iterable[str]) -> dict[str, Any]:
+    """Give the parameter that a statement with `among_texts` takes."""
+    listed = list(values)
+    return {"b_texts": listed if connection.dialect.name == "postgresql" else json_text(listed)}
+
+
+def all_rows(connection: Connection, query: Select[*tuple[Any, ...]], given: Mapping[str, Any]) -> Sequence[Any]:
+    """Read all rows of a statement that is made once, of texts and whole numbers, in no order.
+
+    From SQLite they come as one value: for each row that is fetched, the interpreter is let go, and has to be got back
+    from whatever thread is at it.
+    """
+    if connection.dialect.name == "postgresql":
+        return connection.execute(query, given).all()
+    return json.loads(connection.execute(_as_one(query), given).scalar_one())
+
+
+@lru_cache(100)
+def _as_one(query: Select[*tuple[Any, ...]]) -> Select[str]:
+    return select(func.json_group_array(func.json_array(*query.subquery().c)))
 
 
 def each_of(connection: Connection, values: Iterable[str]) -> Any:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from aliquot.datasets import places
-from aliquot.db.rows import among, chunks
+from aliquot.db.rows import all_rows, among_texts, chunks, texts
 from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
@@ -79,19 +80,25 @@ Given = Sequence[tuple[str, str, Location]]
 def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given]:
     """Give, for each key, its files; a location of size -1 is not known."""
     found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
+    query = _places(connection.dialect.name)
     for part in chunks(list(found), _AT_ONCE):
-        query = (
-            select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
-            .outerjoin(blob, (blob.c.digest == key_input.c.digest) & blob.c.swept_at.is_(None))
-            .where(among(connection, key_input.c.key, part))
-            .order_by(key_input.c.key, key_input.c.input, key_input.c.path)
-        )
-        # All at once: to fetch row by row takes as long again.
-        for key, name, path, digest, size, pack, offset in connection.execute(query).all():
+        for key, name, path, digest, size, pack, offset in all_rows(connection, query, texts(connection, part)):
             if size is None:
                 size = 0 if digest == EMPTY else -1
             found[key].append((name, path, Location(digest, size, pack, offset or 0)))
+    for files in found.values():
+        if len(files) > 1:
+            files.sort()
     return dict(found)
+
+
+@cache
+def _places(dialect: str) -> Select[*tuple[Any, ...]]:
+    return (
+        select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
+        .outerjoin(blob, (blob.c.digest == key_input.c.digest) & blob.c.swept_at.is_(None))
+        .where(among_texts(dialect, key_input.c.key))
+    )
 
 
 def document(row: TaskRow, command: Command, files: Given, store: str, sizes: Sizes = UNKNOWN) -> TaskDocument:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from json.encoder import encode_basestring as _quoted
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -50,9 +51,10 @@ def write_tasks(
                 for ordinal, each in enumerate(several, before + first + 1)
             ]
             insert_rows(connection, task, _COLUMNS, rows)
+            # In the order of the index: neighbours are written to one page after the other.
             inputs = [
                 (each.key, part.input, file.path, file.digest)
-                for each in several
+                for each in sorted(several, key=attrgetter("key"))
                 if not each.known
                 for part in each.datum
                 for file in part.files
