@@ -133,9 +133,10 @@ class Flights:
         Those whose executor cannot be had here are taken back, and their steps noted in `unable`.
         """
         by_executor: dict[str, list[Prepared]] = {}
+        of_image: dict[str | None, Executor] = {}
         for flight, document in prepared:
             try:
-                executor = self._executor_for(document.image)
+                executor = of_image.get(document.image) or self._executor_for(document.image)
             except Unavailable as error:
                 log.warning("this host cannot run a task now; others may", task=flight.row.id, reason=error.message)
                 self.unable[flight.row.run_id, flight.row.step] = self._clock() + _UNABLE_FOR
@@ -146,7 +147,8 @@ class Flights:
                 continue
             flight.input_bytes = sum([file.blob.size for file in document.files if file.path.startswith("in/")])
             flight.asked = document.resources
-            self._executors[executor.name] = executor
+            if document.image not in of_image:
+                of_image[document.image] = self._executors[executor.name] = executor
             by_executor.setdefault(executor.name, []).append((flight, document))
         for name, several in by_executor.items():
             executor = self._executors[name]

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from aliquot.blobs import Store
 from aliquot.db import Catalogue
+from aliquot.db.rows import chunks
 from aliquot.db.tables import run, task
 from aliquot.engine import claim, recall
 from aliquot.engine.advance import Advance, RunRow, is_over
@@ -44,6 +45,8 @@ _SHARES_AFTER = 0.5
 _LEASES_AFTER = min(5.0, LEASE / 4)
 """Seconds between two looks at who holds what."""
 _ACTIVE = select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
+_AT_ONCE = 500
+"""Tasks that are submitted together: executors begin with the first while the documents of others are made."""
 MOST_TAKEOVERS = 50
 """How often a task is taken over from supervisors that are gone, before it is taken for the cause."""
 
@@ -280,9 +283,10 @@ class Supervisor:
             flight.shown = True
 
     def _submit(self) -> None:
-        waiting = self._flights.waiting
-        if not waiting:
-            return
+        for several in chunks(self._flights.waiting, _AT_ONCE):
+            self._submit_some(several)
+
+    def _submit_some(self, waiting: Sequence[Flight]) -> None:
         prepared: list[Prepared] = []
         swept: list[tuple[Flight, Sequence[str]]] = []
         with self.catalogue.read() as connection:

@@ -44,6 +44,11 @@ class Attempt:
     `stop` sends a signal to everything that the command started, and does nothing before and after.
     """
 
+    __slots__ = (
+        "_behind", "_claimed", "_verdict", "_wall", "began", "document", "handle", "image_digest", "lock", "running",
+        "stop", "usage",
+    )  # fmt: skip
+
     def __init__(self, handle: Handle, document: TaskDocument) -> None:
         self.handle = handle
         self.document = document

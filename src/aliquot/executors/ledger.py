@@ -27,15 +27,17 @@ class Ledger:
         self.active = 0
         """Attempts that were submitted and have no outcome yet."""
 
-    def enter(self, document: TaskDocument) -> tuple[Handle, Attempt | None]:
-        """Take an attempt; gives its handle, and the attempt if it is new: not when it is known, or all is closed."""
-        handle = Handle(f"{self._prefix}:{task_mark(document)}")
+    def enter(self, documents: Sequence[TaskDocument]) -> tuple[list[Handle], list[Attempt]]:
+        """Take attempts; gives their handles, and those that are new: not what is known, nor any if closed."""
+        handles = [Handle(f"{self._prefix}:{task_mark(document)}") for document in documents]
+        new: list[Attempt] = []
         with self._lock:
-            if handle in self._attempts or self._closed:
-                return handle, None
-            attempt = self._attempts[handle] = Attempt(handle, document)
-            self.active += 1
-        return handle, attempt
+            for handle, document in zip(handles, documents, strict=True):
+                if handle not in self._attempts and not self._closed:
+                    attempt = self._attempts[handle] = Attempt(handle, document)
+                    new.append(attempt)
+            self.active += len(new)
+        return handles, new
 
     def renew(self, attempt: Attempt) -> Attempt:
         """Put a fresh attempt, claimed already, in the place of one whose failure says nothing about it."""
@@ -52,7 +54,7 @@ class Ledger:
             attempt = self._attempts.get(handle)
             outcome = self._outcomes.get(handle)
             running = attempt is not None and attempt.running and outcome is None
-            sightings.append(Sighting(handle, running=running, lost=attempt is None, outcome=outcome))
+            sightings.append(Sighting(handle, running, attempt is None, outcome))
         return sightings
 
     def fresh(self) -> list[Handle]:

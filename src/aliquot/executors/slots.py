@@ -91,8 +91,7 @@ class SlotExecutor:
 
     def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
         """Put attempts in the queue, once for each task and fence."""
-        entered = [self._ledger.enter(document) for document in documents]
-        new = [attempt for _, attempt in entered if attempt]
+        handles, new = self._ledger.enter(documents)
         for attempt in new:
             if left := self._same_work(attempt.document):
                 self._begun[attempt] = left
@@ -100,7 +99,7 @@ class SlotExecutor:
             self._waiting.extend(new)
             for _ in new:
                 self._queue.put(True)
-        return [handle for handle, _ in entered]
+        return handles
 
     @property
     def runtime(self) -> str:

@@ -85,11 +85,11 @@ class WarmExecutor:
 
     def submit(self, documents: Sequence[TaskDocument]) -> list[Handle]:
         """Put attempts in the queue, once for each task and fence."""
-        entered = [self._ledger.enter(document) for document in documents]
+        handles, new = self._ledger.enter(documents)
         with self._changed:
-            self._waiting.extend(attempt for _, attempt in entered if attempt)
+            self._waiting.extend(new)
             self._changed.notify_all()
-        return [handle for handle, _ in entered]
+        return handles
 
     def take_over(self) -> list[Leftover]:
         """Take charge of nothing: workers go with their supervisor, and their datums are done again."""

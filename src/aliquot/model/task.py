@@ -11,6 +11,7 @@ from typing import Any
 
 from aliquot.model.blob import Location
 from aliquot.model.digest import Digest
+from aliquot.model.record import record
 from aliquot.model.state import State
 
 DOCUMENT_FORMAT = 1
@@ -38,7 +39,7 @@ class Resources:
     time: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskFile:
     """A file that is put before the command starts: `path` below the working directory, and where its bytes lie."""
 
@@ -46,7 +47,7 @@ class TaskFile:
     blob: Location
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A Python function that is called in place of a command.
 
@@ -59,7 +60,7 @@ class Call:
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskDocument:
     """All that decides how one attempt runs.
 
@@ -99,7 +100,7 @@ class TaskDocument:
         return _encode({"format": DOCUMENT_FORMAT, **_fields(self)})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutputFile:
     """A file that the command left in `out/`: its path with a leading `/`, digest, and size in bytes."""
 
@@ -108,7 +109,7 @@ class OutputFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """What an attempt used: seconds of wall and CPU time, bytes of memory at the peak."""
 
@@ -117,7 +118,7 @@ class Usage:
     peak_memory: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What came of one attempt.
 
