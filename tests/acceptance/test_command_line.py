@@ -349,6 +349,18 @@ def test_a_lab_is_named_by_option_or_environment(day: LabFolder, tmp_path: Path)
         assert json.loads(done.stdout)[0]["name"]
 
 
+def test_a_lab_is_made_where_one_stands(tmp_path: Path) -> None:
+    lab = LabFolder(tmp_path / "here")
+    lab.folder.mkdir(exist_ok=True)
+    script = f"{ALIQUOT} init . && {ALIQUOT} apply && mkdir out && cd out && {ALIQUOT} schema lab > lab.json"
+    done = subprocess.run(
+        ["/bin/sh", "-ec", script], cwd=lab.folder, env=lab.environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cd " not in done.stderr + done.stdout
+    assert json.loads((lab.folder / "out/lab.json").read_text())["title"]
+
+
 def test_init_keeps_off_what_is_there(day: LabFolder) -> None:
     assert "folder-not-empty" in day.run("init", ".", expect=4).stderr
 

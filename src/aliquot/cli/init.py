@@ -33,7 +33,8 @@ def init(folder: Annotated[Path, Parameter(name="DIR")], /, *, name: str | None 
         return
     line(f"A new lab is in {plain(str(target))}.")
     say("\nWhat to type next:\n")
-    say(f"  cd {plain(shlex.quote(str(folder)))}")
+    if not target.samefile(Path.cwd()):
+        say(f"  cd {plain(shlex.quote(str(folder)))}")
     say("  aliquot apply                    # register what its files define")
     say("  cp example/plate-1.csv inbox/    # a file lands")
     say("  aliquot up --until-idle          # take it in, summarise it, load the table")

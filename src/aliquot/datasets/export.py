@@ -1,13 +1,12 @@
 """Exporting: a version, or a folder or file of it, as plain files in a folder."""
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from blake3 import blake3
 
 from aliquot.blobs import Store
+from aliquot.blobs.new_folder import new_folder
 from aliquot.datasets import places
 from aliquot.datasets.commit import require_path
 from aliquot.datasets.read import Entry, entries, missing_file, resolve
@@ -28,36 +27,21 @@ def export(catalogue: Catalogue, store: Store, reference: Reference, target: Pat
     target that holds something is `Conflict`.
     """
     target = target.absolute()
-    _require_empty(target)
-    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.draft"
+    words = f"{target} is there already and holds something; export to a new folder."
+    count = 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        count = 0
-        for page in pages_of(catalogue, reference):
-            for each, location, relative in page:
-                _write(store, each, location, draft / relative)
-            count += len(page)
-        _require_empty(target)
-        draft.rename(target)
+        with new_folder(target, Conflict("target-not-empty", words, path=str(target))) as draft:
+            for page in pages_of(catalogue, reference):
+                for each, location, relative in page:
+                    _write(store, each, location, draft / relative)
+                count += len(page)
     except OSError as error:
         raise Unavailable(
             "target-unavailable",
             f"{target} cannot be written ({error.strerror}); mend that, then export again.",
             path=str(target),
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return count
-
-
-def _require_empty(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
-        raise Conflict(
-            "target-not-empty",
-            f"{target} is there already and holds something; export to a new folder.",
-            path=str(target),
-        )
 
 
 def pages_of(catalogue: Catalogue, reference: Reference) -> Iterator[list[tuple[Entry, Location, str]]]:

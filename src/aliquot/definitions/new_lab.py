@@ -1,10 +1,9 @@
 """The lab that `aliquot init` writes: small, commented, and working."""
 
-import shutil
-import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from aliquot.blobs.new_folder import new_folder
 from aliquot.model.errors import Conflict, Unavailable
 from aliquot.model.reference import require_name
 
@@ -17,33 +16,18 @@ _NAME = "LAB_NAME"
 def write_template(folder: Path, name: str) -> list[Path]:
     """Write a new lab into a folder that is not there yet, or is empty; give the files that were written.
 
-    The folder appears whole or not at all. One that holds something is a `Conflict`.
+    The folder has all of it or nothing. One that holds something is a `Conflict`.
     """
     require_name("lab", name)
     folder = folder.absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Conflict(
-            "folder-not-empty",
-            f"{folder} holds something already; name a folder that is new or empty.",
-            folder=str(folder),
-        )
+    words = f"{folder} holds something already; name a folder that is new or empty."
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        with new_folder(folder, Conflict("folder-not-empty", words, folder=str(folder))) as draft:
+            _fill(draft, name)
     except OSError as error:
         raise Unavailable(
-            "folder-not-writable", f"{folder.parent} cannot be written to ({error.strerror}).", folder=str(folder)
+            "folder-not-writable", f"{folder} cannot be written to ({error.strerror}).", folder=str(folder)
         ) from error
-    try:
-        _fill(temporary / "lab", name)
-        # Replaces an empty folder in one step, and fails if somebody has put something into it meanwhile.
-        (temporary / "lab").rename(folder)
-    except OSError as error:
-        raise Conflict(
-            "folder-not-empty", f"{folder} could not be made ({error.strerror}).", folder=str(folder)
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -1,13 +1,12 @@
 """What a run gave: its outputs, whether they were published or not, and a copy of them in a folder."""
 
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from aliquot.blobs.new_folder import new_folder
 from aliquot.datasets import places
 from aliquot.engine.datums import File
 from aliquot.engine.pipelines import by_id
@@ -26,27 +25,21 @@ def outputs(connection: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, lis
 def write_outputs(lab: Lab, files: Mapping[str, list[File]], target: Path) -> int:
     """Write outputs to a new or empty folder, each in a folder of its name, all or nothing; count the files."""
     target = target.absolute()
-    _require_empty(target)
-    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.draft"
+    words = f"{target} is there already and holds something; name a new folder."
     with lab.catalogue.read() as connection:
         where = places.require(connection, list({file.digest for each in files.values() for file in each}))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        for name, several in files.items():
-            for file in several:
-                path = draft / name / file.path.removeprefix("/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lab.store.fetch(where[file.digest], path)
-                _require_equal(path, file)
-        _require_empty(target)
-        draft.rename(target)
+        with new_folder(target, Conflict("target-not-empty", words, path=str(target))) as draft:
+            for name, several in files.items():
+                for file in several:
+                    path = draft / name / file.path.removeprefix("/")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    lab.store.fetch(where[file.digest], path)
+                    _require_equal(path, file)
     except OSError as error:
         raise Unavailable(
             "target-unavailable", f"{target} cannot be written ({error.strerror}).", path=str(target)
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return sum(len(each) for each in files.values())
 
 
@@ -59,13 +52,6 @@ def output_bytes(lab: Lab, digest: str | None) -> bytes:
             return b"[swept to free space: only the last lines are kept, with the task]\n"
         location = places.require(connection, [Digest(digest)])[Digest(digest)]
     return lab.store.read(location)
-
-
-def _require_empty(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise Conflict(
-            "target-not-empty", f"{target} is there already and holds something; name a new folder.", path=str(target)
-        )
 
 
 def _require_equal(path: Path, file: File) -> None:

@@ -1,13 +1,12 @@
 """Writing what comes from a server into a new folder: all of it, each file proved by its digest, or nothing."""
 
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from blake3 import blake3
 
+from aliquot.blobs.new_folder import new_folder
 from aliquot.datasets.commit import require_path
 from aliquot.model.digest import PREFIX
 from aliquot.model.errors import Conflict, Damaged, Invalid, Unavailable
@@ -24,22 +23,16 @@ class Coming(NamedTuple):
 def write_folder(target: Path, files: Iterable[Coming], *, advice: str) -> int:
     """Write files to a new or empty folder and say how many; `advice` is what to do where it holds something."""
     target = target.absolute()
-    _require_empty(target, advice)
-    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.draft"
+    words = f"{target} is there already and holds something; {advice}."
     count = 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        for each in files:
-            write_file(draft / _safe(each.place), each)
-            count += 1
-        _require_empty(target, advice)
-        draft.rename(target)
+        with new_folder(target, Conflict("target-not-empty", words, path=str(target))) as draft:
+            for each in files:
+                write_file(draft / _safe(each.place), each)
+                count += 1
     except OSError as error:
         sentence = f"{target} cannot be written ({error.strerror}); mend that, then export again."
         raise Unavailable("target-unavailable", sentence, path=str(target)) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return count
 
 
@@ -70,9 +63,3 @@ def _safe(place: str) -> str:
         sentence = f"The server names a path that no dataset takes: {place!r}."
         raise Damaged("entry-damaged", sentence, path=place) from error
     return place
-
-
-def _require_empty(target: Path, advice: str) -> None:
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
-        sentence = f"{target} is there already and holds something; {advice}."
-        raise Conflict("target-not-empty", sentence, path=str(target))
