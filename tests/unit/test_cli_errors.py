@@ -77,6 +77,7 @@ def test_a_fault_of_ours_shows_its_trace_when_asked(
         (["dataset", "list", "--jsn"], "Did you mean --json?"),
         (["run", "show", "three"], "three"),
         (["run", "start"], "PIPELINE"),
+        (["run", "start", "count", "base=2"], "There is no place for 'base=2'"),
         (["quarantine", "reject", "1"], "--because"),
     ],
 )

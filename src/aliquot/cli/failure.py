@@ -58,8 +58,11 @@ def ends(words: Sequence[str]) -> Generator[End]:
 
 def _usage(error: "CycloptsError") -> str:
     """Say what is wrong with a command line, in words for people who do not know Python's types."""
-    from cyclopts import CoercionError
+    from cyclopts import CoercionError, UnusedCliTokensError
 
+    if isinstance(error, UnusedCliTokensError):
+        several = error.unused_tokens or []
+        return f"There is no place for {' '.join(map(repr, several))} in this command."
     said = str(error).strip()
     if isinstance(error, CoercionError):
         for kind, words in (("int", "a whole number, such as 3"), ("float", "a number, such as 0.5")):
