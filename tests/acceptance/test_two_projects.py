@@ -213,6 +213,14 @@ def test_a_try_to_see_a_hidden_source_or_table_is_in_the_audit_and_one_for_nothi
         assert ada.get(f"{v1}/hub/tables/azure_copie").json()["code"] == "table-missing"
 
 
+def test_a_table_that_a_run_has_loaded_is_one_click_away(world: TwoProjects) -> None:
+    load_waiting(world.lab)
+    with world.client("ada") as ada:
+        page = ada.get("/runs/1", headers={"accept": "text/html"}).text
+        assert '<a class="ref" href="/hub/tables/azure_copies">azure_copies</a>' in page
+        assert ada.get("/hub/tables/azure_copies", headers={"accept": "text/html"}).status_code == 200
+
+
 def test_what_is_left_out_of_a_lineage_is_not_counted_where_it_is_hidden(world: TwoProjects) -> None:
     """Of the two runs that read the file, the first is another project's."""
     file = parse_reference("crimson-plates@1:/crimson.csv")
