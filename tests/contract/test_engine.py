@@ -1,5 +1,6 @@
 """Runs from start to published version, on both databases, with real processes."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,30 @@ def test_retries_end_when_their_budget_is_spent(lab: SmallLab) -> None:
     number = lab.run("never")
     assert [row.attempts for row in lab.tasks(number)] == [3]
     assert lab.row(number).state == State.EXECUTOR_ERROR
+
+
+@both
+def test_a_task_that_is_complete_at_last_tells_nothing_of_how_it_failed(lab: SmallLab, tmp_path: Path) -> None:
+    lab.add("texts", {"/a.txt": "1"})
+    flag = tmp_path / "tried"
+    lab.apply(
+        {
+            "pipeline": "second",
+            "inputs": {"texts": {"dataset": "texts"}},
+            "steps": {
+                "try": {
+                    "inputs": {"file": {"from": "texts", "glob": "/*"}},
+                    "command": f'[ -e "{flag}" ] && exit 0; touch "{flag}"; exit 3',
+                    "retry": {"attempts": 3, "on": ["user"], "backoff": "1ms"},
+                }
+            },
+        }
+    )
+    before = time.time()
+    (row,) = lab.tasks(lab.run("second"))
+    assert (row.state, row.cause, row.message, row.attempts) == (State.COMPLETE, None, "", 1)
+    assert row.failures == {"user": 1}
+    assert before < row.ended_at <= time.time()
 
 
 @both

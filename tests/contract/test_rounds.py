@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aliquot.blobs.layout import key_of
+from aliquot.executors.note import NoteFile
 from aliquot.executors.order import Order
 from aliquot.executors.parcel import receive, send
 from aliquot.executors.process import ProcessExecutor
@@ -277,6 +278,9 @@ def test_a_round_whose_supervisor_is_killed_goes_on_with_the_one_that_runs_and_b
     other.stdin.close()
     assert other.stdout.readline() == "begun\n"
     place.until(lambda: path.exists() and 2 in journal(path))
+    # A command may be ahead of the note that tells of it.
+    notes = [NoteFile(each.parent) for each in tmp_path.glob("work/*/*/note")]
+    place.until(lambda: any(found.task == made[2].task for each in notes if (found := each.read())))
     other.kill()
     other.wait()
     other.stdout.close()

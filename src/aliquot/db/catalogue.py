@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from aliquot.db.checkpoints import Checkpoints
+from aliquot.db.checkpoints import KEPT, Checkpoints
 from aliquot.db.migrate import bring_up_to_date
 from aliquot.model.errors import AliquotError, Conflict, Invalid, Unavailable
 from aliquot.model.state import REFUSED
@@ -27,7 +27,7 @@ _MORE = {"sqlite": 75, "postgresql": 35}
 """Connections beyond the five that stay open. A server has forty threads, and a read may begin within another: none is
 to wait for those that wait themselves. A PostgreSQL serves others, too, and has a hundred in all by default."""
 _WAL_PAGES = 32_768
-"""Pages of 4 KiB in the log before a commit moves them into the database itself: `Checkpoints` mostly come first."""
+"""Pages of 4 KiB in the log after which a commit moves them into the database itself. `Checkpoints` come earlier."""
 
 
 def open_catalogue(url: str, folder: Path | None = None) -> "Catalogue":
@@ -95,11 +95,10 @@ class Catalogue:
         try:
             with self.engine.connect() as connection:
                 connection.info["writes"] = writes
-                before = self._changes(connection) if writes else 0
                 with connection.begin():
                     yield connection
                 if writes and self._checkpoints:
-                    self._checkpoints.changed(self._changes(connection) - before)
+                    self._checkpoints.committed()
         except AliquotError:
             raise
         except NoConnection as error:
@@ -119,11 +118,6 @@ class Catalogue:
                 raise _unavailable(self.engine, error) from error
             raise
 
-    def _changes(self, connection: Connection) -> int:
-        """Say how many rows a connection has changed so far."""
-        raw: Any = connection.connection.dbapi_connection
-        return raw.total_changes if self._checkpoints else 0
-
 
 def _is_busy(error: DBAPIError) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
@@ -141,8 +135,12 @@ _decoder = json.JSONDecoder()
 
 
 def _from_json(text: str) -> Any:
-    """Read what `_json` wrote: `json.loads` takes twice as long, to look for other encodings and blanks around it."""
-    return _decoder.raw_decode(text)[0]
+    """Read a JSON value. What is just that is read in half the time that `json.loads` takes, which judges all else."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except ValueError:
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)
 
 
 def _sqlite(url: URL, folder: Path | None) -> Engine:
@@ -164,7 +162,7 @@ def _sqlite(url: URL, folder: Path | None) -> Engine:
         cursor = raw.cursor()
         for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}",
                         f"cache_size=-{_CACHE_KIB}", "temp_store=MEMORY",
-                        f"wal_autocheckpoint={_WAL_PAGES}"):  # fmt: skip
+                        f"wal_autocheckpoint={_WAL_PAGES}", f"journal_size_limit={KEPT}"):  # fmt: skip
             cursor.execute(f"PRAGMA {setting}")
         cursor.close()
 

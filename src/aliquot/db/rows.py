@@ -127,7 +127,7 @@ def numbers(connection: Connection, values: Iterable[int]) -> dict[str, Any]:
 
 
 def among_texts(dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
-    """Give the condition, for statements that are made once, that a column is one of the `texts` given."""
+    """Give the condition, for statements that are made once, that a column is one of the `texts` given, without NUL."""
     if dialect == "postgresql":
         return column == any_(bindparam("b_texts", type_=postgresql.ARRAY(Text())))
     return column.in_(select(func.json_each(bindparam("b_texts")).table_valued("value", name="wanted").c.value))
@@ -142,17 +142,20 @@ def texts(connection: Connection, values: Iterable[str]) -> dict[str, Any]:
 def all_rows(connection: Connection, query: Select[*tuple[Any, ...]], given: Mapping[str, Any]) -> Sequence[Any]:
     """Read all rows of a statement that is made once, of texts and whole numbers, in no order.
 
-    From SQLite they come as one value: for each row that is fetched, the interpreter is let go, and has to be got back
-    from whatever thread is at it.
+    From SQLite they come as one value, unless they are very many: for each row that is fetched, the interpreter is let
+    go, and has to be got back from whatever thread is at it.
     """
-    if connection.dialect.name == "postgresql":
-        return connection.execute(query, given).all()
-    return json.loads(connection.execute(_as_one(query), given).scalar_one())
+    if connection.dialect.name == "sqlite":
+        rows: list[Any] = json.loads(connection.execute(_as_one(query), given).scalar_one())
+        if len(rows) <= _AT_ONCE:
+            return rows
+    return connection.execute(query, given).all()
 
 
 @lru_cache(100)
 def _as_one(query: Select[*tuple[Any, ...]]) -> Select[str]:
-    return select(func.json_group_array(func.json_array(*query.subquery().c)))
+    # A value of SQLite has a billion bytes at most.
+    return select(func.json_group_array(func.json_array(*query.limit(_AT_ONCE + 1).subquery().c)))
 
 
 def each_of(connection: Connection, values: Iterable[str]) -> Any:

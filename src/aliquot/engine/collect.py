@@ -31,7 +31,7 @@ STATE_OF = {
 """In which state an attempt ends, by the cause of its failure."""
 
 _COMPLETE = State.COMPLETE.value
-_AT_ONCE = 5_000
+_TOLD_AT_ONCE = 5_000
 _LONGEST_MESSAGE = 2_000
 _LONGEST_TAIL = 20_000
 
@@ -169,7 +169,7 @@ def _completing(dialect: str) -> Update:
 
 def _complete(connection: Connection, tasks: Sequence[int], now: float) -> None:
     """Note of tasks that are held that they are complete: thousands with one statement."""
-    for part in chunks(tasks, _AT_ONCE):
+    for part in chunks(tasks, _TOLD_AT_ONCE):
         connection.execute(_completing(connection.dialect.name), {"b_now": now, **numbers(connection, part)})
 
 

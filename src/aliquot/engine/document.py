@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from aliquot.datasets import places
-from aliquot.db.rows import all_rows, among_texts, chunks, texts
+from aliquot.db.rows import all_rows, among_texts, texts
 from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
@@ -55,7 +55,6 @@ def command_of(connection: Connection, applied: Applied, run: RunRow, step: str)
     declared = applied.pipeline.parameters if definition.parameters is None else definition.parameters
     values = {name: run.parameters[name] for name in declared if name in run.parameters}
     environment = {name.upper(): as_text(value) for name, value in values.items()}
-    environment = {name.upper(): as_text(run.parameters[name]) for name in declared if name in run.parameters}
     files = tuple(TaskFile(f"bundle/{path}", where[Digest(digest)]) for path, digest in code.items())
     kept = connection.execute(
         select(run_step.c.parts, run_step.c.position).where(run_step.c.run_id == run.id, run_step.c.step == step)
@@ -71,8 +70,6 @@ def command_of(connection: Connection, applied: Applied, run: RunRow, step: str)
     )  # fmt: skip
 
 
-_AT_ONCE = 5_000
-
 Given = Sequence[tuple[str, str, Location]]
 """A task's files as (input, path, location)."""
 
@@ -81,11 +78,10 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
     """Give, for each key, its files; a location of size -1 is not known."""
     found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
     query = _places(connection.dialect.name)
-    for part in chunks(list(found), _AT_ONCE):
-        for key, name, path, digest, size, pack, offset in all_rows(connection, query, texts(connection, part)):
-            if size is None:
-                size = 0 if digest == EMPTY else -1
-            found[key].append((name, path, Location(digest, size, pack, offset or 0)))
+    for key, name, path, digest, size, pack, offset in all_rows(connection, query, texts(connection, found)):
+        if size is None:
+            size = 0 if digest == EMPTY else -1
+        found[key].append((name, path, Location(digest, size, pack, offset or 0)))
     for files in found.values():
         if len(files) > 1:
             files.sort()

@@ -45,7 +45,7 @@ _SHARES_AFTER = 0.5
 _LEASES_AFTER = min(5.0, LEASE / 4)
 """Seconds between two looks at who holds what."""
 _ACTIVE = select(run).where(run.c.state.in_(list(ACTIVE))).order_by(run.c.id)
-_AT_ONCE = 500
+_SUBMITTED_AT_ONCE = 500
 """Tasks that are submitted together: executors begin with the first while the documents of others are made."""
 MOST_TAKEOVERS = 50
 """How often a task is taken over from supervisors that are gone, before it is taken for the cause."""
@@ -283,7 +283,7 @@ class Supervisor:
             flight.shown = True
 
     def _submit(self) -> None:
-        for several in chunks(self._flights.waiting, _AT_ONCE):
+        for several in chunks(self._flights.waiting, _SUBMITTED_AT_ONCE):
             self._submit_some(several)
 
     def _submit_some(self, waiting: Sequence[Flight]) -> None:

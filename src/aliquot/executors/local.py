@@ -128,8 +128,6 @@ class LocalExecutor:
     def _divided(self, handles: Iterable[Handle]) -> list[tuple[Executor, list[Handle]]]:
         """Give each part the handles that are its own; what neither knows is for the processes to judge."""
         asked = list(handles)
-        if self._warm and not self._in_processes:
-            return [(self._warm, asked)] if asked else []
         mine = [each for each in asked if each in self._in_workers]
         others = asked if not mine else [each for each in asked if each not in self._in_workers]
         divided: list[tuple[Executor, list[Handle]]] = [(self._processes, others)] if others else []

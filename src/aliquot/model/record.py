@@ -10,7 +10,7 @@ T = TypeVar("T")
 def record(cls: type[T]) -> type[T]:
     """Make a dataclass with slots that is frozen for the type checker alone.
 
-    For what is made several times for each of a hundred thousand tasks: a `frozen` dataclass of eighteen fields takes
-    1.6 µs to make, this one 0.5.
+    For what is made several times for each of a hundred thousand tasks: an `Outcome` takes 0.5 µs to make so, and 1.6
+    as a `frozen` one.
     """
-    return dataclass(slots=True, unsafe_hash=True)(cls)
+    return dataclass(slots=True)(cls)

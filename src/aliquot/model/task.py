@@ -109,7 +109,7 @@ class OutputFile:
     size: int
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an attempt used: seconds of wall and CPU time, bytes of memory at the peak."""
 
