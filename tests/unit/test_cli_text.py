@@ -2,13 +2,20 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aliquot.cli.text import ago, as_json, count, digest, local, moment, plain, plain_lines, size, span
+from aliquot.cli.text import ago, as_json, count, digest, folder, local, moment, plain, plain_lines, size, span
 from aliquot.model.digest import digest_bytes
+
+
+def test_a_folder_has_a_name_in_a_sentence() -> None:
+    assert [folder(Path(each)) for each in (".", "./", "..", "out", "a\nb")] == [
+        "this folder", "this folder", "..", "out", r"a\nb",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

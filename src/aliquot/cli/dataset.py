@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from aliquot.cli.dataset_show import show_files, show_log, show_version
 from aliquot.cli.options import OPTIONS, Limit, Options, in_order, noun
 from aliquot.cli.output import line, print_json, say, say_rest, table
-from aliquot.cli.text import ago, count, plain, size
+from aliquot.cli.text import ago, count, folder, plain, size
 from aliquot.cli.verify import verify_and_show
 from aliquot.datasets import history
 from aliquot.datasets.export import export as export_files
@@ -164,7 +164,7 @@ def export(
     if options.json:
         print_json({"reference": str(asked), "folder": str(target.absolute()), "files": written})
         return
-    line(f"{count(written, 'file')} of {plain(str(asked))} {'is' if written == 1 else 'are'} in {plain(str(target))}.")
+    line(f"{count(written, 'file')} of {plain(str(asked))} {'is' if written == 1 else 'are'} in {folder(target)}.")
 
 
 @app.command

@@ -12,7 +12,7 @@ from rich.text import Text
 from aliquot.cli.options import OPTIONS, Options
 from aliquot.cli.output import STATE_STYLES, facts, heading, line, print_json, say, stdout, table
 from aliquot.cli.run_parked import advice, show_parked
-from aliquot.cli.text import count, digest, moment, plain, plain_lines, size, span
+from aliquot.cli.text import count, digest, folder, moment, plain, plain_lines, size, span
 from aliquot.engine import control, explain
 from aliquot.lab import Lab
 from aliquot.lab.api_files import Stored
@@ -166,7 +166,7 @@ def outputs(
         print_json({"run": number, "outputs": listed, "folder": str(to.absolute()) if to else None})
         return
     if to:
-        line(f"{count(written, 'file')} of run {number} {'is' if written == 1 else 'are'} in {plain(str(to))}.")
+        line(f"{count(written, 'file')} of run {number} {'is' if written == 1 else 'are'} in {folder(to)}.")
         return
     table(
         ("output", "path", ">size", "digest"),

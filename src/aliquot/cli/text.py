@@ -1,11 +1,12 @@
 """Words for people: names that cannot steer a terminal, times, sizes, digests, counts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from aliquot.model.words import ago, count, local, moment, span
 
-__all__ = ["ago", "as_json", "count", "digest", "local", "moment", "plain", "plain_lines", "size", "span"]
+__all__ = ["ago", "as_json", "count", "digest", "folder", "local", "moment", "plain", "plain_lines", "size", "span"]
 
 _JOINERS = "\u200c\u200d"
 """Characters without a width of their own that words of some scripts need."""
@@ -23,6 +24,11 @@ def plain(text: str) -> str:
 
 def _escaped(char: str) -> str:
     return repr(char)[1:-1]
+
+
+def folder(path: Path) -> str:
+    """Name a folder within a sentence: `.` would be lost before its full stop."""
+    return "this folder" if path == Path() else plain(str(path))
 
 
 def plain_lines(text: str) -> str:
