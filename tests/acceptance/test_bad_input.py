@@ -211,7 +211,7 @@ def test_a_hub_that_is_down_waits_and_nothing_else_does(lab: LabFolder) -> None:
     assert [(each["table"], each["state"]) for each in summary["loads"]] == [("copies", "DONE")]
     with running_server(lab) as server, closing(server.administrator()) as admin:
         rows = admin.get("/runs/1").text.partition("Tables that the run loads")[2]
-    assert re.search(r"<td>copies</td>.*done.*<td[^>]*>1</td>", rows)
+    assert re.search(r">copies</a></td>.*done.*<td[^>]*>1</td>", rows)
 
 
 def test_two_daemons_on_one_lab_share_and_double_nothing(lab: LabFolder) -> None:
