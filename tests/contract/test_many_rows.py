@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Select, insert, select, text
 
 from aliquot.datasets import places
 from aliquot.db import Catalogue
-from aliquot.db.rows import all_rows, among_texts, insert_rows, texts
+from aliquot.db.rows import all_rows, among_listed, insert_rows, listed
 from aliquot.db.tables import key_input, result
 from aliquot.engine.document import input_places
 from aliquot.model.blob import Location
@@ -19,9 +19,9 @@ ODD = ['"', "\\", "\n", "\x01\x1f", "\u2028", "ä", "😀", "7", "null", "[]", "
 
 def paths_of(connection: Connection, keys: list[str]) -> list[str]:
     query: Select[str, str] = select(key_input.c.key, key_input.c.path).where(
-        among_texts(connection.dialect.name, key_input.c.key)
+        among_listed(connection.dialect.name, key_input.c.key)
     )
-    return sorted(path for _, path in all_rows(connection, query, texts(connection, keys)))
+    return sorted(path for _, path in all_rows(connection, query, listed(connection, keys)))
 
 
 @both

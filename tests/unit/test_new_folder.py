@@ -41,6 +41,15 @@ def test_an_empty_folder_is_filled_and_stays_the_one_that_it_is(tmp_path: Path) 
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
+def test_a_link_to_an_empty_folder_leads_there(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to("far")
+    with new_folder(tmp_path / "link", TAKEN) as draft:
+        fill(draft)
+    assert content(tmp_path) == ["far", "far/a", "far/a/b", "far/c", "link"]
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_an_empty_folder_on_a_disk_of_its_own_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # As where it is a mount: nothing can be moved into it from beside it.
     target = tmp_path / "empty"

@@ -14,12 +14,13 @@ from aliquot.model.errors import AliquotError
 def new_folder(target: Path, taken: AliquotError) -> Generator[Path]:
     """Give a draft whose content becomes, at the end, that of a folder which is new or empty.
 
-    A target that is there and no empty folder raises `taken`, and so does one that somebody puts something into
-    meanwhile. An empty folder stays the one that it is, since people stand in it and disks are mounted there: the
-    draft's entries are moved into it one by one. `OSError` comes as it is, and what was moved is removed again.
+    A target that is there and no empty folder, or a link to one, raises `taken`, and so does one that somebody puts
+    something into meanwhile. An empty folder stays the one that it is, since people stand in it and disks are mounted
+    there: the draft's entries are moved into it one by one, and back out of it when one cannot be.
     """
     target = target.absolute()
     _require_free(target, taken)
+    target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     there = target.exists()
     draft = (target if there and not _beside(target) else target.parent) / f".{target.name}.{uuid.uuid4().hex}.draft"
@@ -28,7 +29,7 @@ def new_folder(target: Path, taken: AliquotError) -> Generator[Path]:
         yield draft
         _require_free(target, taken, but=draft)
         if there:
-            _move_into(target, draft)
+            _move_into(target, draft, taken)
         else:
             draft.rename(target)
     finally:
@@ -42,20 +43,22 @@ def _beside(target: Path) -> bool:
 
 
 def _require_free(target: Path, taken: AliquotError, but: Path | None = None) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise taken
-    if target.exists() and any(each != but for each in target.iterdir()):
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir() or any(each != but for each in target.iterdir()):
         raise taken
 
 
-def _move_into(target: Path, draft: Path) -> None:
+def _move_into(target: Path, draft: Path, taken: AliquotError) -> None:
     moved: list[Path] = []
     try:
         for each in sorted(draft.iterdir()):
             place = target / each.name
+            if os.path.lexists(place):
+                raise taken
             each.rename(place)
             moved.append(place)
-    except OSError:
+    except BaseException:
         for place in moved:
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+            place.rename(draft / place.name)
         raise

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -113,30 +112,20 @@ def among(connection: Connection, column: ColumnElement[str], values: Iterable[s
     return column.in_(select(func.json_each(json_text(list(values))).table_valued("value", name="wanted").c.value))
 
 
-def among_numbers(dialect: str, column: ColumnElement[int]) -> ColumnElement[bool]:
-    """Give the condition, for statements that are made once, that a column is one of the whole `numbers` given."""
+def among_listed(dialect: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Give the condition, for statements that are made once, that a column is one of what is `listed`.
+
+    Whole numbers, or texts without NUL.
+    """
     if dialect == "postgresql":
-        return column == any_(bindparam("b_numbers", type_=postgresql.ARRAY(BigInteger())))
-    return column.in_(select(func.json_each(bindparam("b_numbers")).table_valued("value", name="wanted").c.value))
+        return column == any_(bindparam("b_listed", type_=postgresql.ARRAY(column.type)))
+    return column.in_(select(func.json_each(bindparam("b_listed")).table_valued("value", name="wanted").c.value))
 
 
-def numbers(connection: Connection, values: Iterable[int]) -> dict[str, Any]:
-    """Give the parameter that a statement with `among_numbers` takes."""
-    listed = list(values)
-    return {"b_numbers": listed if connection.dialect.name == "postgresql" else json_text(listed)}
-
-
-def among_texts(dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
-    """Give the condition, for statements that are made once, that a column is one of the `texts` given, without NUL."""
-    if dialect == "postgresql":
-        return column == any_(bindparam("b_texts", type_=postgresql.ARRAY(Text())))
-    return column.in_(select(func.json_each(bindparam("b_texts")).table_valued("value", name="wanted").c.value))
-
-
-def texts(connection: Connection, values: Iterable[str]) -> dict[str, Any]:
-    """Give the parameter that a statement with `among_texts` takes."""
-    listed = list(values)
-    return {"b_texts": listed if connection.dialect.name == "postgresql" else json_text(listed)}
+def listed(connection: Connection, values: Iterable[int] | Iterable[str]) -> dict[str, Any]:
+    """Give the parameter that a statement with `among_listed` takes."""
+    given = list(values)
+    return {"b_listed": given if connection.dialect.name == "postgresql" else json_text(given)}
 
 
 def all_rows(connection: Connection, query: Select[*tuple[Any, ...]], given: Mapping[str, Any]) -> Sequence[Any]:

@@ -30,7 +30,7 @@ from aliquot.model.state import ACTIVE, ENDED, State, before
 
 log: Any = structlog.get_logger()
 
-_MANY = 50_000
+_MANY = 20_000
 """So many datums of a run leave much memory free behind them."""
 _LOOK_AGAIN = 1.0
 """Seconds until a run whose image is being fetched is looked at again."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from aliquot.db.rows import all_rows, among_numbers, chunks, numbers
+from aliquot.db.rows import all_rows, among_listed, chunks, listed
 from aliquot.db.tables import attempt, run, run_step, task
 from aliquot.engine.lease import LEASE
 from aliquot.engine.owner import surely_dead
@@ -257,7 +257,7 @@ def let_the_dead_go(connection: Connection) -> list[str]:
 def _held(dialect: str) -> Select[int, int]:
     return (
         select(task.c.id, task.c.fence)
-        .where(task.c.owner == bindparam("b_owner"), among_numbers(dialect, task.c.id), task.c.state.in_(UNDER_WAY))
+        .where(task.c.owner == bindparam("b_owner"), among_listed(dialect, task.c.id), task.c.state.in_(UNDER_WAY))
         .with_for_update()
     )
 
@@ -266,7 +266,7 @@ def held(connection: Connection, owner: str, fences: Mapping[int, int]) -> set[i
     """Say which tasks an owner still holds under the fence that it knows; the rest is somebody else's now."""
     mine: set[int] = set()
     for part in chunks(list(fences), _AT_ONCE):
-        rows = all_rows(connection, _held(connection.dialect.name), {"b_owner": owner, **numbers(connection, part)})
+        rows = all_rows(connection, _held(connection.dialect.name), {"b_owner": owner, **listed(connection, part)})
         mine.update([number for number, fence in rows if fences[number] == fence])
     return mine
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, Update, bindparam, select, update
 
 from aliquot.datasets import places
-from aliquot.db.rows import among_numbers, chunks, insert_rows, json_text, numbers, update_rows
+from aliquot.db.rows import among_listed, chunks, insert_rows, json_text, listed, update_rows
 from aliquot.db.tables import attempt, output, result, task
 from aliquot.engine.claim import held
 from aliquot.engine.exports import exported_values
@@ -162,7 +162,7 @@ def _is_plain(outcome: Outcome) -> bool:
 def _completing(dialect: str) -> Update:
     return (
         update(task)
-        .where(among_numbers(dialect, task.c.id))
+        .where(among_listed(dialect, task.c.id))
         .values(state=State.COMPLETE, cause=None, message="", ended_at=bindparam("b_now", type_=Double))
     )
 
@@ -170,7 +170,7 @@ def _completing(dialect: str) -> Update:
 def _complete(connection: Connection, tasks: Sequence[int], now: float) -> None:
     """Note of tasks that are held that they are complete: thousands with one statement."""
     for part in chunks(tasks, _TOLD_AT_ONCE):
-        connection.execute(_completing(connection.dialect.name), {"b_now": now, **numbers(connection, part)})
+        connection.execute(_completing(connection.dialect.name), {"b_now": now, **listed(connection, part)})
 
 
 _TASK = ("state", "cause", "message", "attempts", "failures", "not_before", "ended_at")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from aliquot.datasets import places
-from aliquot.db.rows import all_rows, among_texts, texts
+from aliquot.db.rows import all_rows, among_listed, listed
 from aliquot.db.tables import blob, key_input, run_step
 from aliquot.engine.keys import bundled
 from aliquot.engine.parameters import as_text
@@ -78,7 +78,7 @@ def input_places(connection: Connection, keys: Sequence[str]) -> dict[str, Given
     """Give, for each key, its files; a location of size -1 is not known."""
     found: dict[str, list[tuple[str, str, Location]]] = {key: [] for key in keys}
     query = _places(connection.dialect.name)
-    for key, name, path, digest, size, pack, offset in all_rows(connection, query, texts(connection, found)):
+    for key, name, path, digest, size, pack, offset in all_rows(connection, query, listed(connection, found)):
         if size is None:
             size = 0 if digest == EMPTY else -1
         found[key].append((name, path, Location(digest, size, pack, offset or 0)))
@@ -93,7 +93,7 @@ def _places(dialect: str) -> Select[*tuple[Any, ...]]:
     return (
         select(key_input, blob.c.size, blob.c.pack, blob.c.offset)
         .outerjoin(blob, (blob.c.digest == key_input.c.digest) & blob.c.swept_at.is_(None))
-        .where(among_texts(dialect, key_input.c.key))
+        .where(among_listed(dialect, key_input.c.key))
     )
 
 
