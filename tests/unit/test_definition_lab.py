@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from aliquot.definitions import Registered, difference, json_schema, read_lab, read_pipeline_file, write_template
 from aliquot.definitions.schema import _MODELS
 from aliquot.model.errors import Conflict, Invalid, Missing
+from aliquot.model.finding import Severity
 
 PIPELINE = """\
 pipeline: p
@@ -250,6 +251,25 @@ def test_the_new_lab_s_step_does_what_its_table_expects(tmp_path):
     assert rows[1:] == [
         ["plate-1", "blank", "2", "0.0"], ["plate-1", "control", "2", "0.51"], ["plate-1", "treated", "3", "1.15"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "cp1252"), ("\t", "utf-8-sig"), ("|", "utf-8")])
+def test_the_new_lab_s_step_reads_what_its_type_takes(tmp_path, delimiter, encoding):
+    write_template(tmp_path / "lab", "my-lab")
+    lines = ["well,sample,absorbance", "A1,blank,0.1", "A2,größer,0.4"]
+    plate, out = tmp_path / "p.csv", tmp_path / "out"
+    plate.write_bytes("\r\n".join(lines).replace(",", delimiter).encode(encoding))
+    table = read_lab(tmp_path / "lab").types["plate"].model.table
+    assert table
+    pytest.importorskip("polars", reason="needs the PyPI package polars")
+    from aliquot.formats.table import check_table
+
+    assert {each.severity for each in check_table(plate, table).findings} <= {Severity.WARNING}
+    out.mkdir()
+    script = tmp_path / "lab" / "scripts" / "summarise.py"
+    subprocess.run([sys.executable, script, plate, out, "blank"], check=True)
+    rows = list(csv.reader((out / "p.csv").open(encoding="utf-8")))
+    assert rows[1:] == [["p", "blank", "1", "0.0"], ["p", "größer", "1", "0.3"]]
 
 
 def test_the_new_lab_goes_into_an_empty_folder_but_over_nothing(tmp_path):
